@@ -1,0 +1,1 @@
+"""The core of Tarmac: everything that does not draw on a terminal."""
