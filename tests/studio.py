@@ -1,0 +1,214 @@
+"""Drives the real `tarmac` in a pseudo-terminal and reads the screen that a person would see.
+
+The terminal is played by pyte (text, colours, cursor) with the answers that a real one gives to queries: device
+attributes, cursor position, cell size, modes. What it says it can do decides which picture protocol the studio picks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pyte
+
+ROOT = Path(__file__).resolve().parent.parent
+
+KEYS = {
+    "enter": "\r",
+    "escape": "\x1b",
+    "tab": "\t",
+    "backspace": "\x7f",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "right": "\x1b[C",
+    "left": "\x1b[D",
+    "space": " ",
+}
+
+
+class Studio:
+    """One running `tarmac` and its terminal.
+
+    Args:
+        home: TARMAC_HOME of the studio.
+        columns, rows: Size of the terminal in cells.
+        arguments: Command line after `tarmac`.
+        environment: Additions to a bare environment (`TERM=xterm-256color`, no COLORTERM: what SSH leaves).
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        columns: int = 100,
+        rows: int = 32,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._lock = threading.Lock()
+        self._painted = threading.Condition(self._lock)
+        self.output = bytearray()
+        """Every byte that the studio wrote."""
+        self.started = time.monotonic()
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            self._become(arguments, environment or {})
+        self.resize(columns, rows)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _become(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+        kept |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "TARMAC_HOME": str(self.home)} | dict(environment)
+        os.chdir(ROOT)
+        command = [sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main())", *arguments]
+        os.execve(sys.executable, command, kept)
+
+    # The terminal's side.
+
+    def _read(self) -> None:
+        while True:
+            try:
+                ready, _, _ = select.select([self._terminal], [], [], 0.2)
+                data = os.read(self._terminal, 1 << 16) if ready else None
+            except OSError:
+                data = b""
+            if data is None:
+                continue
+            with self._painted:
+                if data == b"":
+                    self._painted.notify_all()
+                    return
+                self.output += data
+                # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
+                text = re.sub(rb"\x1b_[^\x1b]*\x1b\\|\x1bP[^\x1b]*\x1b\\", b"", data)
+                with contextlib.suppress(Exception):
+                    self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]|\x1b\[[0-9;?]*\$p", b"", text))
+                self._painted.notify_all()
+            self._answer(data)
+
+    def _answer(self, data: bytes) -> None:
+        """What an xterm without pictures says to the queries in `data`."""
+        answers = []
+        for query in re.finditer(rb"\x1b\[(>?0?c|6n|16t|14t|\?2026\$p|\?2048\$p)", data):
+            asked = query.group(1)
+            if asked in (b"c", b"0c"):
+                answers.append(b"\x1b[?62;22c")
+            elif asked == b"6n":
+                answers.append(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R".encode())
+            elif asked == b"16t":
+                answers.append(b"\x1b[6;17;8t")
+            elif asked == b"?2026$p":
+                answers.append(b"\x1b[?2026;2$y")
+        if answers:
+            with contextlib.suppress(OSError):
+                os.write(self._terminal, b"".join(answers))
+
+    # A person's side.
+
+    def press(self, *keys: str) -> None:
+        """Type keys: a name of `KEYS` or the text itself."""
+        for key in keys:
+            os.write(self._terminal, KEYS.get(key, key).encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, as dragging its window does."""
+        with self._lock:
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, columns * 8, rows * 17))
+            if (self.screen.columns, self.screen.lines) != (columns, rows):
+                self.screen.resize(rows, columns)
+
+    def text(self) -> str:
+        """The screen as text, one line a row."""
+        with self._lock:
+            return "\n".join(self.screen.display)
+
+    def colours(self) -> set[tuple[str, str]]:
+        """Foreground and background of every cell that holds a half-block."""
+        with self._lock:
+            return {
+                (cell.fg, cell.bg) for row in self.screen.buffer.values() for cell in row.values() if cell.data in "▀▄"
+            }
+
+    def wait(self, until: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+        """Wait until a condition on the screen holds; returns the seconds since the start of the studio.
+
+        Raises:
+            AssertionError: It did not hold in time; shows the screen.
+        """
+        deadline = time.monotonic() + seconds
+        while not until():
+            left = deadline - time.monotonic()
+            assert left > 0, f"{what} did not come in {seconds:g} s; the screen:\n{self.text()}"
+            with self._painted:
+                self._painted.wait(min(left, 0.02))
+        return time.monotonic() - self.started
+
+    def wait_for(self, pattern: str, seconds: float = 30.0) -> float:
+        """Wait until the screen shows a regular expression."""
+        return self.wait(lambda: re.search(pattern, self.text()) is not None, f"/{pattern}/", seconds)
+
+    def family(self) -> list[psutil.Process]:
+        """The studio and every process below it."""
+        try:
+            parent = psutil.Process(self.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def workers(self) -> list[psutil.Process]:
+        """The model workers of the studio."""
+        found = []
+        for process in self.family()[1:]:
+            with contextlib.suppress(psutil.Error):
+                if "core.workers.child" in process.cmdline():
+                    found.append(process)
+        return found
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send the studio a signal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def ended(self) -> bool:
+        """Whether the studio is gone (and reaped)."""
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+        except ChildProcessError:
+            return True
+
+    def close(self) -> None:
+        """End the studio and everything below it."""
+        for process in reversed(self.family()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        self._reader.join(2)
+        with contextlib.suppress(OSError):
+            os.close(self._terminal)
+
+
+@contextlib.contextmanager
+def studio(home: Path, *positional: int, **named: object) -> Iterator[Studio]:
+    """A running studio that is gone after the block."""
+    running = Studio(home, *positional, **named)  # type: ignore[arg-type]
+    try:
+        yield running
+    finally:
+        running.close()
