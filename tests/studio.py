@@ -14,6 +14,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import threading
@@ -25,6 +26,14 @@ import psutil
 import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The pseudo-terminal becomes the controlling one, so that closing it hangs up as a lost SSH connection does.
+_START = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from tui.cli import main
+sys.exit(main())
+"""
 
 KEYS = {
     "enter": "\r",
@@ -65,19 +74,22 @@ class Studio:
         self.output = bytearray()
         """Every byte that the studio wrote."""
         self.started = time.monotonic()
-        self.pid, self._terminal = pty.fork()
-        if self.pid == 0:
-            self._become(arguments, environment or {})
+        self._terminal, inner = pty.openpty()
         self.resize(columns, rows)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+        kept |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "TARMAC_HOME": str(home)} | dict(environment or {})
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _START, *arguments],
+            cwd=ROOT,
+            env=kept,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
+        )
+        os.close(inner)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def _become(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
-        kept |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "TARMAC_HOME": str(self.home)} | dict(environment)
-        os.chdir(ROOT)
-        command = [sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main())", *arguments]
-        os.execve(sys.executable, command, kept)
 
     # The terminal's side.
 
@@ -166,7 +178,7 @@ class Studio:
     def family(self) -> list[psutil.Process]:
         """The studio and every process below it."""
         try:
-            parent = psutil.Process(self.pid)
+            parent = psutil.Process(self.process.pid)
             return [parent, *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
@@ -182,23 +194,19 @@ class Studio:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send the studio a signal."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        self.process.send_signal(number)
 
-    def ended(self) -> bool:
-        """Whether the studio is gone (and reaped)."""
-        try:
-            return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
-        except ChildProcessError:
-            return True
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost SSH connection does."""
+        os.close(self._terminal)
+        self._terminal = -1
 
     def close(self) -> None:
         """End the studio and everything below it."""
         for process in reversed(self.family()):
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self.process.wait()
         self._reader.join(2)
         with contextlib.suppress(OSError):
             os.close(self._terminal)
