@@ -98,7 +98,7 @@ class Studio:
             try:
                 ready, _, _ = select.select([self._terminal], [], [], 0.2)
                 data = os.read(self._terminal, 1 << 16) if ready else None
-            except OSError:
+            except (OSError, ValueError):
                 data = b""
             if data is None:
                 continue
