@@ -1,0 +1,341 @@
+"""The models on disk: starters that ship with Tarmac and everything that was imported or trained.
+
+A model is a folder with a model.toml and weights. It appears by one rename and disappears by one rename, so that any
+number of studios can share a library: a reader sees a model whole or not at all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import NotFound, Refused, TarmacError
+from core.interface.command import Interface
+from core.library.manifest import FILE_NAME, Manifest, clean_line
+from core.paths import data_dir as default_data_dir
+from core.paths import private_dir, storage_errors
+
+if TYPE_CHECKING:
+    from core.workers.session import Target
+
+__all__ = ["Library", "Manifest", "Model"]
+
+STARTERS = Path(__file__).parent / "starters"
+STARTER_PREFIX = "starter/"
+
+_NEEDS = {"stylegan2": ("weights.safetensors",), "causal-lm": ("config.json",)}
+_ABANDONED_AFTER = 24 * 3600.0  # seconds; no import takes a day, and a killed one leaves its folder behind
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the library. A broken folder is one too: then `problem` says what is wrong with it."""
+
+    id: str
+    """Unique, typeable, sorts by time of arrival: "20261122-170355-faces"; starters are "starter/portraits"."""
+    folder: Path
+    source: str
+    """"starter" or "library"."""
+    manifest: Manifest
+    """Of a broken folder: as much as could be read; its name is the folder's if nothing could."""
+    size_bytes: int = 0
+    """All files of the folder."""
+    problem: str | None = None
+    spec: Interface | None = None
+    """The interface; None when broken. `interface` is the same for those who need one."""
+
+    @property
+    def name(self) -> str:
+        """What its owner calls it; others may be called the same."""
+        return self.manifest.name
+
+    @property
+    def kind(self) -> str:
+        """What it is for: "image-gan", "text", ..."""
+        return self.manifest.kind
+
+    @property
+    def adapter(self) -> str:
+        """Which code runs it: "stylegan2", "causal-lm", ..."""
+        return self.manifest.adapter
+
+    @property
+    def author(self) -> str:
+        """Who made it; may be empty."""
+        return self.manifest.author
+
+    @property
+    def licence(self) -> str:
+        """SPDX name where there is one; may be empty."""
+        return self.manifest.licence
+
+    @property
+    def created(self) -> datetime:
+        """When it was made or imported, in UTC."""
+        return self.manifest.created
+
+    @property
+    def architecture(self) -> dict[str, object]:
+        """Plain settings of the network."""
+        return dict(self.manifest.architecture)
+
+    @property
+    def scores(self) -> dict[str, object]:
+        """Measured scores by name."""
+        return dict(self.manifest.scores)
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Ids of the models it was made from, the nearest last."""
+        return self.manifest.lineage
+
+    @property
+    def interface(self) -> Interface:
+        """What it takes and gives.
+
+        Raises:
+            Refused: The folder is broken.
+        """
+        if self.spec is None or self.problem is not None:
+            raise self._refusal()
+        return self.spec
+
+    def target(self, device: str = "auto") -> Target:
+        """What a worker session needs to start it.
+
+        Raises:
+            Refused: The folder is broken.
+        """
+        from core.workers.session import Target
+
+        if self.problem is not None:
+            raise self._refusal()
+        return Target(adapter=self.adapter, path=self.folder, device=device)
+
+    def _refusal(self) -> Refused:
+        return Refused(f"the model {self.name} cannot be used", self.problem or "", "Import it again, or delete it")
+
+
+class Library:
+    """The models of this user.
+
+    Args:
+        data_dir: Folder that holds models/; by default `core.paths.data_dir()`.
+        starters: Folder of the models that ship with Tarmac.
+    """
+
+    def __init__(self, data_dir: Path | None = None, *, starters: Path = STARTERS) -> None:
+        self.data_dir = data_dir if data_dir is not None else default_data_dir()
+        self.folder = self.data_dir / "models"
+        self._starters = starters
+
+    def models(self) -> list[Model]:
+        """Every model: starters by name, then the library's, the newest first. Reads the disk; never raises."""
+        starters = [self._read(path, "starter") for path in _folders(self._starters)]
+        library = [self._read(path, "library") for path in _folders(self.folder)]
+        starters.sort(key=lambda model: model.id if model else "")
+        library.sort(key=lambda model: model.id if model else "", reverse=True)
+        return [model for model in (*starters, *library) if model is not None]
+
+    def get(self, id_or_name: str) -> Model:
+        """The model with this id, else the newest of this name, else the only one whose id starts like this.
+
+        A starter answers to its short name too, unless a model of the library has that name.
+
+        Raises:
+            NotFound: No such model; names the nearest ones.
+        """
+        matches = self._matches(id_or_name)
+        if matches:
+            return matches[0]
+        raise self._not_found(id_or_name)
+
+    def remove(self, id_or_name: str) -> Model:
+        """Delete a model of the library for ever; returns what it was.
+
+        Raises:
+            NotFound: No such model.
+            Refused: It is a starter, or several models have this name.
+            StorageError: The disk said no.
+        """
+        matches = self._matches(id_or_name)
+        if not matches:
+            raise self._not_found(id_or_name)
+        model = matches[0]
+        if model.source == "starter":
+            raise Refused(f"{model.id} cannot be deleted", "it is a part of Tarmac")
+        if len(matches) > 1:
+            ids = ", ".join(match.id for match in matches)
+            raise Refused(f"{clean_line(id_or_name)} is the name of {len(matches)} models", ids, "Give the id of one")
+        trash = self.folder / f".trash-{secrets.token_hex(6)}"
+        with storage_errors(model.folder):
+            try:
+                os.rename(model.folder, trash)
+            except FileNotFoundError:
+                raise self._not_found(id_or_name) from None
+        _delete(trash)
+        return model
+
+    def staging(self) -> Path:
+        """A new, empty, private folder to build a model in, on the library's own disk.
+
+        Give it to `adopt` when it is whole, or delete it. One that nobody finished is removed after a day.
+        """
+        private_dir(self.folder)
+        self._sweep()
+        while True:
+            path = self.folder / f".staging-{secrets.token_hex(6)}"
+            with storage_errors(path):
+                try:
+                    path.mkdir(mode=0o700)
+                except FileExistsError:
+                    continue
+            return path
+
+    def adopt(self, folder: Path, manifest: Manifest) -> Model:
+        """Write the manifest into a finished staging folder and move it into the library by one rename.
+
+        Raises:
+            Refused: The folder with this manifest would be a broken model; nothing was added.
+            StorageError: The disk said no; nothing was added.
+        """
+        manifest.write(folder)
+        candidate = self._read(folder, "library")
+        if candidate is None:
+            raise Refused("the model cannot be added", f"{folder.name} is gone")
+        if candidate.problem is not None:
+            raise Refused(f"the model {manifest.name} cannot be added", candidate.problem)
+        with storage_errors(folder):
+            folder.chmod(0o700)
+            place = self._claim(folder, manifest.name)
+        model = self._read(place, "library")
+        if model is None:
+            raise NotFound(f"the model {manifest.name} was removed as soon as it was added")
+        return model
+
+    def _claim(self, folder: Path, name: str) -> Path:
+        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug(name)}"
+        for attempt in range(1, 10_000):
+            place = self.folder / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                os.rename(folder, place)  # never replaces a model: a folder that is not empty refuses
+                return place
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+        raise Refused("the model cannot be added", f"there are 10,000 called {stem}")
+
+    def _matches(self, text: str) -> list[Model]:
+        models = self.models()
+        for model in models:
+            if model.id == text:
+                return [model]
+        named = [model for model in models if model.source == "library" and model.name == text]
+        short = [model for model in models if model.id == STARTER_PREFIX + text]
+        if named or short:
+            return named or short
+        begun = [model for model in models if len(text) >= 8 and model.id.startswith(text)]
+        return begun if len(begun) == 1 else []
+
+    def _not_found(self, text: str) -> NotFound:
+        models = self.models()
+        words = {word for model in models for word in (model.name, model.id, model.id.removeprefix(STARTER_PREFIX))}
+        near = difflib.get_close_matches(text, sorted(words), n=3, cutoff=0.5)
+        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac models list`"
+        return NotFound(f"no model is called {clean_line(text)[:80]!r}", "", do)
+
+    def _read(self, folder: Path, source: str) -> Model | None:
+        """The model in `folder`, broken or not; None if the folder has gone meanwhile."""
+        name = clean_line(folder.name)
+        id_ = STARTER_PREFIX + name if source == "starter" else name
+        manifest = Manifest(name=name, kind="unknown", adapter="unknown", interface={}, created=_EPOCH)
+        spec: Interface | None = None
+        problem: str | None = None
+        try:
+            manifest = Manifest.read(folder)
+            spec = Interface.from_spec(dict(manifest.interface))
+            if not spec.commands:
+                raise Refused(f"{FILE_NAME} cannot be used", "its interface has no command")
+            missing = [part for part in _NEEDS.get(manifest.adapter, ()) if not (folder / part).is_file()]
+            if missing:
+                raise Refused(f"{missing[0]} is missing")
+        except TarmacError as error:
+            problem = str(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"the interface in {FILE_NAME} cannot be used: {clean_line(str(error))[:200]}"
+        size = _size(folder)
+        if size is None:
+            return None
+        return Model(
+            id=id_, folder=folder, source=source, manifest=manifest, size_bytes=size, problem=problem, spec=spec
+        )
+
+    def _sweep(self) -> None:
+        for path in _entries(self.folder):
+            trash = path.name.startswith(".trash-")
+            staging = path.name.startswith(".staging-")
+            try:
+                if trash or (staging and time.time() - path.stat().st_mtime > _ABANDONED_AFTER):
+                    _delete(path)
+            except OSError:
+                continue
+
+
+def slug(name: str, longest: int = 24) -> str:
+    """`name` as a part of an id: a-z, 0-9 and single hyphens; "model" if nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-") or "model"
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    yield from (folder / name for name in names)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    return (path for path in _entries(folder) if not path.name.startswith((".", "__")) and path.is_dir())
+
+
+def _size(folder: Path) -> int | None:
+    """Bytes of all files under `folder`, links not followed; None if the folder is gone."""
+    total = 0
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            if place == folder:
+                return None
+        except OSError:
+            continue
+    return total
+
+
+def _delete(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
