@@ -1,0 +1,1 @@
+"""Start, talk to and stop the subprocess that runs a model."""
