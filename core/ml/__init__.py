@@ -1,0 +1,1 @@
+"""Everything that needs PyTorch: networks, training, checkpoints, metrics, and the adapters that workers run."""

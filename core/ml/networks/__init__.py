@@ -1,0 +1,1 @@
+"""The networks, in plain PyTorch and under their published parameter names."""
