@@ -1,0 +1,1 @@
+"""The latent plane: an endless field of vectors to walk through. Numpy only."""
