@@ -1,0 +1,47 @@
+"""From texts to numbers: train a byte-level BPE tokenizer, keep a corpus as one array of token ids.
+
+Sources: byte-level BPE is that of GPT-2 (Radford et al. 2019, section 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A byte-level BPE tokenizer of exactly GPT-2's kind; id 0 is the end of a text.
+
+    Args:
+        texts: What to learn the merges from.
+        vocabulary: Number of ids, at least 257 (all bytes and the end of a text).
+
+    Raises:
+        ValueError: The vocabulary is smaller than that.
+    """
+    if vocabulary < 257:
+        raise ValueError(f"a byte-level vocabulary has at least 257 entries, not {vocabulary}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
+    """All texts one after the other, each followed by the end of a text: uint16 (or uint32) [tokens]."""
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    parts = [np.asarray([*encoding.ids, end]) for encoding in tokenizer.encode_batch(list(texts))]
+    kind = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
+    return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)
