@@ -28,6 +28,8 @@ Architecture = Literal["resnet", "orig", "skip"]
 class ConvLayer(nn.Module):
     """A convolution with equalised learning rate, bias and leaky ReLU; halves the size when `down`."""
 
+    resample_filter: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -60,6 +62,8 @@ class ConvLayer(nn.Module):
 class DiscriminatorBlock(nn.Module):
     """One resolution of the discriminator, to half of it."""
 
+    resample_filter: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -89,7 +93,7 @@ class DiscriminatorBlock(nn.Module):
         assert x is not None
         if self.architecture != "resnet":
             return self.conv1(self.conv0(x)), img
-        straight = self.skip(x, gain=0.5**0.5)
+        straight: Tensor = self.skip(x, gain=0.5**0.5)
         return straight + self.conv1(self.conv0(x), gain=0.5**0.5), img
 
 
@@ -107,7 +111,8 @@ class LabelMapping(nn.Module):
         """One-hot [N, c_dim] to [N, width]."""
         x = normalize_2nd_moment(self.embed(c))
         for index in range(self.num_layers):
-            x = getattr(self, f"fc{index}")(x)
+            layer: FullyConnected = getattr(self, f"fc{index}")
+            x = layer(x)
         return x
 
 
@@ -126,7 +131,8 @@ class DiscriminatorEpilogue(nn.Module):
         conv_clamp: float | None,
     ) -> None:
         super().__init__()
-        self.cmap_dim, self.architecture = cmap_dim, architecture
+        self.cmap_scale: float = max(cmap_dim, 1) ** -0.5
+        self.architecture = architecture
         self.mbstd_group_size, self.mbstd_num_channels = mbstd_group_size, mbstd_num_channels
         if architecture == "skip":
             self.fromrgb = ConvLayer(img_channels, in_channels, kernel_size=1)
@@ -141,10 +147,10 @@ class DiscriminatorEpilogue(nn.Module):
             x = x + self.fromrgb(img.to(x.dtype))
         if self.mbstd_num_channels:
             x = minibatch_std(x, self.mbstd_group_size, self.mbstd_num_channels)
-        x = self.out(self.fc(self.conv(x).flatten(1)))
+        score: Tensor = self.out(self.fc(self.conv(x).flatten(1)))
         if cmap is None:
-            return x
-        return (x * cmap).sum(dim=1, keepdim=True) / self.cmap_dim**0.5
+            return score
+        return (score * cmap).sum(dim=1, keepdim=True) * self.cmap_scale
 
 
 class Discriminator(nn.Module):
@@ -220,4 +226,5 @@ class Discriminator(nn.Module):
             x, picture = getattr(self, f"b{resolution}")(x, picture, dtype or img.dtype)
         assert x is not None
         cmap = self.mapping(c) if self.c_dim else None
-        return self.b4(x.to(img.dtype), picture, cmap)
+        scores: Tensor = self.b4(x.to(img.dtype), picture, cmap)
+        return scores

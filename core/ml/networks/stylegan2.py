@@ -49,14 +49,16 @@ class MappingNetwork(nn.Module):
     """z (and a class label) to w.
 
     Args:
-        z_dim: Width of z; 0 when only the label is mapped.
+        z_dim: Width of z.
         c_dim: Number of classes, 0 for none.
         w_dim: Width of w and of all layers in between.
-        num_ws: How often w is repeated; None gives w itself.
+        num_ws: How often w is repeated.
         num_layers: Dense layers.
         lr_multiplier: Of all dense layers.
-        w_avg_beta: Decay of the running mean of w; None keeps none.
+        w_avg_beta: Decay of the running mean of w.
     """
+
+    w_avg: Tensor
 
     def __init__(
         self,
@@ -64,10 +66,10 @@ class MappingNetwork(nn.Module):
         z_dim: int,
         c_dim: int,
         w_dim: int,
-        num_ws: int | None,
+        num_ws: int,
         num_layers: int = 8,
         lr_multiplier: float = 0.01,
-        w_avg_beta: float | None = 0.995,
+        w_avg_beta: float = 0.995,
     ) -> None:
         super().__init__()
         self.z_dim, self.c_dim, self.w_dim, self.num_ws, self.num_layers = z_dim, c_dim, w_dim, num_ws, num_layers
@@ -78,12 +80,11 @@ class MappingNetwork(nn.Module):
         for index in range(num_layers):
             setattr(self, f"fc{index}", FullyConnected(width, w_dim, lr_multiplier=lr_multiplier))
             width = w_dim
-        if w_avg_beta is not None:
-            self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(
         self,
-        z: Tensor | None,
+        z: Tensor,
         c: Tensor | None = None,
         *,
         truncation_psi: float | Tensor = 1.0,
@@ -93,29 +94,25 @@ class MappingNetwork(nn.Module):
         """Map latents.
 
         Args:
-            z: Float [N, z_dim], not normalised; None when z_dim is 0.
+            z: Float [N, z_dim], not normalised.
             c: One-hot labels [N, c_dim]; unused without classes.
             truncation_psi: Towards the mean w: w_avg + psi (w - w_avg). A number, or a tensor [N].
             truncation_cutoff: Truncate only the first so many layers.
             update_w_avg: Move the running mean towards the mean of this batch (training).
 
         Returns:
-            [N, num_ws, w_dim], or [N, w_dim] without `num_ws`.
+            [N, num_ws, w_dim].
         """
-        parts = []
-        if self.z_dim:
-            assert z is not None
-            parts.append(normalize_2nd_moment(z))
+        w = normalize_2nd_moment(z)
         if self.c_dim:
-            assert c is not None
-            parts.append(normalize_2nd_moment(self.embed(c)))
-        w = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+            if c is None:
+                raise ValueError("a conditional generator needs labels")
+            w = torch.cat([w, normalize_2nd_moment(self.embed(c))], dim=1)
         for index in range(self.num_layers):
-            w = getattr(self, f"fc{index}")(w)
-        if update_w_avg and self.w_avg_beta is not None:
+            layer: FullyConnected = getattr(self, f"fc{index}")
+            w = layer(w)
+        if update_w_avg:
             self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
-        if self.num_ws is None:
-            return w
         ws = w[:, None].expand(-1, self.num_ws, -1)
         if isinstance(truncation_psi, Tensor):
             truncation_psi = truncation_psi.to(ws).reshape(-1, 1, 1)
@@ -129,6 +126,9 @@ class MappingNetwork(nn.Module):
 
 class SynthesisLayer(nn.Module):
     """A modulated 3 x 3 convolution with noise, bias and leaky ReLU; doubles the size when `up`."""
+
+    resample_filter: Tensor
+    noise_const: Tensor
 
     def __init__(
         self, in_channels: int, out_channels: int, *, w_dim: int, resolution: int, up: bool, conv_clamp: float | None
@@ -190,13 +190,18 @@ class ToRGB(nn.Module):
         styles = self.affine(w) * self.weight_gain
         # With so few outputs a matrix per sample is smaller than the features it would take to scale.
         weight = self.weight[:, :, 0, 0] * styles[:, None, :]
-        y = torch.matmul(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
+        n, _, height, width = x.shape
+        y = torch.matmul(weight.to(x.dtype), x.flatten(2)).reshape(n, -1, height, width)
         y = y.to(torch.promote_types(y.dtype, torch.float32)) + self.bias[:, None, None]
-        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+        if self.conv_clamp is not None:
+            y = y.clamp(-self.conv_clamp, self.conv_clamp)
+        return y
 
 
 class SynthesisBlock(nn.Module):
     """One resolution: (the constant or an up-sampling layer), a layer, and the picture so far."""
+
+    resample_filter: Tensor
 
     def __init__(
         self,
@@ -233,7 +238,7 @@ class SynthesisBlock(nn.Module):
             assert x is not None
             x = self.conv0(x, ws[:, 0], noise_mode)
         x = self.conv1(x, ws[:, -2], noise_mode)
-        rgb = self.torgb(x, ws[:, -1])
+        rgb: Tensor = self.torgb(x, ws[:, -1])
         return x, rgb if img is None else upsample2d(img, self.resample_filter) + rgb
 
 
@@ -276,7 +281,8 @@ class SynthesisNetwork(nn.Module):
         """
         if ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"ws must be [N, {self.num_ws}, {self.w_dim}], not {list(ws.shape)}")
-        x = img = None
+        x: Tensor | None = None
+        img: Tensor | None = None
         index = 0
         for resolution in self.resolutions:
             block: SynthesisBlock = getattr(self, f"b{resolution}")
@@ -350,4 +356,5 @@ class Generator(nn.Module):
     ) -> Tensor:
         """z [N, z_dim] (and one-hot labels [N, c_dim]) to pictures [N, C, R, R]; see the two networks."""
         ws = self.mapping(z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-        return self.synthesis(ws, noise_mode=noise_mode, dtype=dtype)
+        img: Tensor = self.synthesis(ws, noise_mode=noise_mode, dtype=dtype)
+        return img
