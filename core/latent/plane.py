@@ -100,6 +100,7 @@ class Plane:
         pins: The user's pinned tiles.
         centre: What the plane was recentred on; conditions it like a pin, but the next recentring drops it.
         hold: The tile kept by the last change of distance.
+        rank: How many of the pins are older than the hold.
         anchor, home: Tile `anchor` lies at the place `home` of the field.
     """
 
@@ -109,6 +110,7 @@ class Plane:
     pins: tuple[Pin, ...] = ()
     centre: Pin | None = None
     hold: Pin | None = None
+    rank: int = 0
     anchor: tuple[float, float] = (0.0, 0.0)
     home: tuple[float, float] = (0.0, 0.0)
 
@@ -166,16 +168,19 @@ class Plane:
             hold = Pin(x, y, self.vector(x, y))
         home = self._places(np.array([[x, y]], np.float64))[0]
         anchor = (float(x), float(y))
-        return replace(self, distance=distance, anchor=anchor, home=(float(home[0]), float(home[1])), hold=hold)
+        moved = replace(self, distance=distance, anchor=anchor, home=(float(home[0]), float(home[1])))
+        return replace(moved, hold=hold, rank=len(self.pins) if hold else 0)
 
     def with_pin(self, x: float, y: float, z: ArrayLike | None = None) -> Plane:
         """With a pin on tile (x, y), in place of one already there. Without `z` it keeps the tile's own vector."""
         pin = Pin(x, y, self.vector(x, y) if z is None else np.asarray(z, np.float32))
-        return replace(self, pins=(*(other for other in self.pins if not other.at(x, y)), pin))
+        others = self.without_pin(x, y)
+        return replace(others, pins=(*others.pins, pin))
 
     def without_pin(self, x: float, y: float) -> Plane:
         """Without the pin on tile (x, y), if there is one."""
-        return replace(self, pins=tuple(pin for pin in self.pins if not pin.at(x, y)))
+        older = sum(not pin.at(x, y) for pin in self.pins[: self.rank])
+        return replace(self, pins=tuple(pin for pin in self.pins if not pin.at(x, y)), rank=older)
 
     def pinned(self, x: float, y: float) -> bool:
         """Whether the user pinned tile (x, y)."""
@@ -197,7 +202,7 @@ class Plane:
         if self.centre is not None:
             data["centre"] = self.centre.to_json()
         if self.hold is not None:
-            data["hold"] = self.hold.to_json()
+            data["hold"], data["rank"] = self.hold.to_json(), self.rank
         if (self.anchor, self.home) != ((0.0, 0.0), (0.0, 0.0)):
             data["anchor"], data["home"] = list(self.anchor), list(self.home)
         return data
@@ -221,6 +226,7 @@ class Plane:
             pins=tuple(Pin.from_json(pin) for pin in pins),
             centre=Pin.from_json(data["centre"]) if data.get("centre") is not None else None,
             hold=Pin.from_json(data["hold"]) if data.get("hold") is not None else None,
+            rank=_whole("rank", data.get("rank", 0), 0, MAX_PINS),
             anchor=_pair("anchor", data.get("anchor", (0, 0))),
             home=_pair("home", data.get("home", (0, 0))),
         )
@@ -235,11 +241,16 @@ class Plane:
 
     @cached_property
     def _fixed(self) -> tuple[Pin, ...]:
-        """Everything that conditions the field; where two sit on one tile, the first wins."""
+        """Everything that conditions the field, the oldest first: what is newer never moves what was there."""
         fixed: list[Pin] = []
-        for pin in (*self.pins, self.centre, self.hold):
-            if pin is not None and not any(other.at(pin.x, pin.y) for other in fixed):
+        for pin in (self.centre, *self.pins[: self.rank], self.hold, *self.pins[self.rank :]):
+            if pin is None:
+                continue
+            same = [index for index, other in enumerate(fixed) if other.at(pin.x, pin.y)]
+            if not same:
                 fixed.append(pin)
+            elif pin is not self.hold:
+                fixed[same[0]] = pin
         return tuple(fixed)
 
     @cached_property
