@@ -1,0 +1,88 @@
+"""Requests that wait in a worker: in order of arrival, joined into batches, and given up when nobody asks any more."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Condition, Event
+
+
+@dataclass(eq=False)
+class Job:
+    """One request as it waits and runs."""
+
+    id: int
+    command: str
+    inputs: dict[str, object]
+    key: Hashable = None
+    """Jobs with equal commands and keys may run together."""
+    cancelled: Event = field(default_factory=Event)
+
+
+class Mailbox:
+    """The queue between the thread that reads the wire and the one that runs the model."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job] = deque()
+        self._known: dict[int, Job] = {}
+        self._changed = Condition()
+        self._closed = False
+
+    def put(self, job: Job) -> None:
+        """Let `job` wait for its turn."""
+        with self._changed:
+            if not self._closed:
+                self._known[job.id] = job
+                self._waiting.append(job)
+                self._changed.notify_all()
+
+    def cancel(self, number: int) -> None:
+        """Give a request up, waiting or running; one that is done is none of ours any more."""
+        with self._changed:
+            job = self._known.get(number)
+            if job is not None:
+                job.cancelled.set()
+
+    def close(self) -> None:
+        """Give everything up and let `take` return None."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            for job in self._known.values():
+                job.cancelled.set()
+            self._changed.notify_all()
+
+    def take(self, most: Callable[[str], int]) -> list[Job] | None:
+        """The next batch: the job that waits longest and, up to `most(its command)` in all, those that fit to it.
+
+        Waits for one; None when closed. Since the longest waiting always goes first, none is passed over for ever.
+        """
+        with self._changed:
+            while True:
+                self._drop_cancelled()
+                if self._waiting or self._closed:
+                    break
+                self._changed.wait()
+            if self._closed:
+                return None
+            first = self._waiting[0]
+            limit = max(1, most(first.command))
+            batch: list[Job] = []
+            rest: deque[Job] = deque()
+            for job in self._waiting:
+                fits = job.command == first.command and job.key == first.key
+                (batch if fits and len(batch) < limit else rest).append(job)
+            self._waiting = rest
+            return batch
+
+    def done(self, jobs: list[Job]) -> None:
+        """Forget jobs that have run."""
+        with self._changed:
+            for job in jobs:
+                self._known.pop(job.id, None)
+
+    def _drop_cancelled(self) -> None:
+        for job in [job for job in self._waiting if job.cancelled.is_set()]:
+            self._waiting.remove(job)
+            self._known.pop(job.id, None)
