@@ -30,11 +30,11 @@ LENGTH_SCALE = 0.4
 FREQUENCIES = 128
 """K. More are slower; fewer are less varied: the vectors of one plane span 2 K dimensions."""
 
-# |feature| <= 1 and |weight| < 8, so a partial sum of the 2 K products stays under 2**11 and on a grid of 2**-42:
-# 53 bits, which is what a float64 holds.
-_FEATURE_GRID = 2.0**24
+# |feature| <= 1 and |weight| < 8, so a partial sum of the 2 K products stays under 2**11 and on a grid of 2**-38:
+# 49 bits, and a float64 holds 53.
+_FEATURE_GRID = 2.0**20
 _WEIGHT_GRID = 2.0**18
-_WEIGHT_LIMIT = 7.999
+_WEIGHT_LIMIT = 7.999  # a unit Gaussian goes beyond once in 10**15
 
 # OpenBLAS hands a product to its threads above 2**18 multiplications, and beside a busy worker waiting for those
 # threads costs ten times the product. Blocks of this size stay on the caller's own.
@@ -62,17 +62,14 @@ class Basis:
         """The field at `places` [n, 2]: [n, dim], every component N(0, 1) over seeds."""
         count = self.frequencies.shape[1]
         rows, blocks = -(-len(places) // _ROWS), len(self.weights)
-        turns = np.zeros((rows * _ROWS, 2 * count))
-        sines = turns[: len(places), count:]
-        np.multiply(places[:, :1], self.frequencies[0], out=sines)
-        sines += places[:, 1:] * self.frequencies[1]
-        np.add(sines, 0.25, out=turns[: len(places), :count])
-        features = _sine(turns)
-        features *= _FEATURE_GRID
-        np.rint(features, out=features)
-        features *= 1 / _FEATURE_GRID
+        turns = np.zeros((rows * _ROWS, count))
+        used = turns[: len(places)]
+        np.multiply(places[:, :1], self.frequencies[0], out=used)
+        used += places[:, 1:] * self.frequencies[1]
+        features = np.multiply(np.rint(_waves(turns) * _FEATURE_GRID), 1 / _FEATURE_GRID, dtype=np.float64)
         result = np.empty((rows, _ROWS, blocks, _COLUMNS))
-        np.matmul(features.reshape(rows, 1, _ROWS, 2 * count), self.weights, out=result.transpose(0, 2, 1, 3))
+        features = features.reshape(rows, 1, _ROWS, 2 * count)
+        np.matmul(features, self.weights, out=result.transpose(0, 2, 1, 3))
         field: Floats = result.reshape(rows * _ROWS, blocks * _COLUMNS)[: len(places), : self.dim]
         field *= count**-0.5
         return field
@@ -87,7 +84,7 @@ def basis(seed: int, dim: int) -> Basis:
     # the same in all directions, in every single draw.
     radii = np.sqrt(-2 * np.log1p(-(np.arange(FREQUENCIES) + uniform[0]) / FREQUENCIES)) / (2 * np.pi * LENGTH_SCALE)
     turns = np.arange(FREQUENCIES) * _GOLDEN + uniform[1, 0] + (uniform[1] - uniform[1, 0]) / FREQUENCIES
-    frequencies = radii * np.stack([_sine(turns + 0.25), _sine(turns)])
+    frequencies = radii * _waves(turns[None]).reshape(2, FREQUENCIES)
     weights = _normal(bits, 2 * FREQUENCIES * dim).reshape(2 * FREQUENCIES, dim)
     weights = np.rint(np.clip(weights, -_WEIGHT_LIMIT, _WEIGHT_LIMIT) * _WEIGHT_GRID) / _WEIGHT_GRID
     padded = np.pad(weights, ((0, 0), (0, -dim % _COLUMNS)))
@@ -125,24 +122,30 @@ def _normal(bits: np.random.PCG64, count: int) -> Floats:
     """Box and Muller's transform of `count` (rounded up to even) uniform numbers."""
     half = (count + 1) // 2
     uniform = _uniform(bits, 2 * half)
-    radii, turns = np.sqrt(-2 * np.log(uniform[:half])), uniform[half:]
-    return np.concatenate([radii * _sine(turns + 0.25), radii * _sine(turns)])[:count]
+    radii = np.sqrt(-2 * np.log(uniform[:half]))
+    pairs: Floats = radii * _waves(uniform[None, half:]).reshape(2, half)
+    return pairs.ravel()[:count]
 
 
-def _sine(turns: Floats) -> Floats:
-    """sin(2 pi turns) within 1e-9, from additions and multiplications alone: no two machines differ."""
-    reduced = turns - np.rint(turns)
-    folded = np.abs(reduced)
-    folded -= 0.25
-    np.abs(folded, out=folded)
-    np.subtract(0.25, folded, out=folded)
-    square = folded * folded
-    result = np.full_like(square, _TAYLOR[-1])
-    for term in _TAYLOR[-2::-1]:
-        result *= square
-        result += term
-    result *= folded
-    np.copysign(result, reduced, out=result)
+def _waves(turns: Floats) -> NDArray[np.float32]:
+    """cos(2 pi turns) beside sin(2 pi turns), [n, K] to [n, 2 K], within 3e-7.
+
+    From additions and multiplications alone: no two machines differ, as their libraries' sines do.
+    """
+    count = turns.shape[1]
+    reduced = (turns - np.rint(turns)).astype(np.float32)
+    quarters = np.empty((len(turns), 2 * count), np.float32)  # angles within a quarter turn of the same sines
+    cosines, sines = quarters[:, :count], quarters[:, count:]
+    np.subtract(0.25, np.abs(reduced), out=cosines)
+    np.subtract(0.25, np.abs(cosines), out=sines)
+    np.copysign(sines, reduced, out=sines)
+    squares = quarters * quarters
+    result = squares * np.float32(_TAYLOR[-1])
+    for term in _TAYLOR[-2:0:-1]:
+        result += np.float32(term)
+        result *= squares
+    result += np.float32(_TAYLOR[0])
+    result *= quarters
     return result
 
 
