@@ -40,7 +40,7 @@ class Vector(DataType):
     }
 
     def __post_init__(self) -> None:
-        if self.length is None and self.default is not None:
+        if self.length is None and isinstance(self.default, Sequence | np.ndarray):
             self.length = len(self.default)
         self.length = declared_count(self.length, "a vector's length", 1)
         if self.length > _MOST_NUMBERS:

@@ -67,9 +67,7 @@ def decode(name: str, data: bytes, channels: int | None = 3, most_pixels: int = 
             with Image.open(io.BytesIO(data), formats=[kind]) as picture:
                 width, height = picture.size
                 if width * height > most_pixels:
-                    raise InvalidInput(
-                        f"{name} cannot be a picture of {width}x{height}", f"allowed are {most_pixels} pixels"
-                    )
+                    raise InvalidInput(f"{name} has too many pixels, {width}x{height}", f"allowed are {most_pixels}")
                 upright = ImageOps.exif_transpose(picture)
                 if channels is None:
                     grey = upright.mode in ("1", "L", "LA", "La") or upright.mode.startswith(("I", "F"))
@@ -83,8 +81,10 @@ def decode(name: str, data: bytes, channels: int | None = 3, most_pixels: int = 
                 array = np.array(upright.convert(_MODES[channels]), np.uint8)
     except InvalidInput:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise InvalidInput(f"{name} is not a readable {kind} picture", shorten(str(error), 120)) from error
+    except Image.DecompressionBombError as error:
+        raise InvalidInput(f"{name} has far too many pixels", f"allowed are {most_pixels}") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise InvalidInput(f"{name} is not a readable {kind} picture", str(error)[:120]) from error
     except (EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError, MemoryError) as error:
         # What Pillow's readers let through on files made to break them.
         raise InvalidInput(f"{name} is not a readable {kind} picture", "it is damaged") from error
