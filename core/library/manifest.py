@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import Refused
+from core.library.toml import dumps
 from core.paths import write_atomic
 
 FORMAT = 1
@@ -58,8 +59,6 @@ class Manifest:
 
     def to_toml(self) -> str:
         """The file's text. Nulls inside the tables are left out, TOML has none."""
-        import tomlkit  # 40 ms that only writers need
-
         data: dict[str, object] = {
             "format": FORMAT,
             "name": clean_line(self.name)[:MAX_NAME],
@@ -72,8 +71,7 @@ class Manifest:
             "description": clean_text(self.description),
             "lineage": list(self.lineage),
         }
-        tables = {name: _without_nulls(getattr(self, name)) for name in _TABLES}
-        return tomlkit.dumps(data | {name: table for name, table in tables.items() if table})
+        return dumps(data | {name: getattr(self, name) for name in _TABLES if getattr(self, name)})
 
     def write(self, folder: Path) -> None:
         """Write model.toml into `folder`, whole or not at all."""
@@ -182,11 +180,3 @@ def _read_1(data: Mapping[str, object]) -> Manifest:
 
 
 _READERS: dict[int, Callable[[Mapping[str, object]], Manifest]] = {1: _read_1}
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [_without_nulls(item) for item in value if item is not None]
-    return value
