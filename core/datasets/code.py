@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test", "encodings"})
+SKIPPED_FOLDERS = frozenset(
+    {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test", "encodings"}
+)
 """Installed packages are not the standard library; tests repeat themselves; `encodings` is tables."""
 
 MAX_FILE_BYTES = 300_000
@@ -40,7 +42,9 @@ def standard_library(root: Path | None = None) -> Iterator[Source]:
     found: list[Path] = []
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("config-")]
-        found += [Path(folder, name) for name in files if name.endswith(".py") and not name.startswith("_sysconfigdata")]
+        found += [
+            Path(folder, name) for name in files if name.endswith(".py") and not name.startswith("_sysconfigdata")
+        ]
     for path in sorted(found):
         if path.stat().st_size <= MAX_FILE_BYTES:
             try:
@@ -94,7 +98,9 @@ def _comment_lines(text: str) -> list[int]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and not token.line[: token.start[1]].strip():
             alone[token.start[0]] = token.string
-    return [n for n, comment in alone.items() if n - 1 in alone or n + 1 in alone or comment.startswith(("#!", "# -*-"))]
+    return [
+        n for n, comment in alone.items() if n - 1 in alone or n + 1 in alone or comment.startswith(("#!", "# -*-"))
+    ]
 
 
 def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:

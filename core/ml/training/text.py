@@ -75,7 +75,9 @@ def batch_at(tokens: np.ndarray, step: int, recipe: Recipe) -> Tensor:
     """
     length = recipe.context
     if len(tokens) < 2 * length + 1:
-        raise InvalidInput("the corpus is too short", f"{len(tokens)} tokens for a context of {length}", "Add more text")
+        raise InvalidInput(
+            "the corpus is too short", f"{len(tokens)} tokens for a context of {length}", "Add more text"
+        )
     rows_per_epoch = (len(tokens) - 1 - length) // length
     rows = []
     for row in range(step * recipe.batch, (step + 1) * recipe.batch):

@@ -33,7 +33,9 @@ VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS = 3072, 512, 4, 256, 4
 RECIPE = Recipe(steps=3000, batch=4, context=CONTEXT, rate=3e-3, warmup=50, decay=0.3, optimizer="muon")
 
 
-def make_gpt2_python(out: Path, *, work: Path | None = None, steps: int = RECIPE.steps, rate: float = RECIPE.rate) -> Path:
+def make_gpt2_python(
+    out: Path, *, work: Path | None = None, steps: int = RECIPE.steps, rate: float = RECIPE.rate
+) -> Path:
     """Train, measure and write the model folder `out`: Hugging Face layout and model.toml.
 
     About an hour on one core. A run that was broken off goes on from its last checkpoint in `work`.
@@ -75,7 +77,11 @@ def _prepare(work: Path) -> dict[str, Any]:
         held_texts = [text for name, text in texts if is_held_out(name)]
         tokenizer = train_tokenizer(train_texts, VOCABULARY)
         tokenizer.save(str(work / "tokenizer.json"))
-        known: dict[str, Any] = {"python": sys.version.split()[0], "files": len(train_texts), "held_out": len(held_texts)}
+        known: dict[str, Any] = {
+            "python": sys.version.split()[0],
+            "files": len(train_texts),
+            "held_out": len(held_texts),
+        }
         digest = hashlib.sha256()
         for name, text in texts:
             digest.update(name.encode() + b"\0" + text.encode() + b"\0")

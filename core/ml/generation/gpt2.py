@@ -1,0 +1,187 @@
+"""GPT-2 as plain tensors: the fast way to generate text with the models that people fine-tune most.
+
+Source: Radford et al. 2019, "Language models are unsupervised multitask learners" (pre-norm transformer decoder,
+learned positions, tied embeddings), weights in the Hugging Face layout (Conv1D: [in, out]).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from core.errors import Refused
+from core.ml.generation.linear import Linear, linear
+
+APPROXIMATIONS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu": "none"}
+"""Known activation functions, as `approximate` of torch's gelu."""
+
+
+@dataclass
+class Cache:
+    """Keys and values of the tokens read so far: float32 [layers, heads, context, head width], `length` in use."""
+
+    keys: Tensor
+    values: Tensor
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class _Block:
+    norm1: tuple[Tensor, Tensor]
+    attention: Linear
+    merge: Linear
+    norm2: tuple[Tensor, Tensor]
+    rise: Linear
+    fall: Linear
+
+
+class GPT2:
+    """One GPT-2, ready to read tokens.
+
+    Args:
+        config: The fields of config.json.
+        weights: Tensors by their Hugging Face names, with or without the prefix "transformer.".
+        precision: float32, bfloat16 or int8 (weights; everything between the matrices stays float32).
+        device: Where to compute.
+
+    Raises:
+        Refused: A setting this network does not have, a missing tensor, or one of the wrong shape.
+    """
+
+    def __init__(
+        self, config: Mapping[str, object], weights: Mapping[str, Tensor], precision: str, device: torch.device
+    ) -> None:
+        self.context = _count(config, "n_positions")
+        self.vocabulary = _count(config, "vocab_size")
+        self._width, self._heads = _count(config, "n_embd"), _count(config, "n_head")
+        layers = _count(config, "n_layer")
+        inner = _count(config, "n_inner", 4 * self._width)
+        self._epsilon = float(str(config.get("layer_norm_epsilon", 1e-5)))
+        activation = str(config.get("activation_function", "gelu_new"))
+        if self._width % self._heads:
+            raise Refused("config.json cannot be used", f"{self._width} is not a multiple of {self._heads} heads")
+        if not supports(config):
+            raise Refused("config.json cannot be used", "it asks for a variant of GPT-2 that is not known")
+        self._approximate = APPROXIMATIONS[activation]
+        self.device, self.precision = device, precision
+
+        def take(name: str, *shape: int) -> Tensor:
+            tensor = weights.get(f"transformer.{name}", weights.get(name))
+            if tensor is None:
+                raise Refused("the weights are incomplete", f"there is no tensor {name}")
+            if tuple(tensor.shape) != shape:
+                raise Refused(
+                    "the weights do not fit config.json", f"{name} is {list(tensor.shape)}, not {list(shape)}"
+                )
+            return tensor
+
+        def vector(name: str, size: int) -> Tensor:
+            return take(name, size).to(device, torch.float32)
+
+        def product(name: str, rows: int, columns: int) -> Linear:
+            return linear(take(f"{name}.weight", rows, columns), take(f"{name}.bias", columns), precision, device)
+
+        def norm(name: str) -> tuple[Tensor, Tensor]:
+            return vector(f"{name}.weight", self._width), vector(f"{name}.bias", self._width)
+
+        width = self._width
+        self._blocks = [
+            _Block(
+                norm1=norm(f"h.{n}.ln_1"),
+                attention=product(f"h.{n}.attn.c_attn", width, 3 * width),
+                merge=product(f"h.{n}.attn.c_proj", width, width),
+                norm2=norm(f"h.{n}.ln_2"),
+                rise=product(f"h.{n}.mlp.c_fc", width, inner),
+                fall=product(f"h.{n}.mlp.c_proj", inner, width),
+            )
+            for n in range(layers)
+        ]
+        self._final = norm("ln_f")
+        table = take("wte.weight", self.vocabulary, width)
+        self._positions = take("wpe.weight", self.context, width).to(device, torch.float32)
+        head = weights.get("lm_head.weight", table)
+        if head.shape != table.shape:
+            raise Refused("the weights do not fit config.json", f"lm_head.weight is {list(head.shape)}")
+        self._head = linear(head.T, None, precision, device)
+        # Looked up a row at a time, so it may stay in the file's own memory map and format.
+        self._table = table.to(device)
+        products = [product for block in self._blocks for product in _products(block)]
+        self.bytes_per_token = sum(product.bytes for product in products) + self._head.bytes
+        tied = "lm_head.weight" not in weights or head.data_ptr() == table.data_ptr()
+        skipped = ("attn.bias", "attn.masked_bias") + (("lm_head.weight",) if tied else ())
+        self.parameters = sum(tensor.numel() for name, tensor in weights.items() if not name.endswith(skipped))
+
+    def start(self) -> Cache:
+        """An empty cache."""
+        shape = (len(self._blocks), self._heads, self.context, self._width // self._heads)
+        return Cache(torch.empty(shape, device=self.device), torch.empty(shape, device=self.device))
+
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int], cache: Cache, *, every: bool = False) -> Tensor:
+        """Read tokens after those in `cache`, which grows by them.
+
+        Args:
+            ids: Token ids, at least one, at most what the context has room for.
+            cache: What was read before.
+            every: Return the logits after every token instead of the last.
+
+        Returns:
+            Float32 logits [vocabulary], or [len(ids), vocabulary].
+        """
+        start, count, heads = cache.length, len(ids), self._heads
+        stop = start + count
+        if not 0 < count <= self.context - start:
+            raise ValueError(f"{count} tokens after {start} do not fit a context of {self.context}")
+        index = torch.tensor(ids, dtype=torch.int64, device=self._table.device)
+        x = self._table[index].float() + self._positions[start:stop]
+        for layer, block in enumerate(self._blocks):
+            y = functional.layer_norm(x, (self._width,), *block.norm1, self._epsilon)
+            queries, keys, values = block.attention(y).view(count, 3, heads, -1).permute(1, 2, 0, 3)
+            cache.keys[layer, :, start:stop] = keys
+            cache.values[layer, :, start:stop] = values
+            y = _attend(queries, cache.keys[layer, :, :stop], cache.values[layer, :, :stop])
+            x = x + block.merge(y.transpose(0, 1).reshape(count, -1))
+            y = functional.layer_norm(x, (self._width,), *block.norm2, self._epsilon)
+            y = functional.gelu(block.rise(y), approximate=self._approximate)
+            x = x + block.fall(y)
+        cache.length = stop
+        x = functional.layer_norm(x if every else x[-1:], (self._width,), *self._final, self._epsilon)
+        logits = self._head(x)
+        return logits if every else logits[0]
+
+
+def supports(config: Mapping[str, object]) -> bool:
+    """Whether the model of this config.json is the GPT-2 written here (variants go through transformers)."""
+    return (
+        config.get("model_type") == "gpt2"
+        and config.get("activation_function", "gelu_new") in APPROXIMATIONS
+        and config.get("scale_attn_weights", True) is True
+        and not config.get("scale_attn_by_inverse_layer_idx", False)
+        and not config.get("add_cross_attention", False)
+    )
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Causal attention of the newest tokens: queries [heads, new, width], keys and values [heads, all, width]."""
+    new, old = queries.shape[1], keys.shape[1] - queries.shape[1]
+    if new == 1 or old == 0:
+        return functional.scaled_dot_product_attention(queries[None], keys[None], values[None], is_causal=new > 1)[0]
+    mask = torch.ones(new, old + new, dtype=torch.bool, device=queries.device).tril(old)
+    return functional.scaled_dot_product_attention(queries[None], keys[None], values[None], attn_mask=mask)[0]
+
+
+def _products(block: _Block) -> tuple[Linear, ...]:
+    return block.attention, block.merge, block.rise, block.fall
+
+
+def _count(config: Mapping[str, object], key: str, default: int | None = None) -> int:
+    value = config.get(key)
+    if value is None:
+        value = default
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**24:
+        raise Refused("config.json cannot be used", f"{key} is {value!r}, not a count")
+    return value

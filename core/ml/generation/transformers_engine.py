@@ -1,0 +1,97 @@
+"""Any other causal language model: the network of transformers, our own loop around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import Refused
+from core.ml.generation.linear import linear
+
+DEFAULT_CONTEXT = 2048
+"""For networks that state none."""
+
+CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "max_sequence_length", "n_ctx", "seq_length")
+
+
+class TransformersEngine:
+    """A model folder in the Hugging Face layout, run by transformers with its cache.
+
+    Args:
+        folder: The folder; nothing in it is executed and nothing is fetched.
+        config: The fields of its config.json.
+        precision: float32, bfloat16 or int8 (linear layers only).
+        device: Where to compute.
+
+    Raises:
+        Refused: transformers does not know the architecture, or the files do not fit it.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, object], precision: str, device: torch.device) -> None:
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity_error()
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        try:
+            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, trust_remote_code=False, output_loading_info=True
+            )
+        except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise Refused("this text model cannot be loaded", reason, "Choose a causal language model") from error
+        if report["missing_keys"]:
+            raise Refused("the weights are incomplete", f"there is no tensor {min(report['missing_keys'])}")
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.precision = precision
+        self.context = _context(config)
+        self.vocabulary = int(getattr(model.config.get_text_config(), "vocab_size", 0))
+        if precision == "int8":
+            _to_int8(model)
+        self._model: Any = model.to(device).eval()
+        self._device = device
+        self.bytes_per_token = self.parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
+
+    def start(self) -> dict[str, Any]:
+        """An empty cache."""
+        return {"past": None}
+
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int], cache: dict[str, Any], *, every: bool = False) -> Tensor:
+        """See `Engine.read`."""
+        rows = torch.tensor([list(ids)], dtype=torch.int64, device=self._device)
+        result = self._model(rows, past_key_values=cache["past"], use_cache=True, logits_to_keep=0 if every else 1)
+        cache["past"] = result.past_key_values
+        logits: Tensor = result.logits[0].float()
+        return logits if every else logits[-1]
+
+
+class _Int8Linear(nn.Module):
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        bias = None if layer.bias is None else layer.bias.detach()
+        self._product = linear(layer.weight.detach().T, bias, "int8", torch.device("cpu"))
+        self._out = layer.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._product(x.reshape(-1, x.shape[-1]).contiguous()).view(*x.shape[:-1], self._out)
+
+
+def _to_int8(model: nn.Module) -> None:
+    for name, child in list(model.named_children()):
+        if type(child) is nn.Linear:
+            setattr(model, name, _Int8Linear(child))
+        else:
+            _to_int8(child)
+
+
+def _context(config: Mapping[str, object]) -> int:
+    for key in CONTEXT_KEYS:
+        value = config.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return DEFAULT_CONTEXT
