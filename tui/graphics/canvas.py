@@ -1,0 +1,349 @@
+"""The widget for moving pictures: a whole grid of tiles as one picture, in whatever way the terminal can show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.color import Color as RichColor
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from core.workers.wire import Message as WireMessage
+from tui.graphics import blocks, kitty
+from tui.graphics.compose import Colour, Look, Place, Scene
+from tui.graphics.driver import Span
+from tui.graphics.layout import fit
+from tui.graphics.pictures import Pictures
+from tui.graphics.strips import PictureStrip
+from tui.graphics.surface import Mask, Request, Surface
+
+Pixels = NDArray[np.uint8]
+
+
+class GridCanvas(Widget):
+    """Shows a `Scene`: a grid of square tiles with a cursor and pins.
+
+    Give the pictures with `set_tiles` under keys of your own and say with `set_scene` which goes where. What is
+    painted lags behind by one frame at most; frames that the terminal has no time for are never made.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid-canvas--waiting", "grid-canvas--accent", "grid-canvas--outline"}
+
+    DEFAULT_CSS = """
+    GridCanvas { width: 1fr; height: 1fr; background: $background; }
+    GridCanvas > .grid-canvas--waiting { background: $surface-lighten-1; }
+    GridCanvas > .grid-canvas--accent { background: $accent; }
+    GridCanvas > .grid-canvas--outline { background: black; }
+    """
+
+    @dataclass
+    class Sized(Message):
+        """The canvas has a new size: time to ask `fit` again."""
+
+        canvas: GridCanvas
+
+        @property
+        def control(self) -> GridCanvas:
+            return self.canvas
+
+    @dataclass
+    class Picked(Message):
+        """A tile was clicked."""
+
+        canvas: GridCanvas
+        place: Place
+
+        @property
+        def control(self) -> GridCanvas:
+            return self.canvas
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._scene = Scene(1, 1, waiting=frozenset())
+        self._tiles: Mapping[int, Pixels] = {}
+        self._pictures: Pictures | None = None
+        self._surface: Surface | None = None
+        self._lines: list[str] = []
+        self._line_pixels: Pixels | None = None
+        self._shown_size = (0, 0)
+        self._awaits_paint = False
+
+    # -- for the one who shows something
+
+    @property
+    def scene(self) -> Scene:
+        """What is to be seen."""
+        return self._scene
+
+    def set_scene(self, scene: Scene, tiles: Mapping[int, Pixels]) -> None:
+        """Show another scene.
+
+        Args:
+            scene: What is to be seen.
+            tiles: The pictures it names (uint8 [H, W, C]); looked up when a frame is made, so it may be a cache. The
+                pixels under one key must never change.
+        """
+        changed = scene != self._scene
+        self._scene, self._tiles = scene, tiles
+        if changed and self._pictures is not None:
+            self._pictures.request()
+            if self.surface.info.protocol == "off":
+                self.refresh()
+
+    def forget(self, keys: list[int]) -> None:
+        """These pictures will not be shown again."""
+        if self._pictures is not None:
+            self._pictures.helper.forget(keys)
+
+    def fit(self, tile_rows: float) -> tuple[int, int]:
+        """How many tiles of about `tile_rows` rows of text fit: columns, rows."""
+        width, height = self.surface.cell
+        size = self.size
+        return fit(max(1, size.width) * width, max(1, size.height) * height, max(1, round(tile_rows * height)))
+
+    @property
+    def surface(self) -> Surface:
+        """The account of what the terminal shows."""
+        if self._surface is None:
+            raise RuntimeError("the canvas is not mounted")
+        return self._surface
+
+    # -- for the pacemaker
+
+    def next_request(self) -> Request | None:
+        """The frame that is due, None if what is seen is right."""
+        columns, rows = self._cells()
+        if not columns or not rows:
+            return None
+        return self.surface.request(self._scene, self._look(), columns, rows, self._visible())
+
+    def pixels_of(self, key: int) -> Pixels | None:
+        """A tile's picture."""
+        return self._tiles.get(key)
+
+    def still_wants(self, request: Request) -> bool:
+        """Whether a frame can be written now as it was asked for: same size, nothing put in front meanwhile."""
+        if (request.columns, request.rows) != self._cells():
+            return False
+        return self.surface.is_text or np.array_equal(self._visible(), request.visible)
+
+    def take(self, request: Request, frame: WireMessage) -> str | None:
+        """The sequences to write for a frame; None when Textual paints it."""
+        surface = self.surface
+        surface.written(request)
+        if surface.info.protocol == "blocks":
+            lines, pixels = frame["lines"], frame["pixels"]
+            assert isinstance(lines, list)
+            assert isinstance(pixels, np.ndarray)
+            self._lines, self._line_pixels = lines, pixels
+            self._shown_size = (request.columns, request.rows)
+            self._awaits_paint = True
+            self.refresh()
+            return None
+        data = frame["data"]
+        assert isinstance(data, str)
+        if surface.info.protocol == "kitty" and self._shown_size != (request.columns, request.rows):
+            self._shown_size = (request.columns, request.rows)
+            self.refresh()
+        return self._placed(data)
+
+    def after_paint(self, spans: list[Span]) -> bool:
+        """Textual has painted these parts of the screen; whether a frame of this canvas was among them."""
+        region = self.region
+        painted = np.zeros((region.height, region.width), bool)
+        for y, start, stop in spans:
+            if region.y <= y < region.bottom:
+                painted[y - region.y, max(0, start - region.x) : max(0, stop - region.x)] = True
+        self.surface.painted(painted[: self._cells()[1], : self._cells()[0]])
+        if (hide := self.surface.hide() if not self._visible().any() else "") and self._pictures is not None:
+            self._pictures.write(hide)
+        shown = self._awaits_paint and bool(painted.any())
+        self._awaits_paint = self._awaits_paint and not shown
+        return shown
+
+    # -- Textual
+
+    def on_mount(self) -> None:
+        """Take part in the app's pictures."""
+        self._pictures = Pictures.of(self.app)
+        self._surface = Surface(self._pictures.info, self._pictures.next_image())
+        self._pictures.add(self)
+
+    def on_unmount(self) -> None:
+        """Leave nothing behind."""
+        if self._pictures is not None:
+            self._pictures.remove(self)
+
+    def on_resize(self) -> None:
+        """Tell that another number of tiles may fit."""
+        self.post_message(self.Sized(self))
+        if self._pictures is not None:
+            self._pictures.request()
+
+    def on_show(self) -> None:
+        """Whatever changed while hidden is due now."""
+        if self._pictures is not None:
+            self._pictures.request()
+
+    def notify_style_update(self) -> None:
+        """Colours may have changed."""
+        super().notify_style_update()
+        if self._pictures is not None:
+            self._pictures.request()
+
+    def on_click(self, event: events.Click) -> None:
+        """Pick the tile under the mouse."""
+        width, height = self.surface.cell
+        geometry = self.surface.geometry(*self._cells(), self._scene)
+        if place := geometry.at(event.x * width + width // 2, event.y * height + height // 2):
+            self.post_message(self.Picked(self, place))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows of text in `crop`: half-blocks, placeholders, or what stands until the picture comes."""
+        strips = [self._strip(y) for y in crop.line_range]
+        return [strip.crop(crop.x, crop.right) for strip in strips]
+
+    # -- inside
+
+    def _strip(self, y: int) -> Strip:
+        columns, rows = self._cells()
+        width = self.size.width
+        ready = self._shown_size == (columns, rows) and y < rows
+        protocol = self._surface.info.protocol if self._surface else "off"
+        if ready and protocol == "blocks":
+            return PictureStrip(
+                lambda start, stop: self._block_text(y, start, stop),
+                lambda start, stop: self._block_segments(y, start, stop),
+                0,
+                width,
+                whole=self._lines[y],
+            )
+        if ready and protocol == "kitty":
+            image = self.surface.image
+
+            def text(start: int, stop: int) -> str:
+                return kitty.placeholders(image, y, start, min(stop, columns)) + " " * (stop - max(start, columns))
+
+            return PictureStrip(text, lambda start, stop: self._plain_segments(y, start, stop), 0, width)
+        return Strip(self._plain_segments(y, 0, width), width)
+
+    def _block_text(self, y: int, start: int, stop: int) -> str:
+        assert self._line_pixels is not None
+        part = self._line_pixels[2 * y : 2 * y + 2, start:stop]
+        return blocks.encode(part, self.surface.info.colours)[0]
+
+    def _block_segments(self, y: int, start: int, stop: int) -> list[Segment]:
+        assert self._line_pixels is not None
+        if self.surface.info.colours == "mono":
+            return [Segment(self._lines[y][start:stop])]
+        top, bottom = self._line_pixels[2 * y : 2 * y + 2, start:stop].tolist()
+        return [
+            Segment(blocks.HALF, RichStyle(color=RichColor.from_rgb(*below), bgcolor=RichColor.from_rgb(*above)))
+            for above, below in zip(top, bottom)
+        ]
+
+    def _plain_segments(self, y: int, start: int, stop: int) -> list[Segment]:
+        """Dim squares where pictures will be, as long as there are none."""
+        columns, rows = self._cells()
+        look = self._look()
+        row_colours: list[Colour] = [look.background] * max(self.size.width, stop)
+        if self._surface is not None and columns and rows:
+            cell_width, cell_height = self.surface.cell
+            geometry = self.surface.geometry(columns, rows, self._scene)
+            middle = y * cell_height + cell_height // 2
+            for column in range(self._scene.columns):
+                left, _, side, _ = geometry.tile(column, 0)
+                found = geometry.at(left, middle)
+                if found is None or (colour := self._plain_colour((column, found[1]), look)) is None:
+                    continue
+                _, top, _, _ = geometry.tile(column, found[1])
+                last_line = (y + 1) * cell_height + cell_height // 2 >= top + side and side > 2 * cell_height
+                first, last = round(left / cell_width), round((left + side) / cell_width)
+                gap = 1 if last - first > 2 else 0
+                if not last_line:
+                    row_colours[first : last - gap] = [colour] * (last - gap - first)
+        segments: list[Segment] = []
+        cell = start
+        while cell < stop:
+            end = cell
+            while end < stop and row_colours[end] == row_colours[cell]:
+                end += 1
+            style = RichStyle(bgcolor=RichColor.from_rgb(*row_colours[cell]))
+            segments.append(Segment(" " * (end - cell), style))
+            cell = end
+        return segments
+
+    def _plain_colour(self, place: Place, look: Look) -> Colour | None:
+        scene = self._scene
+        if self.surface.info.protocol == "off" and place == scene.cursor:
+            return look.accent
+        if place in scene.tiles or scene.waiting is None or place in scene.waiting:
+            return look.waiting
+        return None
+
+    def _cells(self) -> tuple[int, int]:
+        """Columns and rows of the picture area."""
+        width, height = self.size
+        if self._surface is not None and self._surface.info.protocol == "kitty":
+            return min(width, kitty.MOST_CELLS), min(height, kitty.MOST_CELLS)
+        return width, height
+
+    def _look(self) -> Look:
+        def colour(name: str) -> Colour:
+            red, green, blue = self.get_component_styles(name).background.rgb
+            return red, green, blue
+
+        background = self.background_colors[1].rgb
+        return Look(
+            background=(background[0], background[1], background[2]),
+            waiting=colour("grid-canvas--waiting"),
+            accent=colour("grid-canvas--accent"),
+            outline=colour("grid-canvas--outline"),
+        )
+
+    def _placed(self, data: str) -> str:
+        """Put the canvas's place on the screen into the marks that the helper left."""
+        parts = data.split("\0")
+        left, top = self.region.offset
+        for index in range(1, len(parts), 2):
+            x, _, y = parts[index].partition(";")
+            parts[index] = f"\x1b[{top + int(y) + 1};{left + int(x) + 1}H"
+        return "".join(parts)
+
+    def _visible(self) -> Mask:
+        """Which cells can be drawn on: on the top screen, not clipped, not covered, not on the terminal's last row."""
+        columns, rows = self._cells()
+        mask = np.zeros((rows, columns), bool)
+        if not self.is_attached or not self.display or self.app.screen is not self.screen:
+            return mask
+        compositor = self.screen._compositor
+        found = compositor.visible_widgets.get(self)
+        if found is None:
+            return mask
+        region, clip = found
+        seen = region.intersection(clip).intersection(self.screen.size.region.shrink((0, 0, self._kept_rows(), 0)))
+        _fill(mask, region, seen, True)
+        for widget, geometry in compositor.layers:
+            if widget is self:
+                break
+            if widget in compositor.visible_widgets:
+                _fill(mask, region, geometry.visible_region, False)
+        return mask
+
+    def _kept_rows(self) -> int:
+        """A sixel picture that reaches the last row scrolls the screen."""
+        return 0 if self.surface.is_text or self.surface.info.protocol == "kitty-direct" else 1
+
+
+def _fill(mask: Mask, canvas: Region, part: Region, value: bool) -> None:
+    part = part.intersection(canvas).translate(-canvas.offset)
+    mask[part.y : part.bottom, part.x : part.right] = value

@@ -1,0 +1,130 @@
+"""One picture out of many tiles: the grid as it is seen, with the cursor's frame, pins and tiles still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.graphics.files import resized
+from tui.graphics.layout import Geometry, Rect
+
+Place = tuple[int, int]
+"""Column and row of a tile in the grid."""
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of what is not a tile, red, green, blue in 0..255."""
+
+    background: Colour = (18, 18, 22)
+    waiting: Colour = (36, 36, 42)
+    accent: Colour = (255, 166, 43)
+    outline: Colour = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a grid shows.
+
+    Attributes:
+        columns: Tiles side by side.
+        rows: Tiles one above the other.
+        tiles: The key of the picture in each place; a place without one shows as a dim square.
+        waiting: Places that will have a picture; None means all of them.
+        cursor: The place with the frame.
+        pins: Places with a mark.
+    """
+
+    columns: int
+    rows: int
+    tiles: Mapping[Place, int] = field(default_factory=dict)
+    waiting: frozenset[Place] | None = None
+    cursor: Place | None = None
+    pins: frozenset[Place] = frozenset()
+
+    def drawn(self, place: Place) -> tuple[object, ...]:
+        """All that decides the pixels of one place: two scenes with equal answers look equal there."""
+        awaited = self.waiting is None or place in self.waiting
+        return self.tiles.get(place), awaited, place == self.cursor, place in self.pins
+
+
+class TileStore:
+    """Tiles by key, and beside each its version in the size that was drawn last."""
+
+    def __init__(self) -> None:
+        self._pixels: dict[int, NDArray[np.uint8]] = {}
+        self._sized: dict[int, dict[tuple[int, int], NDArray[np.uint8]]] = {}
+
+    def put(self, key: int, pixels: NDArray[np.uint8]) -> None:
+        """Keep a picture, uint8 [H, W, C] with C of 1, 3 or 4; grey becomes RGB, transparency is dropped."""
+        self._pixels[key] = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
+        self._sized.pop(key, None)
+
+    def forget(self, keys: list[int]) -> None:
+        """Drop pictures; unknown keys are no error."""
+        for key in keys:
+            self._pixels.pop(key, None)
+            self._sized.pop(key, None)
+
+    def sized(self, key: int, width: int, height: int) -> NDArray[np.uint8] | None:
+        """The picture in one size, or None when it is not here."""
+        if key not in self._pixels:
+            return None
+        versions = self._sized.setdefault(key, {})
+        if (width, height) not in versions:
+            if len(versions) >= 3:  # the grid, the side pane and a thumbnail strip may show one tile at once
+                versions.pop(next(iter(versions)))
+            versions[width, height] = resized(self._pixels[key], width, height)
+        return versions[width, height]
+
+
+def compose(scene: Scene, geometry: Geometry, tiles: TileStore, look: Look) -> NDArray[np.uint8]:
+    """Draw the scene: uint8 [geometry.height, geometry.width, 3]."""
+    picture = np.empty((geometry.height, geometry.width, 3), np.uint8)
+    picture[:] = look.background
+    for row in range(scene.rows):
+        for column in range(scene.columns):
+            place = (column, row)
+            x, y, width, height = geometry.tile(column, row)
+            key = scene.tiles.get(place)
+            pixels = None if key is None else tiles.sized(key, width, height)
+            target = picture[y : y + height, x : x + width]
+            if pixels is not None:
+                target[:] = pixels[: target.shape[0], : target.shape[1]]
+            elif scene.waiting is None or place in scene.waiting:
+                gap = max(1, width // 24) if width > 4 else 0
+                target[gap : height - gap, gap : width - gap] = look.waiting
+            if place in scene.pins:
+                _mark(target, look)
+    if scene.cursor is not None:
+        _frame(picture, geometry.tile(*scene.cursor), look)
+    return picture
+
+
+def _mark(target: NDArray[np.uint8], look: Look) -> None:
+    """A small corner at the upper right, outlined so that it is seen on any picture."""
+    side = target.shape[0]
+    size = max(2, side // 6)
+    # Row by row the corner gets shorter; the outline is the same corner, one pixel (or a bit more) larger.
+    rim = max(1, side // 48) if side > 16 else 0
+    for extent, colour in ((size + 2 * rim, look.outline), (size, look.accent)):
+        for row in range(min(extent, side)):
+            target[row, max(0, target.shape[1] - (extent - row)) :] = colour
+
+
+def _frame(picture: NDArray[np.uint8], rect: Rect, look: Look) -> None:
+    x, y, width, height = rect
+    target = picture[max(0, y) : y + height, max(0, x) : x + width]
+    thick = max(1, round(width / 24))
+    rim = max(1, thick // 2) if width > 24 else 0
+    for inset, depth, colour in ((0, thick, look.accent), (thick, rim, look.outline)):
+        outer = slice(inset, inset + depth), slice(inset, width - inset)
+        target[outer] = colour
+        target[height - inset - depth : height - inset, inset : width - inset] = colour
+        target[inset : height - inset, inset : inset + depth] = colour
+        target[inset : height - inset, width - inset - depth : width - inset] = colour

@@ -1,0 +1,98 @@
+"""Palettes and the tables that find a pixel's place in them without searching.
+
+A fixed one (a colour cube) costs nothing; a fitted one is made from a picture and kept as long as it serves, so that
+colours do not flicker from frame to frame and a megapixel is mapped in milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_CUBES = {252: (6, 7, 6), 64: (4, 4, 4), 32: (4, 4, 2), 16: (2, 4, 2)}
+_SAMPLE = 1 << 14
+_WORSE = 1.25
+"""A kept palette may be off by this factor more than it was on the picture that it was made for."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours and the way to them.
+
+    Attributes:
+        colours: uint8 [n, 3], n at most 256.
+        table: uint8 [32768]: the nearest colour for each red, green, blue of five bits.
+    """
+
+    colours: NDArray[np.uint8]
+    table: NDArray[np.uint8]
+
+    def indices(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The nearest colour of each pixel: uint8 [..., 3] to uint8 [...]."""
+        wide = (pixels >> 3).astype(np.uint16)
+        found: NDArray[np.uint8] = self.table[(wide[..., 0] << 10) | (wide[..., 1] << 5) | wide[..., 2]]
+        return found
+
+    def error(self, pixels: NDArray[np.uint8]) -> float:
+        """Root mean square of what is lost, in steps of 0..255."""
+        lost = pixels.astype(np.float32) - self.colours[self.indices(pixels)]
+        return float(np.sqrt(np.mean(lost**2)))
+
+
+@lru_cache
+def fixed(colours: int) -> Palette:
+    """A cube of at most `colours` colours, evenly spaced in each channel, green finest (the eye is).
+
+    Args:
+        colours: 16 or more; 252 is the largest cube.
+    """
+    levels = next(cube for size, cube in _CUBES.items() if size <= max(16, colours))
+    values = [np.round(np.linspace(0, 255, count)).astype(np.uint8) for count in levels]
+    return _with_table(np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1))
+
+
+def fitted(pixels: NDArray[np.uint8], colours: int = 255) -> Palette:
+    """The palette that suits a picture best, by median cut over a sample of its pixels, uint8 [..., 3]."""
+    picture = Image.fromarray(_sample(pixels)[None])
+    found = picture.quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette() or [0, 0, 0]
+    table = np.array(found, np.uint8).reshape(-1, 3)[:colours]
+    return _with_table(np.unique(table, axis=0))
+
+
+class Fitting:
+    """A fitted palette that is kept until a picture needs another one."""
+
+    def __init__(self, colours: int = 255) -> None:
+        self._colours = colours
+        self._palette: Palette | None = None
+        self._error = 0.0
+
+    def palette_for(self, pixels: NDArray[np.uint8]) -> Palette:
+        """A palette for a picture, uint8 [H, W, 3]: the one in use if it serves."""
+        sample = _sample(pixels)
+        if self._palette is None or self._palette.error(sample) > self._error * _WORSE + 1:
+            self._palette = fitted(pixels, self._colours)
+            self._error = self._palette.error(sample)
+        return self._palette
+
+
+def _sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    flat = pixels.reshape(-1, 3)
+    # A step that shares no factor with common widths, so that no column of the picture is left out.
+    step = max(1, len(flat) // _SAMPLE) | 1
+    return np.ascontiguousarray(flat[::step])
+
+
+def _with_table(colours: NDArray[np.uint8]) -> Palette:
+    axis = (np.arange(32, dtype=np.float32) * 8 + 4).clip(0, 255)
+    axis[0], axis[-1] = 0, 255  # black and white are common and must be exact
+    red, green, blue = np.meshgrid(axis, axis, axis, indexing="ij")
+    wanted = np.stack([red.ravel(), green.ravel(), blue.ravel()], axis=1)
+    there = colours.astype(np.float32)
+    # Squared distance without the part that is the same for all candidates.
+    distance = (there**2).sum(axis=1) - 2 * wanted @ there.T
+    return Palette(colours, distance.argmin(axis=1).astype(np.uint8))
