@@ -257,29 +257,12 @@ class Library:
 
     def _read(self, folder: Path, source: str) -> Model | None:
         """The model in `folder`, broken or not; None if the folder has gone meanwhile."""
-        name = clean_line(folder.name)
-        id_ = STARTER_PREFIX + name if source == "starter" else name
-        manifest = Manifest(name=name, kind="unknown", adapter="unknown", interface={}, created=_EPOCH)
-        spec: Interface | None = None
-        problem: str | None = None
-        try:
-            manifest = Manifest.read(folder)
-            spec = Interface.from_spec(dict(manifest.interface))
-            if not spec.commands:
-                raise Refused(f"{FILE_NAME} cannot be used", "its interface has no command")
-            missing = [part for part in _NEEDS.get(manifest.adapter, ()) if not (folder / part).is_file()]
-            if missing:
-                raise Refused(f"{missing[0]} is missing")
-        except TarmacError as error:
-            problem = str(error)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problem = f"the interface in {FILE_NAME} cannot be used: {clean_line(str(error))[:200]}"
-        size = _size(folder)
-        if size is None:
-            return None
-        return Model(
-            id=id_, folder=folder, source=source, manifest=manifest, size_bytes=size, problem=problem, spec=spec
-        )
+        for _ in range(_LOOKS):
+            before = _identity(folder)
+            model = _look(folder, source)
+            if _identity(folder) == before:
+                break  # else another process removed it while we read, and perhaps put a new one in its place
+        return model if before is not None else None
 
     def _sweep(self) -> None:
         for path in _entries(self.folder):
@@ -298,7 +281,37 @@ def slug(name: str, longest: int = 24) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-") or "model"
 
 
+_LOOKS = 5
 _EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def _look(folder: Path, source: str) -> Model:
+    name = clean_line(folder.name)
+    id_ = STARTER_PREFIX + name if source == "starter" else name
+    manifest = Manifest(name=name, kind="unknown", adapter="unknown", interface={}, created=_EPOCH)
+    spec: Interface | None = None
+    problem: str | None = None
+    try:
+        manifest = Manifest.read(folder)
+        spec = Interface.from_spec(dict(manifest.interface))
+        if not spec.commands:
+            raise Refused(f"{FILE_NAME} cannot be used", "its interface has no command")
+        missing = [part for part in _NEEDS.get(manifest.adapter, ()) if not (folder / part).is_file()]
+        if missing:
+            raise Refused(f"{missing[0]} is missing")
+    except TarmacError as error:
+        problem = str(error)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"the interface in {FILE_NAME} cannot be used: {clean_line(str(error))[:200]}"
+    return Model(id_, folder, source, manifest, size_bytes=_size(folder), problem=problem, spec=spec)
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -313,22 +326,18 @@ def _folders(folder: Path) -> Iterator[Path]:
     return (path for path in _entries(folder) if not path.name.startswith((".", "__")) and path.is_dir())
 
 
-def _size(folder: Path) -> int | None:
-    """Bytes of all files under `folder`, links not followed; None if the folder is gone."""
+def _size(folder: Path) -> int:
+    """Bytes of all files under `folder`, links not followed."""
     total = 0
     waiting = [folder]
     while waiting:
-        place = waiting.pop()
         try:
-            with os.scandir(place) as entries:
+            with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
                     else:
                         total += entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
-            if place == folder:
-                return None
         except OSError:
             continue
     return total
