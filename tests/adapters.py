@@ -22,7 +22,7 @@ from core.interface import Command, Image, Interface, Number, Text, Vector
 from core.workers.adapter import Answer, Request, Target
 
 
-def target(kind: str = "Stub", **options: object) -> Target:
+def target(kind: str = "Stub", /, **options: object) -> Target:
     """A target that runs the adapter class `kind` of this file."""
     return Target("test", Path("/"), options, trusted_factory=f"tests.adapters:{kind}", name=kind)
 

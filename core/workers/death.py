@@ -58,8 +58,14 @@ def last_lines(log: BinaryIO, start: int) -> list[str]:
         text = log.read(_LOG_TAIL).decode("utf-8", "replace")
     except (OSError, ValueError):
         return []
-    clean = (re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines())
-    lines = [line.strip()[:_LINE] for line in clean if line.strip() and not _NOISE.match(line)]
+    lines: list[str] = []
+    after_frame = False
+    for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines():
+        frame = _NOISE.match(line)
+        # The line of code that a frame quotes says little without the frame.
+        if line.strip() and not frame and not (after_frame and line.startswith("    ")):
+            lines.append(line.strip()[:_LINE])
+        after_frame = frame is not None
     return lines[-_LINES:]
 
 

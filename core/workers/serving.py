@@ -136,12 +136,11 @@ def told(problem: BaseException, what: str) -> TarmacError:
             print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
         return TarmacError.from_json(problem.to_json())
     traceback.print_exception(problem)
-    text = shorten(" ".join(str(problem).split()).encode("utf-8", "replace").decode(), 300)
+    text = " ".join(str(problem).split())[:300]
     if _is_out_of_memory(problem):
         return OutOfMemory(what, "there was not enough memory", "Try a smaller picture, batch or text, or free memory")
     if isinstance(problem, SystemExit | KeyboardInterrupt):
         return TarmacError(what, f"its code tried to end the program ({type(problem).__name__})")
-    text = text[1:-1] if text[:1] in "'\"" and text[:1] == text[-1:] else text
     return TarmacError(what, f"{type(problem).__name__}: {text}" if text else type(problem).__name__)
 
 
