@@ -71,7 +71,7 @@ class _Byte:
             raise Refused("int8 is not possible", "this PyTorch build has no int8 products", "Choose another precision")
         self._engine = engine
         matrix = weight.T.to("cpu", torch.float32)
-        scales = matrix.abs().amax(1).clamp(min=1e-12).double() / 127
+        scales = _scales(matrix)
         with quantized_engine(engine):
             packed = torch.quantize_per_channel(
                 matrix, scales, torch.zeros_like(scales, dtype=torch.int64), 0, torch.qint8
@@ -82,3 +82,17 @@ class _Byte:
     def __call__(self, x: Tensor) -> Tensor:
         result: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed, False)
         return result
+
+
+def _scales(matrix: Tensor) -> Tensor:
+    """Float64 scale of each row of `matrix` [out, in] for int8, exact on processors with 16-bit partial sums.
+
+    Without VNNI an x86 processor adds products of neighbouring pairs, an input of 0–255 times a weight of -128–127,
+    in 16 bits that saturate. No pair overflows if its weights of one sign add up to at most 128 (255 · 128 < 2¹⁵).
+    That costs a fifth of the weights' resolution; giving up a bit of the inputs, the usual way, costs more.
+    """
+    even = matrix if matrix.shape[1] % 2 == 0 else torch.nn.functional.pad(matrix, (0, 1))
+    pairs = even.view(matrix.shape[0], -1, 2)
+    rising, falling = pairs.clamp(min=0).sum(2).amax(1), pairs.clamp(max=0).sum(2).amin(1).neg()
+    widest = torch.maximum(rising, falling).double() / 127.5
+    return torch.maximum(widest, matrix.abs().amax(1).double() / 127).clamp(min=1e-12)
