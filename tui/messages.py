@@ -1,0 +1,39 @@
+"""What happened, as messages: one dataclass a fact. Screens and workers post them, the app and the screens act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+
+@dataclass
+class ShowModel(Message):
+    """The user wants a model in the workspace: opened (shown at once) or only added."""
+
+    model_id: str
+    show: bool = True
+    new_workspace: bool = False
+
+
+@dataclass
+class LibraryChanged(Message):
+    """Models were added to or removed from the library; `model_id` is the one to look at, if any."""
+
+    model_id: str | None = None
+    removed: bool = False
+
+
+@dataclass
+class Trouble(Message):
+    """Something failed outside any place of its own on the screen; the app tells it as a toast."""
+
+    error: BaseException
+    doing: str = ""
+
+
+@dataclass
+class WorkersChanged(Message):
+    """The number of running workers may have changed; the header shows it."""
+
+    namespace = "studio"

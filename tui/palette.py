@@ -1,0 +1,67 @@
+"""All that can be done now, as a list to search: the live bindings, the places, the themes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tui.keymap import bindings_of, key_name
+from tui.screens.chooser import Choice
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from tui.studio import TarmacApp
+
+
+@dataclass(frozen=True)
+class Action:
+    """One entry of the palette."""
+
+    title: str
+    about: str
+    key: str
+    run: Callable[[], Awaitable[object] | object]
+
+    def choice(self, value: str) -> Choice:
+        """This entry as a line of the chooser."""
+        return Choice(value, self.title, self.about, self.key)
+
+
+def actions(app: TarmacApp, screen: Screen[object]) -> list[Action]:
+    """Every action of the focused widget, the screen and the app, then the themes."""
+    found: dict[tuple[object, str], Action] = {}
+    for key, (node, binding, enabled, tooltip) in screen.active_bindings.items():
+        slot = (node, binding.action)
+        if enabled and binding.description and binding.id and not binding.system and slot not in found:
+            title = binding.description[:1].upper() + binding.description[1:]
+            run = partial(app.run_action, binding.action, node)
+            found[slot] = Action(title, tooltip or binding.tooltip, key_name(key), run)
+    entries = [entry for entry in found.values() if entry.title != "Commands"]
+    entries += [Action(f"Theme: {name}", about, "", partial(app.set_theme, name)) for name, about in app.theme_names]
+    return entries
+
+
+def all_binding_ids() -> set[str]:
+    """The ids of every binding there is; imports every screen, so ask only when it matters."""
+    from tui.screens.chooser import Chooser
+    from tui.screens.confirm import Confirm
+    from tui.screens.directory import DirectoryScreen
+    from tui.screens.help import HelpScreen
+    from tui.screens.model_page import ModelPage
+    from tui.screens.settings import SettingsScreen
+    from tui.screens.workspace import WorkspaceScreen
+    from tui.studio import TarmacApp
+    from tui.widgets.completion import CompletionPane
+    from tui.widgets.explorer import Explorer
+    from tui.widgets.options import OptionsPanel
+    from tui.widgets.path_prompt import PathPrompt
+    from tui.widgets.table import Table
+
+    owners = (
+        *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
+        *(CompletionPane, Explorer, OptionsPanel, PathPrompt, Table),
+    )
+    return {binding.id for binding in bindings_of(*owners) if binding.id}

@@ -1,0 +1,260 @@
+"""The studio: an App that holds the places, the themes, the keys and the core; what is on a screen lives there."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from tui import themes
+from tui.graphics.brands import TerminalInfo
+from tui.graphics.driver import picture_driver
+from tui.messages import LibraryChanged, ShowModel, Trouble
+from tui.screens import PLACES
+from tui.services import Services
+from tui.status import Status
+from tui.troubles import told, write_log
+
+if TYPE_CHECKING:
+    from tui.screens.workspace import WorkspaceScreen
+
+_STATUS_SECONDS = 3.0
+_LAST_SECONDS = 1.5
+
+
+def _directory() -> Screen[Any]:
+    from tui.screens.directory import DirectoryScreen
+
+    return DirectoryScreen()
+
+
+def _workspace() -> Screen[Any]:
+    from tui.screens.workspace import WorkspaceScreen
+
+    return WorkspaceScreen()
+
+
+def _settings() -> Screen[Any]:
+    from tui.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
+class TarmacApp(App[int]):
+    """The program in the terminal.
+
+    Args:
+        services: The core; by default the real one.
+        start: Mode to open; by default where the user was last.
+        terminal: What was found out about the terminal; None when nobody asked it (tests).
+    """
+
+    TITLE = "Tarmac"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "directory": _directory,
+        "workspace": _workspace,
+        "settings": _settings,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                f"{place.key},alt+{place.key}",
+                f"go('{place.mode}')",
+                place.title,
+                show=False,
+                id=f"app.{place.mode}",
+                tooltip=f"Go to the place {place.title}",
+            )
+            for place in PLACES
+        ),
+        Binding("question_mark,f1", "help", "help", id="app.help", tooltip="This screen and its keys"),
+        Binding("ctrl+p,colon", "palette", "commands", id="app.palette", tooltip="Every action, by typing"),
+        Binding("q,ctrl+q", "quit", "Quit", show=False, id="app.quit", tooltip="Save the workspace and leave"),
+    ]
+
+    status: reactive[Status | None] = reactive(None)
+    workers_running: reactive[int] = reactive(0)
+
+    def __init__(
+        self, services: Services | None = None, *, start: str | None = None, terminal: TerminalInfo | None = None
+    ) -> None:
+        self.services = services if services is not None else Services()
+        self.terminal = terminal
+        self.losses: dict[str, str] = {}
+        """What would be lost by leaving now, by a name for each."""
+        self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]
+        super().__init__(driver_class=picture_driver(terminal) if terminal is not None else None)
+        self.animation_level = "none"
+        self._theme_files, self._theme_problems = themes.load()
+        for entry in self._theme_files:
+            self.register_theme(entry.theme)
+        self._choose_theme(self.services.config.settings.theme)
+
+    # -- starting and ending
+
+    def on_mount(self) -> None:
+        """Everything that can wait until something is seen, waits."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._told_to_end, number)
+            except (ValueError, RuntimeError):  # not the main thread: an embedding program has its own ideas
+                break
+        self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        gc.freeze()
+        gc.enable()
+        if self._theme_problems:
+            self._warn("Themes that cannot be used", self._theme_problems)
+        if self.services.config.problems:
+            self._warn("Settings that cannot be used", [str(problem) for problem in self.services.config.problems])
+        self._load_keymap()
+        self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
+
+    async def _watch_machine(self) -> None:
+        while True:
+            self.status = await asyncio.to_thread(self.services.status)
+            await asyncio.sleep(_STATUS_SECONDS)
+
+    def _told_to_end(self, number: int) -> None:
+        # The terminal may be gone: what would write to it must not hold up the end. Workers end with this process.
+        def end_anyway() -> None:
+            os._exit(128 + number)
+
+        asyncio.get_running_loop().call_later(_LAST_SECONDS, end_anyway)
+        self._start_leaving(128 + number)
+
+    async def _leave(self, code: int) -> None:
+        workspace = self.workspace
+        try:
+            if workspace is not None:
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await workspace.close()
+        except TimeoutError:
+            pass
+        finally:
+            self.exit(code, return_code=code)
+
+    async def action_quit(self) -> None:
+        """Leave; asks only when something would be lost."""
+        if self.losses:
+            from tui.screens.confirm import Confirm
+
+            def answer(yes: bool | None) -> None:
+                if yes:
+                    self._start_leaving(0)
+
+            self.push_screen(Confirm("Leave now?", "\n".join(self.losses.values()), "leave"), answer)
+        else:
+            self._start_leaving(0)
+
+    def _start_leaving(self, code: int) -> None:
+        self.run_worker(self._leave(code), group="leave", exclusive=True, exit_on_error=False, description="leaving")
+
+    # -- places
+
+    @property
+    def workspace(self) -> WorkspaceScreen | None:
+        """The workspace screen, once it was opened."""
+        stack = self._screen_stacks.get("workspace")
+        return stack[0] if stack else None  # type: ignore[return-value]
+
+    def action_go(self, mode: str) -> None:
+        """Go to a place."""
+        self.switch_mode(mode)
+
+    def on_show_model(self, message: ShowModel) -> None:
+        """Bring a model into the workspace, and the workspace to the front where it is to be shown."""
+        if self.workspace is None or message.show:
+            self.switch_mode("workspace")
+        if self.workspace is not None:
+            self.workspace.add_model(message.model_id, show=message.show, new_workspace=message.new_workspace)
+
+    def on_library_changed(self, message: LibraryChanged) -> None:
+        """A model that is gone leaves the workspace too."""
+        if message.removed and message.model_id and self.workspace is not None:
+            self.workspace.forget_model(message.model_id)
+
+    # -- troubles
+
+    def on_trouble(self, message: Trouble) -> None:
+        """Something failed that has no place of its own on the screen."""
+        text, expected = told(message.error, message.doing)
+        if not expected:
+            write_log(message.error)
+        self.notify(text, severity="error", timeout=10, markup=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Background work of the app itself that failed."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.post_message(Trouble(event.worker.error, event.worker.description))
+
+    # -- help, palette, themes, keys
+
+    def action_help(self) -> None:
+        """Show what this screen is for and which keys work now."""
+        from tui.screens.help import HelpScreen, live_bindings, purpose
+
+        screen = self.screen
+        title = next((place.title for place in PLACES if place.mode == self.current_mode), "")
+        self.push_screen(HelpScreen(title, purpose(screen), live_bindings(screen)))
+
+    def action_palette(self) -> None:
+        """Choose among all actions that apply now, by typing."""
+        from tui.palette import actions
+        from tui.screens.chooser import Chooser
+
+        found = actions(self, self.screen)
+
+        def run(value: str | None) -> None:
+            if value is not None:
+                self.call_later(found[int(value)].run)
+
+        self.push_screen(Chooser("Commands", [entry.choice(str(i)) for i, entry in enumerate(found)]), run)
+
+    @property
+    def theme_names(self) -> Iterable[tuple[str, str]]:
+        """(name, what it is) of the themes from files."""
+        return [(entry.name, entry.about) for entry in self._theme_files]
+
+    def set_theme(self, name: str) -> None:
+        """Use a theme now and from now on."""
+        self._choose_theme(name)
+        self.run_worker(partial(self.services.remember_theme, name), thread=True, group="config", exit_on_error=False)
+
+    def _choose_theme(self, name: str) -> None:
+        if name not in self.available_themes:
+            self._theme_problems.append(f"there is no theme {name!r}; using {themes.DEFAULT}")
+            name = themes.DEFAULT
+        self.theme = name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own colours, for themes that are not from a file."""
+        return dict(themes.VARIABLES)
+
+    def _load_keymap(self) -> None:
+        from tui import keymap
+
+        if keymap.keymap_path().exists():
+            from tui.palette import all_binding_ids
+
+            good, problems = keymap.load(all_binding_ids())
+            self.set_keymap(good)
+            if problems:
+                self._warn("Keys that cannot be used (keymap.toml)", problems)
+
+    def _warn(self, title: str, lines: list[str]) -> None:
+        self.notify("\n".join(lines), title=title, severity="warning", timeout=12, markup=False)

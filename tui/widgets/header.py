@@ -1,0 +1,78 @@
+"""The line on top: where one is, and whose machine this is and how busy."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui.screens import PLACES
+from tui.status import Status
+
+_LONGEST = 24
+
+
+class Header(Widget):
+    """Program, places (the current one in brackets), running workers, user and host, device and memory.
+
+    What does not fit is left out from the left of the right half: host, then device, then workers.
+    """
+
+    DEFAULT_CSS = """
+    Header {
+        dock: top;
+        height: 1;
+        width: 1fr;
+        color: $muted;
+    }
+    """
+
+    status: reactive[Status | None] = reactive(None)
+    running: reactive[int] = reactive(0)
+    place: reactive[str] = reactive("")
+
+    def render(self) -> Content:
+        """The line, exactly as wide as the widget."""
+        left = Content.assemble((" tarmac ", "bold $text"), *self._places())
+        room = self.size.width - left.cell_length - 2
+        parts = self._machine()
+        while parts and sum(part.cell_length + 2 for part in parts) > room + 2:
+            parts.pop(0)
+        right = Content("  ").join(parts)
+        gap = max(1, self.size.width - left.cell_length - right.cell_length - 1)
+        return Content.assemble(left, " " * gap, right, " ")
+
+    def _places(self) -> list[tuple[str, str] | str]:
+        parts: list[tuple[str, str] | str] = []
+        for place in PLACES:
+            if place.mode == self.place:
+                parts.append((f"[{place.key} {place.title}]", "bold $accent"))
+            else:
+                parts.append((f" {place.key} {place.title} ", "$muted"))
+        return parts
+
+    def _machine(self) -> list[Content]:
+        parts: list[Content] = []
+        status = self.status
+        if status is not None:
+            parts.append(Content.styled(f"{status.user}@{status.host}"[:_LONGEST], "$muted"))
+            load = "" if status.load is None else f" {status.load:.0%}"
+            parts.append(Content.styled(f"{status.device}{load}", "$muted"))
+            if status.total:
+                full = "$bad" if status.used > 0.92 * status.total else "$muted"
+                memory = f"{status.used / 2**30:.1f}/{status.total / 2**30:.0f} GiB"
+                parts.append(Content.styled(memory, full))
+        if self.running:
+            what = "worker" if self.running == 1 else "workers"
+            parts.append(Content.assemble(("●", "$good"), (f" {self.running} {what}", "$muted")))
+        return parts
+
+    def on_click(self, event: object) -> None:
+        """Places can be clicked where a mouse is at hand."""
+        x = getattr(event, "x", -1)
+        at = 8
+        for place in PLACES:
+            width = len(place.title) + 4
+            if at <= x < at + width:
+                self.app.switch_mode(place.mode)
+            at += width

@@ -1,0 +1,182 @@
+"""The numbers of a command, changed by keys: choose with up and down, change with left and right, or type one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from core.errors import InvalidInput
+from core.interface.types import DataType, Number
+from tui.widgets.titled import Titled
+
+CHOOSE = Binding.Group("choose", compact=True)
+CHANGE = Binding.Group("change", compact=True)
+_LABELS = {"max_tokens": "length", "top_p": "top-p"}
+
+
+def label(name: str) -> str:
+    """An input's name as people say it."""
+    return _LABELS.get(name, name.replace("_", " "))
+
+
+def shown(kind: DataType, value: float) -> str:
+    """A number as its type writes it: whole, or with two decimals."""
+    whole = isinstance(kind, Number) and kind.step is not None and float(kind.step).is_integer()
+    return f"{value:.0f}" if whole else f"{value:.2f}"
+
+
+def stride(kind: Number) -> float:
+    """How far one key press goes: a twentieth of the range in round numbers, one step where the range is vast."""
+    step = float(kind.step or 0.01)
+    if kind.min is None or kind.max is None or (kind.max - kind.min) / step > 1e6:
+        return step
+    rough = (kind.max - kind.min) / 20
+    decade = 10 ** math.floor(math.log10(rough))
+    nice: float = max(factor * decade for factor in (1, 2, 5) if factor * decade <= rough * 1.001)
+    return max(step, nice)
+
+
+class OptionsPanel(Titled, Widget, can_focus=True):
+    """The number inputs of a command; posts `Changed` with all values."""
+
+    HELP = "Options of the model. Up and down choose one, left and right change it; or type a number and press enter."
+    HELP_TITLE = "Options"
+    DEFAULT_CSS = """
+    OptionsPanel { height: auto; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "choose(-1)", "Up", id="options.up", group=CHOOSE, tooltip="The option above"),
+        Binding("down,j", "choose(1)", "Down", id="options.down", group=CHOOSE, tooltip="The option below"),
+        Binding("left,h,minus", "change(-1)", "Less", id="options.less", group=CHANGE, tooltip="Less of it"),
+        Binding("right,l,plus", "change(1)", "More", id="options.more", group=CHANGE, tooltip="More of it"),
+        Binding("enter", "take", "take", id="options.take", tooltip="Take the number that was typed"),
+        Binding("backspace", "rub", "Rub out", id="options.rub", show=False, tooltip="Rub out a digit; then: default"),
+        Binding("escape,o", "leave", "close", id="options.close", tooltip="Back to the completion"),
+    ]
+
+    chosen: reactive[int] = reactive(0)
+
+    @dataclass
+    class Changed(Message):
+        """Some option has another value."""
+
+        values: dict[str, float]
+
+    @dataclass
+    class Left(Message):
+        """The user is done with the options."""
+
+    def __init__(self, inputs: Mapping[str, DataType], values: Mapping[str, object]) -> None:
+        super().__init__(classes="pane")
+        self.set_title("options")
+        self.kinds = {name: kind for name, kind in inputs.items() if isinstance(kind, Number)}
+        self.values: dict[str, float] = {name: kind.default_value() for name, kind in self.kinds.items()}
+        for name, value in values.items():
+            kind = self.kinds.get(name)
+            if kind is not None:
+                try:
+                    self.values[name] = kind.validate(name, value)
+                except InvalidInput:
+                    continue  # an edited file, or a model whose limits changed: the default is good
+        self._typed = ""
+        self._problem = ""
+
+    @property
+    def name_chosen(self) -> str:
+        """Which option the keys change."""
+        return list(self.kinds)[self.chosen] if self.kinds else ""
+
+    def set_value(self, name: str, value: float) -> None:
+        """Give one option a value that is allowed."""
+        self.values[name] = self.kinds[name].validate(name, value)
+        self._typed = self._problem = ""
+        self.refresh(layout=True)
+        self.post_message(self.Changed(dict(self.values)))
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        """One line an option, and its range or a problem below."""
+        return len(self.kinds) + 3
+
+    def render(self) -> Content:
+        """The options, the chosen one marked, then what is allowed."""
+        wide = max((len(label(name)) for name in self.kinds), default=0)
+        parts: list[tuple[str, str] | str] = []
+        for index, (name, kind) in enumerate(self.kinds.items()):
+            here = index == self.chosen and self.has_focus
+            value = shown(kind, self.values[name])
+            if here and self._typed:
+                value = f"{self._typed}▏"
+            default = self.values[name] == kind.default_value()
+            parts.append(("▸ " if here else "  ", "$accent"))
+            parts.append((f"{label(name):<{wide}}  ", "$text" if here else "$muted"))
+            parts.append((f"{value:>10}\n", "bold $accent" if here else "$muted" if default else "$text"))
+        chosen = self.kinds.get(self.name_chosen)
+        if self._problem:
+            parts.append((f"✕ {self._problem}", "$error"))
+        elif chosen is not None and self.has_focus:
+            about = chosen.description or chosen.allowed()
+            parts.append((f"\n{about}", "$muted"))
+        return Content.assemble(*parts)
+
+    def action_choose(self, by: int) -> None:
+        """The option above or below."""
+        if self.kinds:
+            self._typed = self._problem = ""
+            self.chosen = (self.chosen + by) % len(self.kinds)
+            self.refresh()
+
+    def action_change(self, direction: int) -> None:
+        """More or less by one stride, within what is allowed."""
+        name = self.name_chosen
+        kind = self.kinds.get(name)
+        if kind is None:
+            return
+        far, value = stride(kind), self.values[name]
+        steps = value / far
+        target = (math.floor(steps + 1e-9) + 1 if direction > 0 else math.ceil(steps - 1e-9) - 1) * far
+        low = kind.min if kind.min is not None else -math.inf
+        high = kind.max if kind.max is not None else math.inf
+        limited = min(high, max(low, round(target, 6)))
+        self.set_value(name, int(limited) if float(limited).is_integer() else limited)
+
+    def on_key(self, event: events.Key) -> None:
+        """A number is typed."""
+        if event.character and event.character in "0123456789.":
+            event.stop()
+            self._typed, self._problem = (self._typed + event.character)[:12], ""
+            self.refresh()
+
+    def action_take(self) -> None:
+        """Take what was typed, or say why not."""
+        if not self._typed:
+            self.action_leave()
+            return
+        name = self.name_chosen
+        kind = self.kinds[name]
+        try:
+            self.set_value(name, kind.validate(name, float(self._typed) if "." in self._typed else int(self._typed)))
+        except (InvalidInput, ValueError):
+            self._problem, self._typed = f"{label(name)} is {kind.allowed()}", ""
+            self.refresh()
+
+    def action_rub(self) -> None:
+        """Rub out a digit; with none typed, go back to the default."""
+        if self._typed:
+            self._typed = self._typed[:-1]
+            self.refresh()
+        elif self.kinds:
+            self.set_value(self.name_chosen, self.kinds[self.name_chosen].default_value())
+
+    def action_leave(self) -> None:
+        """Done."""
+        self._typed = self._problem = ""
+        self.post_message(self.Left())
