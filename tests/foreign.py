@@ -7,6 +7,7 @@ that are not installed are written by hand. Used by tests of every level; nothin
 from __future__ import annotations
 
 import argparse
+import io
 import pickle
 import re
 from collections import OrderedDict
@@ -91,6 +92,11 @@ class _Module:
             "state": self.state,
         }
         return RECONSTRUCT, (meta,)
+
+
+def module(children: Mapping[str, object], class_name: str = "Generator") -> _Module:
+    """A module with children and nothing else."""
+    return _Module(class_name, {"_parameters": {}, "_buffers": {}, "_modules": dict(children)})
 
 
 SOURCE = "import os\nos.system('touch CANARY')\nraise SystemExit('the source text of a module was run')\n"
@@ -341,3 +347,10 @@ def tiny_generator(seed: int = 0, resolution: int = 8, width: int = 4) -> tuple[
 def _kernel() -> torch.Tensor:
     row = torch.tensor([1.0, 3.0, 3.0, 1.0])
     return torch.outer(row, row) / 64 * 4
+
+
+def saved(content: object, zipped: bool = True) -> bytes:
+    """The bytes that torch.save writes."""
+    file = io.BytesIO()
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    return file.getvalue()

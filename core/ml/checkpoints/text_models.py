@@ -49,8 +49,8 @@ def convert(path: Path, staging: Path, progress: Progress) -> Converted:
     """Convert the folder of a causal language model; see `core.ml.checkpoints.convert.convert`."""
     progress("reading", None)
     config = _settings(path / "config.json")
-    _check_config(config)
     tensors, sha256, form = _weights(path, progress)
+    _check_config(config)
     _write_json(staging / "config.json", config)
     if (path / "generation_config.json").is_file():
         generation = _settings(path / "generation_config.json")
