@@ -1,0 +1,82 @@
+"""The explorer alone on the screen, with the stub adapter for a model: `python -m tests.demo_explorer [IMAGES]`.
+
+For looking, and for the tests in real terminals. OPTIONS (JSON, in the environment variable DEMO_OPTIONS) go to the
+stub, for example {"resolution": 256, "delay": 0.05}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from core.errors import TarmacError
+from core.library.interfaces import image_gan_interface
+from core.workers.session import Session
+from tests.adapters import target
+from tui.graphics import TerminalInfo, probe
+from tui.graphics.driver import picture_driver
+from tui.widgets.explorer import Explorer
+
+
+def stub_model(length: int = 16, resolution: int = 64) -> Any:
+    """What the explorer needs of a model of the library."""
+    return SimpleNamespace(id="test/stub", name="stub", interface=image_gan_interface(length, resolution))
+
+
+class Dialog(ModalScreen[None]):
+    """Something in front of the grid."""
+
+    CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; background: $panel; }"
+    BINDINGS = [("escape,x", "app.pop_screen", "close")]
+
+    def compose(self) -> ComposeResult:
+        yield Static("a dialog")
+
+
+class ExplorerApp(App[None]):
+    """One explorer between two lines of text."""
+
+    CSS = "Static.edge { height: 1; background: $panel; }"
+    BINDINGS = [("q", "quit", "quit"), ("t", "theme", "theme"), ("x", "dialog", "dialog"), ("n", "toast", "toast")]
+
+    def __init__(self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any) -> None:
+        super().__init__(driver_class=None if info is None else picture_driver(info))
+        self.session = Session(target("Stub", **options))
+        self.state = state
+        self.failures: list[TarmacError] = []
+
+    def compose(self) -> ComposeResult:
+        yield Static("header", classes="edge")
+        yield Explorer(self.session, stub_model(), self.state)
+        yield Static("footer", classes="edge")
+
+    def on_mount(self) -> None:
+        self.query_one(Explorer).focus()
+        self.run_worker(self.session.start(), exit_on_error=False)
+
+    async def on_unmount(self) -> None:
+        await self.session.stop()
+
+    def on_explorer_failed(self, event: Explorer.Failed) -> None:
+        self.failures.append(event.error)
+
+    def action_theme(self) -> None:
+        self.theme = "textual-light" if self.theme == "textual-dark" else "textual-dark"
+
+    def action_dialog(self) -> None:
+        self.push_screen(Dialog())
+
+    def action_toast(self) -> None:
+        self.notify("over the corner of the grid", timeout=3)
+
+
+if __name__ == "__main__":
+    found = probe(sys.argv[1] if len(sys.argv) > 1 else None)
+    ExplorerApp(found, **json.loads(os.environ.get("DEMO_OPTIONS", "{}"))).run()

@@ -1,0 +1,206 @@
+"""Pictures for the explorer: asked of the worker one by one, the most wanted first, and kept as long as there is room.
+
+What is wanted is said anew whenever the view changes; requests that nobody wants any more are cancelled, and only as
+many are in flight as keep the worker busy, so that a new view never waits behind an old one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Cancelled, TarmacError, WorkerDied
+from core.interface import Command
+from core.workers.session import Call, Session
+
+Pixels = NDArray[np.uint8]
+
+MOST_BYTES = 256 * 2**20
+"""Pixels kept in this process; a 64-pixel tile takes 12 kB, a 1024-pixel one 3 MB."""
+
+_BATCH = 8
+"""How many the worker runs together, where it does not say."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A tile that should be seen: its vector and how it is drawn. Equal wishes are one picture.
+
+    Attributes:
+        z: The vector's bytes, float32 little-endian.
+        truncation: 0 to 1; None for a model that has none.
+    """
+
+    z: bytes
+    truncation: float | None
+
+    @staticmethod
+    def of(z: NDArray[np.float32], truncation: float | None) -> Wish:
+        """The wish for a vector, float32 [dim]."""
+        return Wish(z.astype("<f4", copy=False).tobytes(), truncation)
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """float32 [dim], read-only."""
+        return np.frombuffer(self.z, "<f4")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture that was made.
+
+    Attributes:
+        key: Its name for the canvas, unique for as long as the explorer lives.
+        pixels: uint8 [H, W, C].
+        milliseconds: From the request to the answer.
+    """
+
+    key: int
+    pixels: Pixels
+    milliseconds: float
+
+
+class TileMaker:
+    """Gets tiles from a session and keeps the ones used last.
+
+    Args:
+        session: The worker; its command takes one vector and gives one image.
+        command: That command.
+        on_tile: Called when a wished-for tile has come.
+        on_error: Called once with what went wrong with a request (not for cancelled ones or a dead worker, which
+            the session tells by itself).
+        on_forget: Called with the keys of tiles that were dropped.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        command: Command,
+        *,
+        on_tile: Callable[[], None],
+        on_error: Callable[[TarmacError], None],
+        on_forget: Callable[[list[int]], None],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._session = session
+        self._command = command.name
+        self.vector_input = next(name for name, kind in command.inputs.items() if kind.type_name == "vector")
+        self.image_output = next(name for name, kind in command.outputs.items() if kind.type_name == "image")
+        self.has_truncation = "truncation" in command.inputs and command.inputs["truncation"].type_name == "number"
+        self._on_tile, self._on_error, self._on_forget = on_tile, on_error, on_forget
+        self._most_bytes = most_bytes
+        self._tiles: OrderedDict[Wish, Tile] = OrderedDict()
+        self._bytes = 0
+        self._next_key = 1
+        self._wanted: list[Wish] = []
+        self._calls: dict[Wish, Call] = {}
+        self._refused: set[Wish] = set()
+        self.by_key: dict[int, Pixels] = {}
+        """The pixels of every tile that is kept, for the canvases."""
+
+    @property
+    def missing(self) -> int:
+        """How many wished-for tiles are still to come."""
+        return sum(wish not in self._tiles and wish not in self._refused for wish in self._wanted)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the worker has not answered."""
+        return len(self._calls)
+
+    def get(self, wish: Wish) -> Tile | None:
+        """The tile if it is there; it counts as used."""
+        tile = self._tiles.get(wish)
+        if tile is not None:
+            self._tiles.move_to_end(wish)
+        return tile
+
+    def want(self, wishes: Iterable[Wish]) -> None:
+        """Say what should be seen now, the most urgent first. Forgets all earlier wishes."""
+        self._wanted = list(dict.fromkeys(wishes))
+        wanted = set(self._wanted)
+        self._refused &= wanted
+        for wish, call in list(self._calls.items()):
+            if wish not in wanted:
+                call.cancel()
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for what is wanted and missing, as far as the worker is ready and not busy enough."""
+        if self._session.state != "ready":
+            return
+        batch = self._session.info.get("max_batch")
+        most = 2 * (batch if isinstance(batch, int) and batch > 0 else _BATCH)
+        for wish in self._wanted:
+            if len(self._calls) >= most:
+                return
+            if wish not in self._tiles and wish not in self._calls and wish not in self._refused:
+                self._request(wish)
+
+    def stop(self) -> None:
+        """Want nothing any more."""
+        self.want([])
+
+    def _request(self, wish: Wish) -> None:
+        inputs: dict[str, object] = {self.vector_input: wish.vector}
+        if wish.truncation is not None:
+            inputs["truncation"] = wish.truncation
+        begun = time.monotonic()
+        try:
+            call = self._session.run(self._command, inputs)
+        except TarmacError as error:
+            self._failed(wish, error)
+            return
+        self._calls[wish] = call
+        call.add_done_callback(lambda done: self._done(wish, done, begun))
+
+    def _done(self, wish: Wish, call: Call, begun: float) -> None:
+        if self._calls.get(wish) is call:
+            del self._calls[wish]
+        if call.error is not None:
+            self._failed(wish, call.error)
+        else:
+            self._keep(wish, call.outputs or {}, (time.monotonic() - begun) * 1000)
+        self.ask()
+
+    def _failed(self, wish: Wish, error: TarmacError) -> None:
+        if isinstance(error, Cancelled | WorkerDied) or self._session.state != "ready":
+            return
+        # Not again for this view: what fails once would fail for ever, sixty times a second.
+        first = not self._refused
+        self._refused.add(wish)
+        if first:
+            self._on_error(error)
+
+    def _keep(self, wish: Wish, outputs: Mapping[str, object], milliseconds: float) -> None:
+        pixels = outputs.get(self.image_output)
+        if not isinstance(pixels, np.ndarray):
+            return
+        tile = Tile(self._next_key, pixels, milliseconds)
+        self._next_key += 1
+        self._tiles[wish] = tile
+        self.by_key[tile.key] = pixels
+        self._bytes += pixels.nbytes
+        self._shrink()
+        self._on_tile()
+
+    def _shrink(self) -> None:
+        if self._bytes <= self._most_bytes:
+            return
+        wanted = set(self._wanted)
+        gone: list[int] = []
+        for wish in list(self._tiles):
+            if self._bytes <= self._most_bytes * 0.9:
+                break
+            if wish not in wanted:
+                tile = self._tiles.pop(wish)
+                self._bytes -= tile.pixels.nbytes
+                del self.by_key[tile.key]
+                gone.append(tile.key)
+        if gone:
+            self._on_forget(gone)
