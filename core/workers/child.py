@@ -151,7 +151,7 @@ def _load(target: Target) -> Adapter:
         # Here, and not above: this is what brings torch, and only this process may have it.
         from core.ml.adapters import load
 
-        return cast(Adapter, load(target.adapter, target.path, dict(target.options), target.device))
+        return load(target.adapter, target.path, dict(target.options), target.device)
     import importlib
 
     module, _, factory = target.trusted_factory.partition(":")

@@ -57,10 +57,12 @@ def encode(message: Message) -> list[Part]:
         if isinstance(value, np.ndarray):
             array = _plain(value)
             padding = -array.nbytes % _ALIGN
+            size += array.nbytes + padding
+            if size > MOST_BUFFERS:
+                raise ValueError(f"arrays of {size} bytes")
             buffers.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
             if padding:
                 buffers.append(bytes(padding))
-            size += array.nbytes + padding
             return msgpack.ExtType(_ARRAY, msgpack.packb((array.dtype.str, array.shape)))
         if isinstance(value, np.bool_ | np.integer | np.floating):
             return value.item()
@@ -70,12 +72,12 @@ def encode(message: Message) -> list[Part]:
         packed = msgpack.packb(message, default=default)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"cannot send this: {error}") from error
-    if len(packed) > MOST_MESSAGE or size > MOST_BUFFERS:
-        raise WireError(f"cannot send {len(packed)} bytes with arrays of {size}")
+    if len(packed) > MOST_MESSAGE:
+        raise WireError(f"cannot send this: a message of {len(packed)} bytes")
     return [_HEADER.pack(_MAGIC, len(packed), size) + packed, *buffers]
 
 
-def decode(packed: bytes | bytearray | memoryview, payload: bytearray) -> Message:
+def decode(packed: memoryview, payload: memoryview) -> Message:
     """The message of a frame; its arrays are writable views of `payload`.
 
     Raises:
@@ -112,7 +114,7 @@ class Parser:
         self._limits = most_message, most_buffers
         self._scratch = bytearray(_SCRATCH)
         self._have = 0
-        self._large: list[bytearray] | None = None
+        self._large: tuple[memoryview, memoryview] | None = None
         """Message and payload of a frame that is too large for the scratch, while they fill."""
         self._filled = 0
 
@@ -127,8 +129,8 @@ class Parser:
             return memoryview(self._scratch)[self._have :]
         packed, payload = self._large
         if self._filled < len(packed):
-            return memoryview(packed)[self._filled :][:_SLICE]
-        return memoryview(payload)[self._filled - len(packed) :][:_SLICE]
+            return packed[self._filled :][:_SLICE]
+        return payload[self._filled - len(packed) :][:_SLICE]
 
     def advance(self, count: int) -> list[Message]:
         """Take `count` bytes that were written into `buffer()`; returns the messages now complete.
@@ -160,7 +162,7 @@ class Parser:
             end = body + packed_size + payload_size
             if end <= self._have:
                 middle = body + packed_size
-                messages.append(decode(view[body:middle], bytearray(view[middle:end])))
+                messages.append(decode(view[body:middle], memoryview(bytearray(view[middle:end]))))
                 start = end
             elif end - start > len(view):
                 self._begin_large(view[body : self._have], packed_size, payload_size)
@@ -174,11 +176,11 @@ class Parser:
         return messages
 
     def _begin_large(self, there: memoryview, packed_size: int, payload_size: int) -> None:
-        packed, payload = bytearray(packed_size), bytearray(payload_size)
+        packed, payload = _unset(packed_size), _unset(payload_size)
         first = min(len(there), packed_size)
         packed[:first] = there[:first]
         payload[: len(there) - first] = there[first:]
-        self._large = [packed, payload]
+        self._large = packed, payload
         self._filled = len(there)
 
 
@@ -323,6 +325,11 @@ class AsyncChannel(asyncio.BufferedProtocol):
         self._transport = None
         self._outgoing.clear()
         self._on_close(self._failure or exc)
+
+
+def _unset(size: int) -> memoryview:
+    """`size` bytes of memory that nobody has written yet: to clear a large block would hold the loop."""
+    return np.empty(size, np.uint8).data
 
 
 def _joined(parts: list[Part]) -> Iterable[Part]:

@@ -204,7 +204,7 @@ def described(dtype: object, shape: object) -> msgpack.ExtType:
 )
 def test_a_message_that_lies_about_its_arrays_is_refused(content: object, payload: int) -> None:
     with pytest.raises(WireError):
-        decode(msgpack.packb(content), bytearray(payload))
+        decode(memoryview(msgpack.packb(content)), memoryview(bytearray(payload)))
 
 
 def test_random_bytes_and_damaged_frames_raise_nothing_else() -> None:
@@ -233,7 +233,7 @@ def test_random_bytes_and_damaged_frames_raise_nothing_else() -> None:
 
 def test_a_message_nested_too_deeply_is_refused() -> None:
     with pytest.raises(WireError):
-        decode(b"\x81\xa1a" + b"\x91" * 5000 + b"\xc0", bytearray())
+        decode(memoryview(b"\x81\xa1a" + b"\x91" * 5000 + b"\xc0"), memoryview(b""))
 
 
 # -- over sockets
