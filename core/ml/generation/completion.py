@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,7 +75,7 @@ def complete(
     prompt: str,
     settings: Settings,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[Completion]:
+) -> Generator[Completion, None, None]:
     """Complete `prompt`; yields after every token, at last with a reason.
 
     A prompt longer than the context is read from its end backwards as far as fits. When the context is full, its

@@ -13,7 +13,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from core.errors import Refused
-from core.ml.generation.precision import has_fast_bfloat16, int8_engine, quantized_engine
+from core.ml.generation.precision import int8_engine, quantized_engine
+from core.ml.hardware import fast_bfloat16
 
 EMULATED_ROWS = 2
 """From more rows than this on, turning an emulated bfloat16 matrix into float32 first is faster."""
@@ -52,7 +53,7 @@ class _Half:
     def __init__(self, weight: Tensor, bias: Tensor | None, device: torch.device) -> None:
         self._weight = weight.T.to(device, torch.bfloat16).contiguous()
         self._bias = None if bias is None else bias.to(device, torch.float32)
-        self._emulated = not has_fast_bfloat16(device)
+        self._emulated = not fast_bfloat16(device)
         self.bytes = weight.numel() * 2
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor
 from core.errors import Refused
 from core.ml.generation.completion import Engine
 from core.ml.generation.gpt2 import GPT2, supports
-from core.ml.generation.precision import PRECISIONS, has_fast_bfloat16, int8_engine, streams_bfloat16
+from core.ml.generation.precision import PRECISIONS, int8_engine, streams_bfloat16
 from core.ml.generation.tokens import Tokens, load_tokens
+from core.ml.hardware import fast_bfloat16
 
 LARGE = 50_000_000
 """Parameters from which on reading the weights, not the work around it, decides the speed."""
@@ -22,14 +23,14 @@ LARGE = 50_000_000
 MAX_CONFIG_BYTES = 2**20
 
 
-def load_engine(folder: Path, precision: str = "auto", device: str = "cpu") -> tuple[Engine, Tokens]:
+def load_engine(folder: Path, precision: str = "auto", device: torch.device | None = None) -> tuple[Engine, Tokens]:
     """Load a causal language model.
 
     Args:
         folder: Holds config.json, the weights (safetensors, or a pytorch_model.bin of plain tensors) and a tokenizer.
         precision: auto, float32, bfloat16 or int8. "auto" is float32, or bfloat16 for models of more than 50 million
             parameters where that is faster on this device (asked of the hardware, or timed).
-        device: "cpu", "cuda", "cuda:1" ...
+        device: Where to compute; the CPU by default.
 
     Raises:
         Refused: Something is missing, broken or of an unknown kind, or int8 is asked for where there is none.
@@ -37,7 +38,7 @@ def load_engine(folder: Path, precision: str = "auto", device: str = "cpu") -> t
     if precision not in PRECISIONS:
         raise Refused("unknown precision", repr(precision), f"Choose one of {', '.join(PRECISIONS)}")
     config = read_config(folder)
-    place = torch.device(device)
+    place = device or torch.device("cpu")
     tokens = load_tokens(folder, config)
     if precision == "int8" and (place.type != "cpu" or int8_engine() is None):
         raise Refused("int8 is not possible", "it needs a CPU and a PyTorch build with int8 products", "Use bfloat16")
@@ -46,7 +47,7 @@ def load_engine(folder: Path, precision: str = "auto", device: str = "cpu") -> t
 
         _check_only_tensors(folder)
         chosen = "float32" if precision == "auto" else precision
-        if precision == "auto" and place.type == "cuda" and has_fast_bfloat16(place):
+        if precision == "auto" and place.type == "cuda" and fast_bfloat16(place):
             chosen = "bfloat16"
         engine: Engine = TransformersEngine(folder, config, chosen, place)
     else:
@@ -137,6 +138,6 @@ def _check_only_tensors(folder: Path) -> None:
 
 
 def _choose(parameters: int, device: torch.device) -> str:
-    if parameters < LARGE or not (has_fast_bfloat16(device) or (device.type == "cpu" and streams_bfloat16())):
+    if parameters < LARGE or not (fast_bfloat16(device) or (device.type == "cpu" and streams_bfloat16())):
         return "float32"
     return "bfloat16"

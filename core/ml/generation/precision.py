@@ -1,4 +1,4 @@
-"""Which number formats this machine computes with at full speed: measured or asked, never assumed."""
+"""Which number formats pay off for reading weights on this machine: tried and timed, never assumed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,6 @@ import torch
 import torch.nn.functional as functional
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-
-
-def has_fast_bfloat16(device: str | torch.device) -> bool:
-    """Whether bfloat16 matrix products are carried out by the hardware of `device` rather than emulated."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if kind != "cpu":
-        return False
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe()) if probe else False
 
 
 @functools.cache

@@ -44,11 +44,13 @@ class Muon(torch.optim.Optimizer):
                     rule(parameter, group)
 
     def _orthogonal(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        gradient = parameter.grad
+        assert gradient is not None
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        average: Tensor = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-        direction = orthogonalized(torch.lerp(parameter.grad, average, group["momentum"]))
+        average: Tensor = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        direction = orthogonalized(torch.lerp(gradient, average, group["momentum"]))
         parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(parameter.shape) ** 0.5)
 
     def _adam(self, parameter: Tensor, group: dict[str, Any]) -> None:
