@@ -121,7 +121,7 @@ class Model:
 
         if self.problem is not None:
             raise self._refusal()
-        return Target(adapter=self.adapter, path=self.folder, device=device)
+        return Target(adapter=self.adapter, path=self.folder, device=device, name=self.name)
 
     def _refusal(self) -> Refused:
         return Refused(f"the model {self.name} cannot be used", self.problem or "", "Import it again, or delete it")
