@@ -46,7 +46,9 @@ class ExplorerApp(App[None]):
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS = [("q", "quit", "quit"), ("t", "theme", "theme"), ("x", "dialog", "dialog"), ("n", "toast", "toast")]
 
-    def __init__(self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any) -> None:
+    def __init__(
+        self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any
+    ) -> None:
         super().__init__(driver_class=None if info is None else picture_driver(info))
         self.session = Session(target("Stub", **options))
         self.state = state

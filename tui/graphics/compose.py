@@ -99,17 +99,19 @@ def compose(scene: Scene, geometry: Geometry, tiles: TileStore, look: Look) -> N
             elif scene.waiting is None or place in scene.waiting:
                 gap = max(1, width // 24) if width > 4 else 0
                 target[gap : height - gap, gap : width - gap] = look.waiting
-            if place in scene.pins:
-                _mark(target, look)
     if scene.cursor is not None:
         _frame(picture, geometry.tile(*scene.cursor), look)
+    for place in scene.pins:
+        x, y, width, height = geometry.tile(*place)
+        inset = _thickness(width) if place == scene.cursor else 0
+        _mark(picture[y + inset : y + height - inset, x + inset : x + width - inset], look)
     return picture
 
 
 def _mark(target: NDArray[np.uint8], look: Look) -> None:
     """A small corner at the upper right, outlined so that it is seen on any picture."""
     side = target.shape[0]
-    size = max(2, side // 6)
+    size = max(2, side // 5)
     # Row by row the corner gets shorter; the outline is the same corner, one pixel (or a bit more) larger.
     rim = max(1, side // 48) if side > 16 else 0
     for extent, colour in ((size + 2 * rim, look.outline), (size, look.accent)):
@@ -117,10 +119,15 @@ def _mark(target: NDArray[np.uint8], look: Look) -> None:
             target[row, max(0, target.shape[1] - (extent - row)) :] = colour
 
 
+def _thickness(side: int) -> int:
+    """Pixels of the cursor's frame."""
+    return max(1, round(side / 24))
+
+
 def _frame(picture: NDArray[np.uint8], rect: Rect, look: Look) -> None:
     x, y, width, height = rect
     target = picture[max(0, y) : y + height, max(0, x) : x + width]
-    thick = max(1, round(width / 24))
+    thick = _thickness(width)
     rim = max(1, thick // 2) if width > 24 else 0
     for inset, depth, colour in ((0, thick, look.accent), (thick, rim, look.outline)):
         outer = slice(inset, inset + depth), slice(inset, width - inset)

@@ -163,7 +163,13 @@ class PictureDriver(LinuxDriver):
 
 def _spans(renderable: object) -> list[Span]:
     if isinstance(renderable, ChopsUpdate):
-        return list(renderable.spans)
+        # A chop that is only partly in a span is written from its own start, not from the span's.
+        return [
+            (y, x, min(end, stop))
+            for y, start, stop in renderable.spans
+            for end, (x, strip) in zip(renderable.chop_ends[y], renderable.chops[y].items())
+            if strip is not None and x <= stop and end > start
+        ]
     if isinstance(renderable, LayoutUpdate):
         region = renderable.region
         return [(y, region.x, region.right) for y in range(region.y, region.bottom)]
