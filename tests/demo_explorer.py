@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.screen import ModalScreen
@@ -34,7 +34,7 @@ class Dialog(ModalScreen[None]):
     """Something in front of the grid."""
 
     CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; background: $panel; }"
-    BINDINGS = [("escape,x", "app.pop_screen", "close")]
+    BINDINGS: ClassVar[list[Any]] = [("escape,x", "app.pop_screen", "close")]
 
     def compose(self) -> ComposeResult:
         yield Static("a dialog")
@@ -44,7 +44,12 @@ class ExplorerApp(App[None]):
     """One explorer between two lines of text."""
 
     CSS = "Static.edge { height: 1; background: $panel; }"
-    BINDINGS = [("q", "quit", "quit"), ("t", "theme", "theme"), ("x", "dialog", "dialog"), ("n", "toast", "toast")]
+    BINDINGS: ClassVar[list[Any]] = [
+        ("q", "quit", "quit"),
+        ("t", "theme", "theme"),
+        ("x", "dialog", "dialog"),
+        ("n", "toast", "toast"),
+    ]
 
     def __init__(
         self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any

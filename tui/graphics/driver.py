@@ -131,7 +131,7 @@ class PictureDriver(LinuxDriver):
             self._dispatch(parser, self.info.typed)
             while not self.exit_event.is_set():
                 data = b""
-                if selector.select(0.1):
+                if selector.select(0.02 if self._filter.holding else 0.1):
                     data = os.read(self.fileno, 4096)
                     if not data:  # the terminal is gone; the hang-up signal ends the program
                         self.exit_event.wait(0.1)

@@ -16,12 +16,15 @@ FIRST_COLUMN, COLUMNS = 2, 32
 """The column tells which question an answer belongs to: FIRST_COLUMN + number % COLUMNS."""
 
 _ANSWER = re.compile(rb"\x1b\[%d;(\d{1,3})R" % ROW)
-_BEGINNING = re.compile(rb"\x1b\[(?:%d(?:;\d{0,3})?)?$" % ROW)
+_BEGINNING = re.compile(rb"\x1b(?:\[(?:%d(?:;\d{0,3})?)?)?$" % ROW)
 _LATE = re.compile(rb"\x1b_G[^\x1b]*\x1b\\|\x1bP>\|[^\x1b]*\x1b\\|\x1b\[6;\d{1,5};\d{1,5}t|\x1b\[\?[\d;]{0,60}c")
-_LATE_BEGINNING = re.compile(rb"\x1b(?:_[^\x1b]*\x1b?|P[^\x1b]*\x1b?|\[6;[\d;]*|\[\?[\d;]*)$")
+_LATE_BEGINNING = re.compile(rb"\x1b(?:_[^\x1b]*\x1b?|P[^\x1b]*\x1b?|\[(?:6;[\d;]*|\?[\d;]*)?)?$")
 
 _PATIENCE = 1.0
 """Seconds that half an answer waits for the rest: as long as a slow link may take between two packets."""
+
+_ESCAPE_PATIENCE = 0.05
+"""Seconds for an escape alone, which is a key as well."""
 
 
 class ReportFilter:
@@ -74,7 +77,8 @@ class ReportFilter:
 
     def release(self, now: float) -> bytes:
         """What was held too long to be half an answer."""
-        if not self._held or now - self._held_since < _PATIENCE:
+        patience = _ESCAPE_PATIENCE if self._held == b"\x1b" else _PATIENCE
+        if not self._held or now - self._held_since < patience:
             return b""
         held, self._held = self._held, b""
         return held

@@ -1,0 +1,62 @@
+"""Reports are taken out of the input whole, split and late; everything else passes untouched."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui.graphics.reports import ReportFilter, question
+
+ANSWER = b"\x1b[2;5R"
+
+
+def test_a_question_and_its_answer() -> None:
+    assert question(35) == "\x1b[2;5H\x1b[6n"
+    reports = ReportFilter()
+    assert reports.feed(b"a" + ANSWER + b"b", 0) == (b"ab", [3])
+
+
+@pytest.mark.parametrize("cut", range(1, len(ANSWER)))
+def test_half_an_answer_waits_for_the_rest(cut: int) -> None:
+    reports = ReportFilter()
+    reports.expecting = True
+    assert reports.feed(b"x" + ANSWER[:cut], 0) == (b"x", [])
+    assert reports.holding
+    assert reports.release(0.04) == b""
+    assert reports.feed(ANSWER[cut:] + b"y", 0.045) == (b"y", [3])
+
+
+def test_what_is_no_answer_after_all_is_released() -> None:
+    reports = ReportFilter()
+    reports.expecting = True
+    assert reports.feed(b"\x1b[2", 0) == (b"", [])
+    assert reports.feed(b"~", 0.1) == (b"\x1b[2~", []), "the insert key"
+    assert reports.feed(b"\x1b[2", 1) == (b"", [])
+    assert reports.release(2.5) == b"\x1b[2"
+    assert not reports.holding
+
+
+def test_the_escape_key_is_hardly_held_up() -> None:
+    reports = ReportFilter()
+    assert reports.feed(b"\x1b", 0) == (b"\x1b", [])
+    reports.expecting = True
+    assert reports.feed(b"\x1b", 0) == (b"", [])
+    assert reports.release(0.06) == b"\x1b"
+
+
+@pytest.mark.parametrize("keys", [b"\x1b[A", b"\x1b[1;2R", b"\x1bOR", b"\x1b[2;90R", b"[,]", b"\x1b[200~x\x1b[201~"])
+def test_keys_pass(keys: bytes) -> None:
+    reports = ReportFilter()
+    reports.expecting = True
+    assert reports.feed(keys, 0) == (keys, [])
+
+
+def test_late_answers_of_the_probe_are_dropped() -> None:
+    late = b"\x1b_Gi=4211;OK\x1b\\\x1bP>|kitty(0.41.1)\x1b\\\x1b[6;17;8t\x1b[?62;4c"
+    reports = ReportFilter(late=True)
+    assert reports.feed(b"a" + late + b"\x1b[?2026;2$yb", 0) == (b"a\x1b[?2026;2$yb", [])
+    for cut in range(1, len(late)):
+        reports = ReportFilter(late=True)
+        first, _ = reports.feed(late[:cut], 0)
+        second, _ = reports.feed(late[cut:], 0.1)
+        assert first + second == b"", cut
+    assert ReportFilter().feed(late, 0) == (late, [])
