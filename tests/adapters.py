@@ -58,8 +58,8 @@ def picture(z: np.ndarray, truncation: float, resolution: int) -> np.ndarray:
 class Stub(_Base):
     """One vector in, one picture out; batchable.
 
-    Options: length (16), resolution (64), delay (0 s per batch), batch (8), load (0 s before it is ready),
-    slow_import (0 s of holding the interpreter while loading).
+    Options: length (16), resolution (64), delay (0 s per batch), batch (8), load (0 s before it is ready), flat (0; 1:
+    one grey, which costs nothing to draw).
     """
 
     def __init__(self, path: Path, options: dict[str, object], device: str) -> None:
@@ -78,7 +78,6 @@ class Stub(_Base):
             }
         )
         self.info["native"] = {"z_dim": length, "resolution": self.resolution}
-        self.info["batches"] = []
         time.sleep(self.option("load", 0))
 
     def max_batch(self, command: str) -> int:
@@ -89,7 +88,10 @@ class Stub(_Base):
         for index, request in enumerate(requests):
             if not request.cancelled():
                 z, truncation = request.inputs["z"], request.inputs["truncation"]
-                yield Answer(index, {"image": picture(z, truncation, self.resolution)})
+                if self.options.get("flat"):
+                    yield Answer(index, {"image": np.full((self.resolution,) * 2 + (3,), int(z[0]) & 255, np.uint8)})
+                else:
+                    yield Answer(index, {"image": picture(z, truncation, self.resolution)})
 
 
 class Counter(_Base):

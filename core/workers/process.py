@@ -159,6 +159,7 @@ class WorkerProcess:
                     stderr=file,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
+                    env=_environment(),
                 )
             except OSError as error:
                 return self._report(self._started, error)
@@ -180,6 +181,15 @@ class WorkerProcess:
         # A loop that is closed has nobody who could be told.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_settle, future, error)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, so that the worker finds this very program where it is not installed (`-P` hides the working folder)."""
+    root = Path(__file__).resolve().parents[2]
+    if root.name in ("site-packages", "dist-packages"):
+        return dict(os.environ)
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{known}{os.pathsep}{root}" if known else str(root)}
 
 
 def _open_log(path: Path | None) -> BinaryIO:

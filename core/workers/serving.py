@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import traceback
@@ -45,7 +46,7 @@ class _Limits:
         try:
             allowed = max(1, int(self._adapter.max_batch(name)))
         except Exception:
-            traceback.print_exc()
+            _log(traceback.format_exc())
             return 1
         return min(allowed, self._lowered.get(name, allowed))
 
@@ -133,10 +134,10 @@ def told(problem: BaseException, what: str) -> TarmacError:
     """
     if isinstance(problem, TarmacError):
         if not isinstance(problem, Cancelled):
-            print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
+            _log(f"{type(problem).__name__}: {problem}")
         return TarmacError.from_json(problem.to_json())
-    traceback.print_exception(problem)
-    text = " ".join(str(problem).split())[:300]
+    _log("".join(traceback.format_exception(problem)))
+    text = " ".join(_words(problem).split())[:300]
     if _is_out_of_memory(problem):
         return OutOfMemory(what, "there was not enough memory", "Try a smaller picture, batch or text, or free memory")
     if isinstance(problem, SystemExit | KeyboardInterrupt):
@@ -156,8 +157,21 @@ def release_memory() -> None:
 def _is_out_of_memory(problem: BaseException) -> bool:
     if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
         return True
-    text = str(problem).lower()
+    text = _words(problem).lower()
     return isinstance(problem, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def _words(problem: BaseException) -> str:
+    try:
+        return str(problem)
+    except Exception:
+        return ""
+
+
+def _log(text: str) -> None:
+    # A log on a full disk, or closed by the model's code, must not cost anybody an answer.
+    with contextlib.suppress(Exception):
+        print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
 def _halves(jobs: list[Job]) -> list[list[Job]]:

@@ -144,7 +144,7 @@ def test_damaged_files_never_raise_anything_else() -> None:
     good = [file(mode, form) for mode, form in [("RGB", "PNG"), ("P", "GIF"), ("RGB", "JPEG"), ("L", "TIFF")]]
     good += [file("RGB", "BMP"), file("RGB", "WEBP"), file("P", "PNG")]
     refused = 0
-    for _ in range(600):
+    for _ in range(250):
         data = bytearray(chance.choice(good))
         for _ in range(chance.randint(1, 8)):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -154,7 +154,7 @@ def test_damaged_files_never_raise_anything_else() -> None:
             Image().from_json("x", uri(bytes(data)))
         except InvalidInput:
             refused += 1
-    assert refused > 100
+    assert refused > 40
 
 
 LABELS = Segmentation({"sky": 3, "sea": 200}, label_to_color={"sky": [0, 0, 250], "sea": [0, 250, 0]})

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -21,6 +22,7 @@ from core.workers.adapter import Target
 from core.workers.call import Call
 from core.workers.session import Session
 from tests.adapters import picture, target
+from tests.bench.workers import Holds, rounds
 
 Z = np.linspace(-1, 1, 16, dtype=np.float32)
 
@@ -514,6 +516,29 @@ async def test_the_worker_leads_a_group_and_a_session_of_its_own() -> None:
         assert session.pid is not None
         assert os.getpgid(session.pid) == session.pid
         assert os.getsid(session.pid) == session.pid != os.getsid(0)
+
+
+async def test_a_worker_does_not_import_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "core", "msgpack"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    async with running("Stub") as session:
+        await session.run(None, {"z": Z})
+
+
+async def test_a_request_costs_little_and_never_holds_the_loop() -> None:
+    async with running("Stub", flat=1, length=512) as session:
+        holds = Holds()
+        await rounds(session, 48, 2)
+        holds.longest = 0
+        before = time.thread_time()
+        await rounds(session, 48, 10)
+        # Processor time of this thread, not the clock: others may be using the machine.
+        each = (time.thread_time() - before) / 480
+        assert holds.stop() < 0.050
+        assert each < 0.001
 
 
 async def together(*waiting: Awaitable[None]) -> None:
