@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding, BindingType
 
 from core.paths import config_dir
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+    from textual.screen import Screen
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
 _MAX_BYTES = 64 * 1024
@@ -81,6 +86,19 @@ def _is_key(key: str) -> bool:
     return bool(last) and last.replace("_", "").isalnum() and last.islower() and _MODIFIERS.issuperset(modifiers)
 
 
+def live_bindings(screen: Screen[Any]) -> Iterator[tuple[str, DOMNode, Binding, str]]:
+    """(key, owner, binding, tooltip) of what works on `screen` now: the focused widget's first, the app's last.
+
+    Textual leaves in what some characters are bound to even where the focused widget types them; those are left out.
+    """
+    focused = screen.focused
+    for key, (node, binding, enabled, tooltip) in screen.active_bindings.items():
+        name = key_name(key)
+        typed = focused is not None and node is not focused and len(name) == 1 and name.isascii()
+        if enabled and not (typed and focused is not None and focused.check_consume_key(key, name)):
+            yield key, node, binding, tooltip or binding.tooltip
+
+
 _NAMES = {
     "up": "↑",
     "down": "↓",
@@ -124,6 +142,6 @@ def key_name(key: str) -> str:
         name = last.removeprefix("upper_").upper()
     if modifiers == ["ctrl"]:
         return f"^{name}"
-    if modifiers == ["shift"] and name in "↑↓←→⇥":
+    if modifiers == ["shift"] and name in "↑↓←→⇥⌫⏎":
         return f"⇧{name}"
     return "+".join([*modifiers, name])

@@ -67,8 +67,8 @@ def fits(model: Model, status: Status | None) -> tuple[str, str]:
     if status is None or not status.total:
         return "", "muted"
     if needs(model) < status.total - status.used:
-        return "● runs", "good"
-    return ("◐ tight", "busy") if needs(model) < status.total else ("✕ too big", "bad")
+        return "● yes", "good"
+    return ("◐ tight", "busy") if needs(model) < status.total else ("✕ no", "bad")
 
 
 def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
@@ -85,13 +85,14 @@ def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
     lines.append(("on disk", words.size(model.size_bytes), ""))
     if not model.problem:
         text, tone = fits(model, status)
-        lines.append(("memory", f"about {words.size(needs(model))} to run (estimate)  {text}", tone))
+        lines.append(("memory", f"about {words.size(needs(model))} to run (estimate), fits here: {text}", tone))
     lines += [(name.replace("_", " "), _score(value), "") for name, value in model.scores.items()]
     if model.lineage:
         lines.append(("made from", " → ".join(model.lineage), ""))
     if model.created.year > 1970:
         date = model.created.astimezone().strftime("%Y-%m-%d %H:%M")
-        lines.append(("made", f"{words.ago(model.created)} ({date})", ""))
+        since = words.ago(model.created)
+        lines.append(("made", date if date.startswith(since) else f"{since} ({date})", ""))
     return lines
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tui.keymap import bindings_of, key_name
+from tui.keymap import bindings_of, key_name, live_bindings
 from tui.screens.chooser import Choice
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class Action:
 def actions(app: TarmacApp, screen: Screen[object]) -> list[Action]:
     """Every action of the focused widget, the screen and the app, then the themes."""
     found: dict[tuple[object, str], Action] = {}
-    for key, (node, binding, enabled, tooltip) in screen.active_bindings.items():
+    for key, node, binding, tooltip in live_bindings(screen):
         slot = (node, binding.action)
-        if enabled and binding.description and binding.id and not binding.system and slot not in found:
+        if binding.description and binding.id and not binding.system and slot not in found:
             title = binding.description[:1].upper() + binding.description[1:]
             run = partial(app.run_action, binding.action, node)
-            found[slot] = Action(title, tooltip or binding.tooltip, key_name(key), run)
+            found[slot] = Action(title, tooltip, key_name(key), run)
     entries = [entry for entry in found.values() if entry.title != "Commands"]
     entries += [Action(f"Theme: {name}", about, "", partial(app.set_theme, name)) for name, about in app.theme_names]
     return entries
@@ -46,6 +46,11 @@ def actions(app: TarmacApp, screen: Screen[object]) -> list[Action]:
 
 def all_binding_ids() -> set[str]:
     """The ids of every binding there is; imports every screen, so ask only when it matters."""
+    return {binding.id for binding in bindings_of(*binding_owners()) if binding.id}
+
+
+def binding_owners() -> tuple[type, ...]:
+    """Every class of the studio that declares bindings."""
     from tui.screens.chooser import Chooser
     from tui.screens.confirm import Confirm
     from tui.screens.directory import DirectoryScreen
@@ -54,14 +59,14 @@ def all_binding_ids() -> set[str]:
     from tui.screens.settings import SettingsScreen
     from tui.screens.workspace import WorkspaceScreen
     from tui.studio import TarmacApp
-    from tui.widgets.completion import CompletionPane
+    from tui.widgets.completion import CompletionPane, Output
     from tui.widgets.explorer import Explorer
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
+    from tui.widgets.prompt import PromptEditor
     from tui.widgets.table import Table
 
-    owners = (
+    return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
-        *(CompletionPane, Explorer, OptionsPanel, PathPrompt, Table),
+        *(CompletionPane, Explorer, OptionsPanel, Output, PathPrompt, PromptEditor, Table),
     )
-    return {binding.id for binding in bindings_of(*owners) if binding.id}

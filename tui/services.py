@@ -86,6 +86,13 @@ class Services:
             return workspace  # nobody has put anything into it: no file for an empty room
         return self.workspaces.save(replace(workspace, models=entries, active=active))
 
+    def add_to_workspace(self, model_id: str) -> None:
+        """Put a model into the last workspace while no screen shows it. Reads and writes the disk."""
+        workspace, _ = self.open_workspace(None)
+        models = [(entry.model, entry.state) for entry in workspace.models]
+        if model_id not in [model for model, _ in models]:
+            self.save_workspace(workspace, [*models, (model_id, {})], workspace.active)
+
     def status(self) -> Status:
         """The machine now. Asks drivers: call it in a thread."""
         return read_status()

@@ -178,10 +178,18 @@ class TarmacApp(App[int]):
 
     def on_show_model(self, message: ShowModel) -> None:
         """Bring a model into the workspace, and the workspace to the front where it is to be shown."""
-        if self.workspace is None or message.show:
+        if message.show:
             self.switch_mode("workspace")
         if self.workspace is not None:
             self.workspace.add_model(message.model_id, show=message.show, new_workspace=message.new_workspace)
+        else:
+            self.run_worker(
+                partial(self.services.add_to_workspace, message.model_id),
+                thread=True,
+                group="add",
+                exit_on_error=False,
+                description="adding a model",
+            )
 
     def on_library_changed(self, message: LibraryChanged) -> None:
         """A model that is gone leaves the workspace too."""
@@ -206,11 +214,11 @@ class TarmacApp(App[int]):
 
     def action_help(self) -> None:
         """Show what this screen is for and which keys work now."""
-        from tui.screens.help import HelpScreen, live_bindings, purpose
+        from tui.screens.help import HelpScreen, helped, purpose
 
         screen = self.screen
         title = next((place.title for place in PLACES if place.mode == self.current_mode), "")
-        self.push_screen(HelpScreen(title, purpose(screen), live_bindings(screen)))
+        self.push_screen(HelpScreen(title, purpose(screen), helped(screen)))
 
     def action_palette(self) -> None:
         """Choose among all actions that apply now, by typing."""

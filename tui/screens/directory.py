@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -39,7 +39,7 @@ _COLUMNS = (
     Column("in → out", 14, importance=7),
     Column("size", 7, right=True, importance=8),
     Column("licence", 8, grow=True, importance=4),
-    Column("memory", 9, importance=6),
+    Column("fits", 9, importance=6),
     Column("made", 11, importance=2),
 )
 
@@ -62,7 +62,7 @@ class DirectoryScreen(StudioScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="directory.open", tooltip="Open the model in the workspace"),
         Binding("slash", "search", "search", id="directory.search", tooltip="Find by name, author or kind"),
-        Binding("space,right,l", "page", "details", id="directory.details", tooltip="The model's whole page"),
+        Binding("right,l,space", "page", "details", id="directory.details", tooltip="The model's whole page"),
         Binding("a", "add", "add", id="directory.add", tooltip="Add to the current workspace, and stay here"),
         Binding("i", "import", "import", id="directory.import", tooltip="Bring a file or a folder into the library"),
         Binding("f", "filter", "filter", id="directory.filter", tooltip="All kinds, or one kind"),
@@ -105,6 +105,10 @@ class DirectoryScreen(StudioScreen):
         self._tell("◐ reading the library", "$warning")
         self.action_reload()
         self.watch(self.app, "status", self._machine_seen, init=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """A wide terminal shows the whole card."""
+        self.query_one(Card).full = event.size.width >= 160
 
     def on_screen_resume(self) -> None:
         """Another studio or the command line may have changed the library meanwhile."""

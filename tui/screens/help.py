@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from tui import keymap
 from tui.keymap import key_name
 
 
@@ -26,18 +27,18 @@ class HelpLine:
     id: str
 
 
-def live_bindings(screen: Screen[object]) -> list[tuple[str, list[HelpLine]]]:
+def helped(screen: Screen[object]) -> list[tuple[str, list[HelpLine]]]:
     """What can be done on `screen` now, by owner (the focused widget first), keys of one action on one line."""
     groups: dict[str, dict[str, HelpLine]] = {}
-    for key, (node, binding, enabled, tooltip) in screen.active_bindings.items():
-        if not (enabled and binding.description) or binding.system or not binding.id:
+    for key, node, binding, tooltip in keymap.live_bindings(screen):
+        if not binding.description or binding.system or not binding.id:
             continue
         owner = "Everywhere" if node is screen.app else getattr(node, "HELP_TITLE", "") or "Here"
         lines = groups.setdefault(owner, {})
         keys = key_name(key)
         if binding.id in lines:
             keys = f"{lines[binding.id].keys}  {keys}"
-        lines[binding.id] = HelpLine(keys, binding.description, tooltip or binding.tooltip, binding.id)
+        lines[binding.id] = HelpLine(keys, binding.description, tooltip, binding.id)
     return [(owner, list(lines.values())) for owner, lines in groups.items()]
 
 
@@ -71,12 +72,14 @@ class HelpScreen(ModalScreen[None]):
 
     def _content(self) -> Content:
         keys_width = max((len(line.keys) for _, lines in self._groups for line in lines), default=0)
+        name_width = max((len(line.description) for _, lines in self._groups for line in lines), default=0)
         parts: list[tuple[str, str] | str] = [(self._text + "\n", "$text")]
         for owner, lines in self._groups:
             parts.append((f"\n{owner}\n", "bold $muted"))
             for line in lines:
+                described = line.description[:1].upper() + line.description[1:]
                 parts.append((f"  {line.keys:<{keys_width}}  ", "bold $accent"))
-                parts.append((line.description, "$text"))
+                parts.append((f"{described:<{name_width}}", "$text"))
                 parts.append((f"  {line.tooltip}\n" if line.tooltip else "\n", "$muted"))
         parts.append(("\nOther keys: give an action's id keys of your own in keymap.toml, e.g. ", "$muted"))
         example = next((line.id for _, lines in self._groups for line in lines), "app.help")

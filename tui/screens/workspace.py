@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from core.library.workspaces import Workspace
     from tui.studio import TarmacApp
+    from tui.widgets.explorer import Explorer
 
 _SAVE_AFTER = 1.0
 _TABS = Binding.Group("model", compact=True)
@@ -278,3 +279,7 @@ class WorkspaceScreen(StudioScreen):
         """Told at the top, and saved soon."""
         self._tell()
         self._changed()
+
+    def on_explorer_failed(self, message: Explorer.Failed) -> None:
+        """The explorer has no line of its own for this."""
+        self.post_message(Trouble(message.error, "exploring"))

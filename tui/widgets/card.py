@@ -10,6 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widgets import Static
 
 from tui import words
@@ -35,9 +36,12 @@ class Card(Titled, VerticalScroll, can_focus=False):
     Card > Static { height: auto; }
     """
 
+    full: reactive[bool] = reactive(False, init=False)
+    """Whether interface, recipe and files are shown too."""
+
     def __init__(self, *, full: bool = False) -> None:
         super().__init__(classes="pane")
-        self._full = full
+        self.set_reactive(Card.full, full)
         self._model: Model | None = None
         self._status: Status | None = None
 
@@ -61,6 +65,13 @@ class Card(Titled, VerticalScroll, can_focus=False):
     def on_resize(self, event: events.Resize) -> None:
         """Long lines break where the card ends."""
         super().on_resize(event)
+        self._refill()
+
+    def watch_full(self) -> None:
+        """More or less is shown."""
+        self._refill()
+
+    def _refill(self) -> None:
         if self._model is not None:
             self.query_one("#card-facts", Static).update(self._content(self._model, self._status))
 
@@ -77,7 +88,7 @@ class Card(Titled, VerticalScroll, can_focus=False):
             parts.append((f"{words.hanging(text, width, wide + 2)}\n", _TONES[tone]))
         if model.manifest.description:
             parts.append((f"\n{model.manifest.description.strip()}\n", "$text"))
-        if self._full:
+        if self.full:
             parts += self._more(model)
         return Content.assemble(*parts)
 

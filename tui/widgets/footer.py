@@ -8,7 +8,7 @@ from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
-from tui.keymap import key_name
+from tui.keymap import key_name, live_bindings
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -44,8 +44,8 @@ class Footer(Widget):
         """(keys to show, description, key to press, belongs to the whole app) of what can be done now."""
         merged: dict[str, tuple[str, str, str, bool]] = {}
         seen: set[tuple[str, str]] = set()
-        for key, (node, binding, enabled, _tooltip) in self.screen.active_bindings.items():
-            if not (binding.show and enabled) or (binding.action, binding.description) in seen:
+        for key, node, binding, _tooltip in live_bindings(self.screen):
+            if not binding.show or (binding.action, binding.description) in seen:
                 continue
             seen.add((binding.action, binding.description))
             label = binding.group.description if binding.group else binding.description

@@ -6,16 +6,16 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.screens import PLACES
+from tui.screens import PLACES, Place
 from tui.status import Status
 
 _LONGEST = 24
 
 
 class Header(Widget):
-    """Program, places (the current one in brackets), running workers, user and host, device and memory.
+    """Program, places (the current one in brackets, running workers beside theirs), user and host, device and memory.
 
-    What does not fit is left out from the left of the right half: host, then device, then workers.
+    What does not fit is left out from the left of the right half: host, then device.
     """
 
     DEFAULT_CSS = """
@@ -45,11 +45,16 @@ class Header(Widget):
     def _places(self) -> list[tuple[str, str] | str]:
         parts: list[tuple[str, str] | str] = []
         for place in PLACES:
-            if place.mode == self.place:
-                parts.append((f"[{place.key} {place.title}]", "bold $accent"))
-            else:
-                parts.append((f" {place.key} {place.title} ", "$muted"))
+            here = place.mode == self.place
+            parts.append((f"{'[' if here else ' '}{place.key} {place.title}", "bold $accent" if here else "$muted"))
+            if self._badge(place):
+                parts.append((self._badge(place), "$success"))
+            parts.append(("]" if here else " ", "bold $accent"))
         return parts
+
+    def _badge(self, place: Place) -> str:
+        """Running workers belong to the workspace."""
+        return f" ●{self.running}" if self.running and place.mode == "workspace" else ""
 
     def _machine(self) -> list[Content]:
         parts: list[Content] = []
@@ -60,11 +65,10 @@ class Header(Widget):
             parts.append(Content.styled(f"{status.device}{load}", "$muted"))
             if status.total:
                 full = "$bad" if status.used > 0.92 * status.total else "$muted"
-                memory = f"{status.used / 2**30:.1f}/{status.total / 2**30:.0f} GiB"
+                used = status.used / 2**30
+                memory = f"{used:.1f}" if used < 9.95 else f"{used:.0f}"
+                memory += f"/{status.total / 2**30:.0f} GiB"
                 parts.append(Content.styled(memory, full))
-        if self.running:
-            what = "worker" if self.running == 1 else "workers"
-            parts.append(Content.assemble(("●", "$good"), (f" {self.running} {what}", "$muted")))
         return parts
 
     def on_click(self, event: object) -> None:
@@ -72,7 +76,7 @@ class Header(Widget):
         x = getattr(event, "x", -1)
         at = 8
         for place in PLACES:
-            width = len(place.title) + 4
+            width = len(place.title) + 4 + len(self._badge(place))
             if at <= x < at + width:
                 self.app.switch_mode(place.mode)
             at += width

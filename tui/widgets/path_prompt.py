@@ -53,9 +53,11 @@ class PathPrompt(Titled, Vertical):
         super().__init__(classes="pane")
         self.set_title(title)
         self._placeholder = placeholder
+        self._given_path = ""
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder=self._placeholder, select_on_focus=False)
+        yield Static(id="path-found", markup=False)
         yield Static(id="path-told", markup=False)
 
     def on_mount(self) -> None:
@@ -75,18 +77,23 @@ class PathPrompt(Titled, Vertical):
     def _given(self, event: Input.Submitted) -> None:
         event.stop()
         if event.value.strip():
+            self._given_path = event.value
+            self.query_one("#path-found", Static).update("")
             self.post_message(self.Given(Path(event.value.strip()).expanduser()))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._given_path = ""
         self.run_worker(self._suggest(event.value), group="suggest", exclusive=True, exit_on_error=False)
 
     async def _suggest(self, text: str) -> None:
         found = await asyncio.to_thread(candidates, text)
         names = [Path(path).name + ("/" if path.endswith("/") else "") for path in found]
         more = f"\n… {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        self.tell("\n".join(names[:_SHOWN]) + more if text else "")
+        # What was given meanwhile needs no suggestions any more.
+        shown = "\n".join(names[:_SHOWN]) + more if text and text == self.input.value and not self._given_path else ""
+        self.query_one("#path-found", Static).update(Content.styled(shown, "$muted"))
 
     async def action_complete(self) -> None:
         """Lengthen the path as far as all candidates agree."""

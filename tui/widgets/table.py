@@ -42,7 +42,7 @@ class Row:
     cells: tuple[tuple[str, str], ...] = field(default=())
 
 
-class Table(ScrollView, can_focus=True):
+class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows under a line of titles, one of them under the cursor."""
 
     HELP = "Move with the arrows or j and k; home, end and the page keys jump."
