@@ -11,6 +11,9 @@ from core.interface.types import Category, DataType, Image, Number, Text, Vector
 MAX_SEED = 2**31 - 1
 """The largest seed a text model takes."""
 
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+"""Arithmetic that a text model can run in; auto takes what suits the device."""
+
 
 def image_gan_interface(z_dim: int, resolution: int, channels: int = 3, classes: int = 0) -> Interface:
     """Latent vector to picture: the interface of a GAN's generator.
@@ -73,4 +76,7 @@ def text_interface(context: int) -> Interface:
         description="Go on from a prompt",
         streaming=True,
     )
-    return Interface(options={}, commands={"complete": complete})
+    precision = Category(
+        choices=list(PRECISIONS), default="auto", description="Arithmetic: int8 is small and fast on CPUs"
+    )
+    return Interface(options={"precision": precision}, commands={"complete": complete})

@@ -37,6 +37,16 @@ def print_json(data: object) -> None:
     print(json.dumps(data, ensure_ascii=not utf8, indent=2 if sys.stdout.isatty() else None), flush=True)
 
 
+def harmless(text: str) -> str:
+    """`text` as it may be shown on stdout: a model may write escapes, and a terminal must not follow them.
+
+    A pipe or a file gets every character as it is.
+    """
+    if not sys.stdout.isatty():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
 def table(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
     """`rows` in columns, as wide as their widest cell; columns `right` are right-aligned."""
     widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
-from tui.commands.common import Progress, device_flag, json_flag, print_json, run_async, running
+from tui.commands.common import Progress, device_flag, harmless, json_flag, print_json, run_async, running
 
 if TYPE_CHECKING:
     from core.interface import Command
@@ -96,7 +96,7 @@ async def _call(model: Model, command: Command, inputs: dict[str, object], optio
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(harmless(text))
     sys.stdout.flush()
 
 

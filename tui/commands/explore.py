@@ -73,7 +73,7 @@ def _explore(options: argparse.Namespace) -> int:
 
     model = Library().get(options.model)
     command = latent_command(model)
-    dim = next(kind.length for kind in command.inputs.values() if isinstance(kind, Vector))
+    dim = next(kind.length for kind in command.inputs.values() if isinstance(kind, Vector) and kind.length)
     inputs = _shared_inputs(model, command, options.truncation)
     tile = _check(options, command)
     if options.out.suffix.lower() != ".png":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
-from tui.commands.common import Progress, device_flag, json_flag, print_json, run_async, running
+from tui.commands.common import Progress, device_flag, harmless, json_flag, print_json, run_async, running
 
 if TYPE_CHECKING:
     from core.interface import Command
@@ -110,4 +110,4 @@ def _print(command: Command, outputs: dict[str, object], files: dict[str, str]) 
         kind = command.outputs[name]
         plain = kind.to_json(value)
         text = str(plain) if kind.type_name in ("text", "category") else json.dumps(plain, ensure_ascii=False)
-        print(text if len(left) == 1 else f"{name}: {text}")
+        print(harmless(text if len(left) == 1 else f"{name}: {text}"))
