@@ -83,8 +83,10 @@ def convert_generator(
         found.clamp = generator.clamp_of(settings.get("conv_clamp"))
     weights, architecture = generator.complete(found)
     progress("checking", None)
+    from core.ml import threads
     from core.ml.checkpoints import check
 
+    threads.size_thread_pools()
     network = check.build(architecture, weights)
     if "mapping.w_avg" not in weights:
         weights["mapping.w_avg"] = check.average_w(network)

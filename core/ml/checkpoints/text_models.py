@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from core.library.interfaces import text_interface
+from core.ml import threads
 from core.ml.checkpoints import safetensors_files, sniff, torch_files
 from core.ml.checkpoints.convert import Converted, Progress
 from core.ml.checkpoints.generator import check_repeats
@@ -56,6 +57,7 @@ def convert(path: Path, staging: Path, progress: Progress) -> Converted:
         generation = _settings(path / "generation_config.json")
         _write_json(staging / "generation_config.json", {k: v for k, v in generation.items() if _plain(v)})
     _copy_tokenizer(path, staging)
+    threads.size_thread_pools()
     with _quiet():
         parameters = _check_size(staging, tensors)
         safetensors_files.write(staging / _WEIGHTS, tensors, {"format": "pt"}, lambda share: progress("writing", share))

@@ -195,3 +195,29 @@ def test_a_model_folder_of_ours(tmp_path: Path) -> None:
     with torch.inference_mode():
         pictures = generator_in(staging, again.architecture)(golden["z"], truncation_psi=0.7, noise_mode="const")
     assert_close(pictures, golden["img_psi07_const"])
+
+
+async def test_what_was_imported_runs(tmp_path: Path) -> None:
+    """Through the library and the adapter that a worker would load: the published picture, as bytes."""
+    from core.library.importing import import_model
+    from core.library.models import Library
+    from core.ml import adapters
+    from core.workers.adapter import Request
+
+    name = "g_res16_gray_clamp"
+    state, config = load(name)
+    path = foreign.write_tensorflow(tmp_path / "grey.pkl", state, config)
+    model = await import_model(path, library=Library(tmp_path / "data"))
+    target = model.target("cpu")
+    adapter = adapters.load(target.adapter, target.path, target.options, target.device)
+
+    golden = Golden(name)
+    command = adapter.interface.commands["generate"]
+    inputs = command.check_inputs({"z": golden["z"][0].tolist(), "truncation": 0.7})
+    (answer,) = list(adapter.run("generate", [Request(inputs, lambda: False)]))
+
+    image = np.asarray(answer.outputs["image"]).astype(int)
+    expected = (golden["img_psi07_const"][0] * 127.5 + 128).clamp(0, 255).permute(1, 2, 0).numpy().astype(int)
+    assert image.shape == (16, 16, 1)
+    assert np.abs(image - expected).max() <= 1
+    assert adapter.interface.spec() == model.interface.spec()

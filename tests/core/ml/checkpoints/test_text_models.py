@@ -191,3 +191,30 @@ def test_weights_that_are_not_finite(model: Path, staging: Path) -> None:
     save_file(state, model / "model.safetensors", {"format": "pt"})
     with pytest.raises(Unreadable, match="not finite"):
         convert(model, staging)
+
+
+def test_what_was_imported_runs(model: Path, tmp_path: Path) -> None:
+    """Through the adapter that a worker would load: the interface is the promised one, and it completes."""
+    from core.library.manifest import Manifest
+    from core.library.models import Library
+    from core.ml import adapters
+    from core.workers.adapter import Request
+
+    library = Library(tmp_path / "data")
+    staging = library.staging()
+    converted = convert(model, staging)
+    manifest = Manifest(
+        name=converted.name,
+        kind=converted.kind,
+        adapter=converted.adapter,
+        interface=converted.interface.spec(),
+        architecture=converted.architecture,
+    )
+    target = library.adopt(staging, manifest).target("cpu")
+    adapter = adapters.load(target.adapter, target.path, target.options, target.device)
+
+    assert adapter.interface.spec() == converted.interface.spec()
+    inputs = adapter.interface.commands["complete"].check_inputs({"prompt": "abc", "max_tokens": 4, "temperature": 0})
+    answers = list(adapter.run("complete", [Request(inputs, lambda: False)]))
+    assert answers[-1].final
+    assert answers[-1].outputs["tokens"] == 4
