@@ -31,7 +31,7 @@ class Golden:
         return torch.from_numpy(np.asarray(self.arrays[name])).to(self.dtype)
 
     def get(self, name: str) -> Tensor | None:
-        return self[name] if name in self else None
+        return None if name not in self.arrays.files else self[name]
 
     def json(self, name: str = "config") -> Any:
         return json.loads(str(self.arrays[name]))

@@ -1,0 +1,208 @@
+"""3 x 3 convolutions with fewer multiplications, for inference in float32 on CPUs.
+
+Two layers cover almost all arithmetic of a StyleGAN2 generator. Both are tiled, turned into a sum of matrix products by
+minimal filtering, and put together again:
+
+* the plain 3 x 3 convolution by F(4 x 4, 3 x 3): 36 instead of 144 products per 4 x 4 tile;
+* the transposed one of stride 2. Each axis splits into even outputs, a two-tap filter, done by F(3, 2) with 4 instead
+  of 6 products, and odd outputs, a single tap that needs no transform.
+
+Feature maps are [N, H, W, C], contiguous. Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks"
+(2016), section 4; F(3, 2) follows from the points 0, 1, -1, ∞ in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+TILES = 128
+"""Tiles that are worked on together: enough rows for the matrix products, few enough for the caches."""
+
+_G43 = torch.tensor(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ],
+    dtype=torch.float64,
+)
+# For F(3, 2), applied to the taps (w0, w1, w2) of a transposed convolution: an even output is w2 x[i-1] + w0 x[i].
+_G32 = torch.tensor([[0, 0, 1], [0.5, 0, 0.5], [-0.5, 0, 0.5], [1, 0, 0]], dtype=torch.float64)
+_ODD = torch.tensor([[0, 1, 0]], dtype=torch.float64)
+
+
+class Workspace:
+    """Memory that layers share and reuse: fresh pages from the system would cost as much as the arithmetic."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """A float32 tensor with undefined content; it is overwritten when `name` is taken again."""
+        size = math.prod(shape)
+        if name not in self._blocks or self._blocks[name].numel() < size:
+            self._blocks[name] = torch.empty(size)
+        return self._blocks[name][:size].view(shape)
+
+
+def _transformed(weight: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """[O, I, 3, 3] to [points along columns x points along rows, I, O], computed in float64."""
+    points = torch.einsum("ia,jb,ocab->jico", rows, columns, weight.double())
+    return points.flatten(0, 1).float().contiguous()
+
+
+class Convolution:
+    """A same-size 3 x 3 convolution by F(4 x 4, 3 x 3). Heights and widths must be multiples of 4."""
+
+    def __init__(self, weight: Tensor, workspace: Workspace) -> None:
+        self.weight = _transformed(weight, _G43, _G43)
+        self.workspace = workspace
+        self.memory_bytes = self.weight.numel() * 4
+
+    def __call__(self, x: Tensor, styles: Tensor) -> Tensor:
+        """`x` [N, H, W, I] times `styles` [N, I], convolved: [N, H, W, O], new."""
+        n, h, w, c = x.shape
+        o, take = self.weight.shape[2], self.workspace.take
+        th, tw = h // 4, w // 4
+        rows, samples = min(th, max(1, TILES // tw)), max(1, TILES // (th * tw))
+        result = torch.empty(n, h, w, o)
+        for start in range(0, n, samples):
+            s = min(samples, n - start)
+            padded = take("padded", s, h + 2, w + 2, c)
+            for edge in (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1]):
+                edge.zero_()
+            torch.mul(x[start : start + s], styles[start : start + s, None, None], out=padded[:, 1:-1, 1:-1])
+            for top in range(0, th, rows):
+                r = min(rows, th - top)
+                band = padded[:, 4 * top : 4 * (top + r) + 2]
+                halfway = take("halfway", 6, s, r, w + 2, c)
+                _input_4_3([band[:, k : k + 4 * r - 3 : 4] for k in range(6)], halfway, self.workspace)
+                tiles = take("tiles", 6, 6, s, r, tw, c)
+                _input_4_3([halfway[:, :, :, k : k + 4 * tw - 3 : 4] for k in range(6)], tiles, self.workspace)
+                products = take("products", 36, s * r * tw, o)
+                torch.bmm(tiles.view(36, -1, c), self.weight, out=products)
+                halfway = take("halfway", 4, 6, s, r, tw, o)
+                _output_4_3(products.view(6, 6, s, r, tw, o), halfway, self.workspace)
+                target = result[start : start + s, 4 * top : 4 * (top + r)].view(s, r, 4, tw, 4, o)
+                _output_4_3(halfway.transpose(0, 1), target.permute(2, 4, 0, 1, 3, 5), self.workspace)
+        return result
+
+
+class TransposedConvolution:
+    """A transposed 3 x 3 convolution of stride 2 without padding, by F(3, 2) on the even outputs of each axis."""
+
+    def __init__(self, weight: Tensor, workspace: Workspace) -> None:
+        self.even_even = _transformed(weight, _G32, _G32)
+        self.even_odd = _transformed(weight, _G32, _ODD)
+        self.odd_even = _transformed(weight, _ODD, _G32)
+        self.odd_odd = _transformed(weight, _ODD, _ODD)[0]
+        self.workspace = workspace
+        self.memory_bytes = 4 * sum(
+            part.numel() for part in (self.even_even, self.even_odd, self.odd_even, self.odd_odd)
+        )
+
+    def __call__(self, x: Tensor, styles: Tensor) -> Tensor:
+        """`x` [N, H, H, I] times `styles` [N, I] to [N, S, S, O] with S >= 2 H + 3, in the workspace.
+
+        Rows and columns 1 to 2 H + 1 are the result; 0 and 2 H + 2 are zero, as padding; the rest is undefined.
+        """
+        n, h, _, c = x.shape
+        o, take = self.odd_odd.shape[1], self.workspace.take
+        tiles = -(-(h + 1) // 3)
+        edge, size = 3 * tiles + 1, 6 * tiles + 1
+        samples = max(1, TILES // tiles**2)
+        result = take("doubled", n, size, size, o)
+        for border in (result[:, 0], result[:, 2 * h + 2], result[:, :, 0], result[:, :, 2 * h + 2]):
+            border.zero_()
+        for start in range(0, n, samples):
+            s = min(samples, n - start)
+            padded = take("padded", s, edge, edge, c)
+            for border in (padded[:, 0], padded[:, h + 1 :], padded[:, :, 0], padded[:, :, h + 1 :]):
+                border.zero_()
+            torch.mul(x[start : start + s], styles[start : start + s, None, None], out=padded[:, 1 : h + 1, 1 : h + 1])
+            y = result[start : start + s]
+            even, odd = slice(1, None, 2), slice(2, 2 * h + 2, 2)
+            within = slice(1, h + 1)
+
+            rows = take("halfway", 4, s, tiles, edge, c)
+            _input_3_2([padded[:, k : k + 3 * tiles - 2 : 3] for k in range(4)], rows)
+            both = take("tiles", 4, 4, s, tiles, tiles, c)
+            _input_3_2([rows[:, :, :, k : k + 3 * tiles - 2 : 3] for k in range(4)], both)
+            products = self._multiply(both.view(16, -1, c), self.even_even).view(4, 4, s, tiles, tiles, o)
+            halfway = take("inverse", 3, 4, s, tiles, tiles, o)
+            _output_3_2(products, halfway)
+            target = y[:, even, even].view(s, tiles, 3, tiles, 3, o)
+            _output_3_2(halfway.transpose(0, 1), target.permute(2, 4, 0, 1, 3, 5))
+
+            # Columns that tiles need beyond the picture are multiplied too: cheaper than moving the others together.
+            products = self._multiply(rows.view(4, -1, c), self.even_odd).view(4, s, tiles, edge, o)
+            target = y[:, even, odd].view(s, tiles, 3, h, o)
+            _output_3_2(products[:, :, :, within], target.permute(2, 0, 1, 3, 4))
+
+            columns = take("tiles", 4, s, h, tiles, c)
+            _input_3_2([padded[:, within, k : k + 3 * tiles - 2 : 3] for k in range(4)], columns)
+            products = self._multiply(columns.view(4, -1, c), self.odd_even).view(4, s, h, tiles, o)
+            target = y[:, odd, even].view(s, h, tiles, 3, o)
+            _output_3_2(products, target.permute(3, 0, 1, 2, 4))
+
+            product = take("products", s * edge * edge, o)
+            torch.mm(padded.view(-1, c), self.odd_odd, out=product)
+            y[:, odd, odd] = product.view(s, edge, edge, o)[:, within, within]
+        return result
+
+    def _multiply(self, tiles: Tensor, weight: Tensor) -> Tensor:
+        products = self.workspace.take("products", tiles.shape[0], tiles.shape[1], weight.shape[2])
+        return torch.bmm(tiles, weight, out=products)
+
+
+def _input_4_3(d: Sequence[Tensor], v: Tensor, workspace: Workspace) -> None:
+    """Six samples of each tile to the six points 0, 1, -1, 2, -2, ∞; `v` [6, ...]."""
+    a, b = workspace.take("scratch", 2, *v.shape[1:])
+    torch.sub(d[4], d[2], alpha=4, out=a)
+    torch.sub(d[3], d[1], alpha=4, out=b)
+    torch.add(a, b, out=v[1])
+    torch.sub(a, b, out=v[2])
+    torch.sub(d[4], d[2], out=a)
+    torch.sub(d[3], d[1], out=b)
+    torch.add(a, b, alpha=2, out=v[3])
+    torch.sub(a, b, alpha=2, out=v[4])
+    torch.sub(d[0], d[2], out=v[0])
+    torch.add(a, v[0], alpha=4, out=v[0])
+    torch.sub(d[5], d[3], out=v[5])
+    torch.sub(v[5], b, alpha=4, out=v[5])
+
+
+def _output_4_3(m: Tensor, y: Tensor, workspace: Workspace) -> None:
+    """Products at the six points, `m` [6, ...], to four outputs, `y` [4, ...]."""
+    p, q, r, s = workspace.take("scratch", 4, *m.shape[1:])
+    torch.add(m[1], m[2], out=p)
+    torch.sub(m[1], m[2], out=q)
+    torch.add(m[3], m[4], out=r)
+    torch.sub(m[3], m[4], out=s)
+    torch.add(p, r, alpha=4, out=y[2])
+    torch.add(q, s, alpha=2, out=y[1])
+    torch.add(m[0], p.add_(r), out=y[0])
+    torch.add(m[5], q.add_(s, alpha=8), out=y[3])
+
+
+def _input_3_2(d: Sequence[Tensor], v: Tensor) -> None:
+    """Four samples of each tile to the points 0, 1, -1, ∞; `v` [4, ...]."""
+    torch.sub(d[0], d[2], out=v[0])
+    torch.add(d[1], d[2], out=v[1])
+    torch.sub(d[2], d[1], out=v[2])
+    torch.sub(d[3], d[1], out=v[3])
+
+
+def _output_3_2(m: Tensor, y: Tensor) -> None:
+    """Products at the four points, `m` [4, ...] (overwritten), to three outputs, `y` [3, ...]."""
+    torch.sub(m[1], m[2], out=y[1])
+    m[1].add_(m[2])
+    torch.add(m[0], m[1], out=y[0])
+    torch.add(m[3], m[1], out=y[2])
