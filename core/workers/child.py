@@ -34,9 +34,7 @@ def main(arguments: list[str]) -> NoReturn:
     sock = socket.socket(fileno=handle)
     os.set_inheritable(sock.fileno(), False)
     channel = Channel(sock)
-    first = _receive(channel)
-    if first.get("kind") == "stop":
-        leave(0)
+    first = _first(channel)
     mailbox = Mailbox()
     loaded = Event()
     keys = _Keys()
@@ -52,6 +50,34 @@ def main(arguments: list[str]) -> NoReturn:
     loaded.set()
     serve(adapter, mailbox, lambda message: _send(channel, message))
     leave(0)
+
+
+def _first(channel: Channel) -> Message:
+    """The message that says which model to load; until it comes, do what a waiting worker is asked for."""
+    while True:
+        message = _receive(channel)
+        kind = message.get("kind")
+        if kind == "load":
+            return message
+        if kind == "stop":
+            leave(0)
+        if kind == "log":
+            _write_to(cast(str, message["path"]))
+        if kind == "warm":
+            # What fails here fails again, and is told, when a model is loaded.
+            with contextlib.suppress(Exception):
+                from core.ml.adapters import warm
+
+                warm()
+
+
+def _write_to(path: str) -> None:
+    """Make `path` our standard output and error; where it has gone meanwhile, they stay what they are."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        os.close(handle)
 
 
 def end_with_parent(parent: int) -> None:

@@ -47,6 +47,9 @@ class WorkerProcess:
         self._reaped = False
         self._lock = Lock()
         self._tail: list[str] = []
+        self._log: BinaryIO | None = None
+        """The log of whoever adopted this worker, and where its part of it begins."""
+        self._log_start = 0
         self._watcher: asyncio.Task[None] | None = None
 
     @classmethod
@@ -65,7 +68,9 @@ class WorkerProcess:
         worker = cls(on_message, on_end)
         ours, theirs = socket.socketpair()
         try:
-            worker._channel = await AsyncChannel.open(ours, on_message, lambda _: _settle(worker._closed))
+            worker._channel = await AsyncChannel.open(
+                ours, lambda message: worker._on_message(message), lambda _: _settle(worker._closed)
+            )
             # The thread that starts the process lives as long as it: the kernel's death signal hangs on that thread.
             keeper = Thread(target=worker._keep, args=(log, theirs), name="worker keeper", daemon=True)
             keeper.start()
@@ -85,6 +90,28 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """The process id, while the process is there."""
         return self._popen.pid if self._popen is not None and not self._reaped else None
+
+    async def adopt(
+        self,
+        log: Path | None,
+        on_message: Callable[[Message], None],
+        on_end: Callable[[int, list[str]], None],
+    ) -> None:
+        """Take over a worker that was started for nobody in particular; from now on it writes to `log`.
+
+        Raises:
+            StorageError: The log cannot be written; the worker is stopped.
+        """
+        self._on_message, self._on_end = on_message, on_end
+        if log is not None:
+            try:
+                self._log = await asyncio.to_thread(_open_log, log)
+            except (OSError, StorageError):
+                self._on_end = lambda code, lines: None
+                await self.stop(0)
+                raise
+            self._log_start = self._log.seek(0, os.SEEK_END)
+            self.send({"kind": "log", "path": str(log)})
 
     def send(self, message: Message) -> None:
         """Send one message; to a worker that is gone it goes nowhere.
@@ -124,6 +151,9 @@ class WorkerProcess:
         finally:
             # Also when the loop shuts down around us: the worker ends with the wire.
             self._channel.close()
+            if self._log is not None:
+                self._tail += last_lines(self._log, self._log_start)
+                self._log.close()
         _settle(self._ended)
         self._on_end(self._popen.returncode, self._tail)
 

@@ -13,6 +13,7 @@ from core.workers.adapter import Target
 from core.workers.call import Call, Partial
 from core.workers.death import death
 from core.workers.process import WorkerProcess
+from core.workers.spare import Spare
 from core.workers.wire import Message, WireError
 
 __all__ = ["Call", "Partial", "Session", "State", "Target"]
@@ -35,11 +36,14 @@ class Session:
         on_change: Called with the session on the event loop whenever `state` has changed.
     """
 
-    def __init__(self, target: Target, *, log: Path | None = None, grace: float = 1.0) -> None:
+    def __init__(
+        self, target: Target, *, log: Path | None = None, spare: Spare | None = None, grace: float = 1.0
+    ) -> None:
         """
         Args:
             target: The model to run.
             log: File that gets what the model prints; a temporary one without it.
+            spare: Where a start may take a waiting worker from.
             grace: Seconds that each step of the stop ladder waits for.
         """
         self.target = target
@@ -50,6 +54,7 @@ class Session:
         self.info: dict[str, object] = {}
         self.on_change: list[Callable[[Session], None]] = []
         self._grace = grace
+        self._spare = spare
         self._process: WorkerProcess | None = None
         self._calls: dict[int, Call] = {}
         self._numbers: dict[Call, int] = {}
@@ -154,7 +159,13 @@ class Session:
         """Start the process and wait for its word; returns what went wrong."""
         target = self.target
         try:
-            self._process = process = await WorkerProcess.spawn(self.log, self._on_message, self._on_end)
+            spare = self._spare.take() if self._spare is not None else None
+            if spare is None:
+                process = await WorkerProcess.spawn(self.log, self._on_message, self._on_end)
+            else:
+                process = spare
+                await process.adopt(self.log, self._on_message, self._on_end)
+            self._process = process if process.pid is not None else None
         except TarmacError as problem:
             return problem
         except OSError as problem:
