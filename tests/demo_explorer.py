@@ -1,7 +1,8 @@
 """The explorer alone on the screen, with the stub adapter for a model: `python -m tests.demo_explorer [IMAGES]`.
 
 For looking, and for the tests in real terminals. OPTIONS (JSON, in the environment variable DEMO_OPTIONS) go to the
-stub, for example {"resolution": 256, "delay": 0.05}.
+stub, for example {"resolution": 256, "delay": 0.05}. DEMO_STATE (JSON) is the explorer's state. DEMO_REPORT names a
+file that is kept up to date with what should be on the screen.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ from core.library.interfaces import image_gan_interface
 from core.workers.session import Session
 from tests.adapters import target
 from tui.graphics import TerminalInfo, probe
+from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
 from tui.widgets.explorer import Explorer
 
@@ -67,6 +70,33 @@ class ExplorerApp(App[None]):
     def on_mount(self) -> None:
         self.query_one(Explorer).focus()
         self.run_worker(self.session.start(), exit_on_error=False)
+        if "DEMO_REPORT" in os.environ:
+            self.set_interval(0.1, self.report)
+
+    def report(self) -> None:
+        """Say where the grid is and what should be in it."""
+        explorer, canvas = self.query_one(Explorer), self.query_one("#explorer-grid", GridCanvas)
+        scene, window, look = canvas.scene, explorer.window, canvas._look()
+        told = {
+            "protocol": canvas.surface.info.protocol,
+            "cell": canvas.surface.cell,
+            "region": tuple(canvas.region),
+            "screen": tuple(self.size),
+            "top": self.screen is explorer.screen,
+            "grid": [scene.columns, scene.rows],
+            "tiles": [
+                [*place, *(window.tile(place) if scene.columns > 1 else explorer.view.cursor)] for place in scene.tiles
+            ],
+            "cursor": scene.cursor,
+            "pins": sorted(scene.pins),
+            "look": [look.background, look.waiting, look.accent, look.outline],
+            "view": explorer.view.to_json(),
+            "toasts": len(self.screen.query("Toast")),
+        }
+        path = Path(os.environ["DEMO_REPORT"])
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(told))
+        beside.replace(path)
 
     async def on_unmount(self) -> None:
         await self.session.stop()
@@ -81,9 +111,10 @@ class ExplorerApp(App[None]):
         self.push_screen(Dialog())
 
     def action_toast(self) -> None:
-        self.notify("over the corner of the grid", timeout=3)
+        self.notify("over the corner of the grid", timeout=1)
 
 
 if __name__ == "__main__":
     found = probe(sys.argv[1] if len(sys.argv) > 1 else None)
-    ExplorerApp(found, **json.loads(os.environ.get("DEMO_OPTIONS", "{}"))).run()
+    kept = json.loads(os.environ.get("DEMO_STATE", "{}"))
+    ExplorerApp(found, kept, **json.loads(os.environ.get("DEMO_OPTIONS", "{}"))).run()

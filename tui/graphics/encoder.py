@@ -119,7 +119,8 @@ def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
     cell_width, cell_height = job["cell"]
     columns, rows = -(-width // cell_width), -(-height // cell_height)
     if job["protocol"] in ("sixel", "kitty", "kitty-direct"):
-        palette = fixed(job["colours"]) if job["colours"] else fitting.palette_for(picture)
+        always = (look.background, look.waiting, look.accent, look.outline)
+        palette = fixed(job["colours"]) if job["colours"] else fitting.palette_for(picture, always)
     match job["protocol"]:
         case "blocks":
             shown = blocks.rounded(picture) if job["depth"] == "truecolor" else picture

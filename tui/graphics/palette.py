@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _CUBES = {252: (6, 7, 6), 64: (4, 4, 4), 32: (4, 4, 2), 16: (2, 4, 2)}
+Colours = tuple[tuple[int, int, int], ...]
+
 _SAMPLE = 1 << 14
 _WORSE = 1.25
 """A kept palette may be off by this factor more than it was on the picture that it was made for."""
@@ -55,12 +57,20 @@ def fixed(colours: int) -> Palette:
     return _with_table(np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1))
 
 
-def fitted(pixels: NDArray[np.uint8], colours: int = 255) -> Palette:
-    """The palette that suits a picture best, by median cut over a sample of its pixels, uint8 [..., 3]."""
+def fitted(pixels: NDArray[np.uint8], colours: int = 255, always: Colours = ()) -> Palette:
+    """The palette that suits a picture best: median cut over a sample of its pixels, bettered by k-means.
+
+    Args:
+        pixels: uint8 [..., 3].
+        colours: Most colours, 2 to 256.
+        always: Colours that must be in it exactly, few as their pixels may be.
+    """
     picture = Image.fromarray(_sample(pixels)[None])
-    found = picture.quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette() or [0, 0, 0]
-    table = np.array(found, np.uint8).reshape(-1, 3)[:colours]
-    return _with_table(np.unique(table, axis=0))
+    wanted = colours - len(always)
+    found = picture.quantize(wanted, method=Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or [0, 0, 0]
+    table = np.array(found, np.uint8).reshape(-1, 3)[:wanted]
+    exact = np.array(always, np.uint8).reshape(-1, 3)
+    return _with_table(np.unique(np.concatenate([table, exact]), axis=0))
 
 
 class Fitting:
@@ -70,14 +80,21 @@ class Fitting:
         self._colours = colours
         self._palette: Palette | None = None
         self._error = 0.0
+        self._always: Colours = ()
 
-    def palette_for(self, pixels: NDArray[np.uint8]) -> Palette:
-        """A palette for a picture, uint8 [H, W, 3]: the one in use if it serves."""
+    def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
+        """A palette for a picture, uint8 [H, W, 3]: the one in use if it serves.
+
+        Args:
+            always: Colours that must be in it exactly.
+        """
         sample = _sample(pixels)
-        if self._palette is None or self._palette.error(sample) > self._error * _WORSE + 1:
-            self._palette = fitted(pixels, self._colours)
-            self._error = self._palette.error(sample)
-        return self._palette
+        kept = self._palette if always == self._always else None
+        if kept is None or kept.error(sample) > self._error * _WORSE + 1:
+            self._palette = kept = fitted(pixels, self._colours, always)
+            self._error = kept.error(sample)
+            self._always = always
+        return kept
 
 
 def _sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

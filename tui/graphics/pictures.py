@@ -66,6 +66,7 @@ class Pictures:
         self._asked_at = 0.0
         self._patience = _SHORTEST_WAIT
         self._suspended = False
+        self._busy = False
         # Ids below 256; where two studios share one terminal (panes of a multiplexer) they should differ.
         first = 16 + os.getpid() * 16 % 224
         self._images = itertools.cycle(range(first, first + 16, 2))
@@ -73,6 +74,11 @@ class Pictures:
             self._driver.on_answer = self._on_answer
             self._driver.on_paint = self._on_paint
             self._driver.on_lost = self._on_lost
+
+    @property
+    def busy(self) -> bool:
+        """A frame is being made or written."""
+        return self._busy
 
     @property
     def helper(self) -> EncoderHelper:
@@ -121,7 +127,11 @@ class Pictures:
                 if request is None:
                     continue
                 self._wake.set()
-                await self._show(canvas, request)
+                self._busy = True
+                try:
+                    await self._show(canvas, request)
+                finally:
+                    self._busy = False
 
     async def _show(self, canvas: GridCanvas, request: Request) -> None:
         tiles = {key: tile for key in request.keys if (tile := canvas.pixels_of(key)) is not None}

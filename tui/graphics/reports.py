@@ -18,7 +18,7 @@ FIRST_COLUMN, COLUMNS = 2, 32
 _ANSWER = re.compile(rb"\x1b\[%d;(\d{1,3})R" % ROW)
 _BEGINNING = re.compile(rb"\x1b(?:\[(?:%d(?:;\d{0,3})?)?)?$" % ROW)
 _LATE = re.compile(rb"\x1b_G[^\x1b]*\x1b\\|\x1bP>\|[^\x1b]*\x1b\\|\x1b\[6;\d{1,5};\d{1,5}t|\x1b\[\?[\d;]{0,60}c")
-_LATE_BEGINNING = re.compile(rb"\x1b(?:_[^\x1b]*\x1b?|P[^\x1b]*\x1b?|\[(?:6;[\d;]*|\?[\d;]*)?)?$")
+_LATE_BEGINNING = re.compile(rb"\x1b(?:_[^\x1b]*\x1b?|P[^\x1b]*\x1b?|\[(?:6(?:;[\d;]*)?|\?[\d;]*)?)?$")
 
 _PATIENCE = 1.0
 """Seconds that half an answer waits for the rest: as long as a slow link may take between two packets."""

@@ -560,7 +560,7 @@ class Explorer(Vertical, can_focus=True):
             parts.append(f"◐ {to_come} to come")
         elif here is not None:
             parts.append(f"{here.milliseconds:.0f} ms")
-        self.query_one("#explorer-line", Static).update(" · ".join(parts))
+        self.query_one("#explorer-line", Static).update(" · ".join(parts), layout=False)
 
 
 def _random_seed() -> int:

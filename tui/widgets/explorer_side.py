@@ -37,7 +37,7 @@ class ExplorerSide(Vertical):
     DEFAULT_CSS = """
     ExplorerSide { height: 1fr; }
     ExplorerSide .title { height: 1; color: $text-muted; }
-    ExplorerSide .facts { height: auto; color: $text-muted; }
+    ExplorerSide .facts { height: 5; color: $text-muted; }
     ExplorerSide #side-numbers, ExplorerSide #side-arrows { height: 1; color: $text-muted; }
     """
 
@@ -63,8 +63,8 @@ class ExplorerSide(Vertical):
         for name in ("bookmarks", "trail"):
             self.query_one(f"#side-{name}", GridCanvas).styles.height = strip
             title = self.query_one(f"#title-{name}", Static)
-            title.update(f"{name} ".ljust(width, "─"))
-        self.query_one("#title-here", Static).update("here ".ljust(width, "─"))
+            title.update(f"{name} ".ljust(width, "─"), layout=False)
+        self.query_one("#title-here", Static).update("here ".ljust(width, "─"), layout=False)
 
     def show(
         self,
@@ -92,18 +92,18 @@ class ExplorerSide(Vertical):
         time = "" if here.tile is None else f"{here.tile.milliseconds:.0f} ms"
         pinned = "pinned" if here.pinned else ""
         facts = [f"seed {here.seed} · {here.position}", " · ".join(filter(None, (pinned, time, state)))]
-        self.query_one("#side-facts", Static).update("\n".join([*facts, _wrapped(here.settings)]))
+        self.query_one("#side-facts", Static).update("\n".join([*facts, _wrapped(here.settings)]), layout=False)
         columns = max(_IN_ROW, len(bookmarks))
         marks = {(index, 0): tile.key for index, tile in enumerate(bookmarks) if tile}
         there = frozenset((index, 0) for index in range(len(bookmarks)))
         self.query_one("#side-bookmarks", GridCanvas).set_scene(Scene(columns, 1, marks, there), pixels)
         numbers = _numbers(len(bookmarks), columns, self.size.width) if bookmarks else "b keeps this tile"
-        self.query_one("#side-numbers", Static).update(numbers)
+        self.query_one("#side-numbers", Static).update(numbers, layout=False)
         steps = {(index, 0): tile.key for index, tile in enumerate(trail) if tile}
         awaited = frozenset((index, 0) for index in range(len(trail)))
         self.query_one("#side-trail", GridCanvas).set_scene(Scene(_IN_ROW, 1, steps, awaited, (place, 0)), pixels)
         arrows = f"{'◂ ⌫ back' if back else ''}{'   f forward ▸' if forward else ''}".strip()
-        self.query_one("#side-arrows", Static).update(arrows or "⏎ goes on from here")
+        self.query_one("#side-arrows", Static).update(arrows or "⏎ goes on from here", layout=False)
 
 
 def _wrapped(settings: str) -> str:
