@@ -50,7 +50,8 @@ def text_interface(context: int) -> Interface:
     Args:
         context: How many tokens the model sees at once; also the largest `max_tokens`.
 
-    Partial outputs of the streaming command carry the whole text so far in `completion`.
+    Partial outputs of the streaming command carry the whole text so far in `completion`. The option `precision` is
+    the number format of the weights; "auto" takes float32 or, for large models where it is faster, bfloat16.
     """
     inputs: dict[str, DataType] = {
         "prompt": Text(description="Text to go on from"),
@@ -65,7 +66,7 @@ def text_interface(context: int) -> Interface:
     }
     outputs: dict[str, DataType] = {
         "completion": Text(description="What the model wrote after the prompt"),
-        "finish_reason": Text(description='"stop" at an end of text, "length" at max_tokens'),
+        "finish_reason": Text(description='"stop" at an end of text, "length" at max_tokens, "cancelled"'),
         "tokens": Number(min=0, step=1, description="Tokens written"),
         "tokens_per_second": Number(min=0, description="Speed of writing"),
     }
