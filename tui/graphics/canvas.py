@@ -217,6 +217,8 @@ class GridCanvas(Widget):
     def _strip(self, y: int) -> Strip:
         columns, rows = self._cells()
         width = self.size.width
+        if not width:
+            return Strip([])  # asked before it was laid out: it has no styles yet either
         ready = self._shown_size == (columns, rows) and y < rows
         protocol = self._surface.info.protocol if self._surface else "off"
         if ready and protocol == "blocks":
