@@ -1,0 +1,129 @@
+"""The adversarial loop: exact resume, the parts it is made of, and that it learns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import Refused
+from core.ml.networks.stylegan2 import Discriminator, Generator
+from core.ml.training.augment import Augmentation, Strength
+from core.ml.training.image import ImageRecipe, ImageTraining, train
+
+RECIPE = ImageRecipe(steps=6, batch=4, r1_interval=2, path_weight=2.0, path_interval=3, strength=0.5, ema_images=20.0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def fresh(recipe: ImageRecipe = RECIPE, anchor: object = None) -> ImageTraining:
+    torch.manual_seed(3)
+    generator = Generator(z_dim=8, w_dim=16, img_resolution=16, mapping_layers=2, channel_base=128, channel_max=16)
+    discriminator = Discriminator(img_resolution=16, channel_base=128, channel_max=16)
+    pictures = np.random.default_rng(0).integers(0, 60, (10, 16, 16, 3), np.uint8)
+    return ImageTraining(generator, discriminator, pictures, recipe, anchor=anchor)  # type: ignore[arg-type]
+
+
+def weights(training: ImageTraining) -> dict[str, torch.Tensor]:
+    state = training.state()
+    return {
+        f"{part}.{name}": v for part in ("generator", "discriminator", "average") for name, v in state[part].items()
+    }
+
+
+def test_goes_on_to_the_bit(tmp_path: Path) -> None:
+    whole = fresh()
+    told = [losses for _, losses in train(whole)]
+    file = tmp_path / "state.pt"
+    broken = train(fresh(), checkpoint=file, save_every=1)
+    for _ in range(3):
+        next(broken)
+    broken.close()
+    resumed = fresh()
+    rest = [losses for _, losses in train(resumed, checkpoint=file)]
+    assert rest == told[3:]
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+
+
+def test_another_recipe_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "state.pt"
+    for _ in train(fresh(ImageRecipe(steps=1, batch=4)), checkpoint=file):
+        pass
+    with pytest.raises(Refused, match="another plan"):
+        next(train(fresh(ImageRecipe(steps=2, batch=4)), checkpoint=file))
+
+
+def test_generator_moves_towards_the_pictures() -> None:
+    recipe = ImageRecipe(steps=40, batch=8, gamma=1.0, ema_images=40.0, generator_rate=0.01, discriminator_rate=0.01)
+    training = fresh(recipe)
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+
+    def brightness() -> float:
+        with torch.no_grad():
+            return float(training.average(z, noise_mode="const").mean())
+
+    wanted = 30 / 127.5 - 1
+    before = abs(brightness() - wanted)
+    for _ in train(training):
+        pass
+    assert abs(brightness() - wanted) < 0.5 * before
+
+
+def test_discriminator_learns_alone_first() -> None:
+    training = fresh(ImageRecipe(steps=2, batch=4, alone=2))
+    before = {name: value.clone() for name, value in training.generator.state_dict().items()}
+    for _, told in train(training):
+        assert "generator" not in told
+    assert all(torch.equal(value, before[name]) for name, value in training.generator.state_dict().items())
+
+
+def test_anchor_holds_the_pictures() -> None:
+    class Black:
+        def truncations(self, batch: int, source: torch.Generator) -> torch.Tensor:
+            return torch.rand(batch, generator=source)
+
+        def loss(self, z: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+            return (drawn + 1).abs().mean()
+
+    recipe = ImageRecipe(steps=30, batch=4, anchor=100.0, generator_rate=0.01)
+    told = [losses["anchor"] for _, losses in train(fresh(recipe, Black()))]
+    assert told[-1] < 0.5 * told[0]
+
+
+def test_augmentation_at_zero_changes_nothing() -> None:
+    images = torch.rand(3, 3, 16, 16)
+    assert Augmentation()(images, 0.0, torch.Generator()) is images
+
+
+def test_augmentation_is_differentiable_and_leaves_some_alone() -> None:
+    source = torch.Generator().manual_seed(0)
+    images = torch.rand(64, 3, 16, 16, requires_grad=True)
+    changed = Augmentation()(images, 0.3, source)
+    same = (changed == images).flatten(1).all(1)
+    assert 0 < same.sum() < 64
+    changed.sum().backward()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+
+
+def test_shift_repeats_the_border() -> None:
+    only_shift = Augmentation(flip=False, shift=0.25, brightness=0, contrast=0, saturation=0)
+    images = torch.arange(8.0).expand(32, 3, 8, 8)
+    shifted = only_shift(images, 1.0, torch.Generator().manual_seed(0))
+    rows = shifted[:, 0, 0]
+    assert len(torch.unique(rows, dim=0)) == 5
+    assert (rows.diff(dim=1) >= 0).all()
+
+
+def test_strength_follows_and_stops_at_its_cap() -> None:
+    strength = Strength(images=100, cap=0.8)
+    for _ in range(20):
+        strength.follow(1.0, 10)
+    assert strength.p == pytest.approx(0.8)
+    for _ in range(20):
+        strength.follow(0.0, 10)
+    assert strength.p == 0.0
