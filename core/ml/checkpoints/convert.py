@@ -17,7 +17,7 @@ from core.library.interfaces import image_gan_interface
 from core.ml.checkpoints import generator, nvidia, rosinality, safetensors_files, sniff, tensorflow, torch_files
 from core.ml.checkpoints.generator import Found
 from core.ml.checkpoints.interpreter import Budget
-from core.ml.checkpoints.problems import Unreadable
+from core.ml.checkpoints.problems import Unreadable, shown
 from core.ml.checkpoints.source import digest, map_file
 from core.ml.checkpoints.tensors import Tensor, from_array
 from core.ml.checkpoints.vocabulary import NetworkVocabulary, Persisted, TensorFlowNetwork, read_pickle
@@ -105,7 +105,7 @@ def convert_generator(
         interface=image_gan_interface(
             numbers["z_dim"], numbers["img_resolution"], numbers["img_channels"], numbers["c_dim"]
         ),
-        origin={"file": path.name, "sha256": sha256, "format": found.format},
+        origin={"file": shown(path.name, 200), "sha256": sha256, "format": found.format},
     )
 
 

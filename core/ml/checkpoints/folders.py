@@ -47,5 +47,5 @@ def _own(path: Path, staging: Path, progress: Progress) -> Converted:
         "recipe": dict(manifest.recipe),
         "lineage": list(manifest.lineage),
     }
-    origin = {**converted.origin, "file": path.name, "format": "Tarmac model folder"}
+    origin = {**converted.origin, "file": shown(path.name, 200), "format": "Tarmac model folder"}
     return replace(converted, name=manifest.name, origin=origin, card=card)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from core.library.interfaces import text_interface
+from core.errors import Refused
+from core.interface.command import Interface
 from core.ml import threads
 from core.ml.checkpoints import safetensors_files, sniff, torch_files
 from core.ml.checkpoints.convert import Converted, Progress
@@ -24,6 +25,7 @@ from core.ml.checkpoints.problems import MAX_ENTRIES, MAX_HEADER, Unreadable, sh
 from core.ml.checkpoints.source import digest, map_file
 from core.ml.checkpoints.tensors import FLOATS, Tensor
 from core.paths import write_atomic
+from core.workers.adapter import Request
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -59,18 +61,26 @@ def convert(path: Path, staging: Path, progress: Progress) -> Converted:
     _copy_tokenizer(path, staging)
     threads.size_thread_pools()
     with _quiet():
-        parameters = _check_size(staging, tensors)
+        architecture = _check_size(staging, tensors)
         safetensors_files.write(staging / _WEIGHTS, tensors, {"format": "pt"}, lambda share: progress("writing", share))
         progress("checking", None)
-        context = _check_model(staging)
+        _check_model(staging)
+        interface = _check_adapter(staging)
     return Converted(
-        name=path.resolve().name,
+        name=_name(path),
         kind="text",
         adapter="causal-lm",
-        architecture={"name": str(config["model_type"]), "context": context, "parameters": parameters},
-        interface=text_interface(context),
-        origin={"file": path.resolve().name, "sha256": sha256, "format": form},
+        architecture=architecture,
+        interface=interface,
+        origin={"file": shown(path.name, 200), "sha256": sha256, "format": form},
     )
+
+
+def _name(path: Path) -> str:
+    """The folder's name; in the cache of Hugging Face's tools the model's (models--OWNER--NAME/snapshots/HASH)."""
+    if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
+        return path.parent.parent.name.split("--")[-1]
+    return path.name
 
 
 def _settings(path: Path) -> dict[str, object]:
@@ -184,8 +194,8 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, int | float | str)
 
 
-def _check_size(folder: Path, tensors: Mapping[str, Tensor]) -> int:
-    """The number of parameters, counted without memory; the settings must not ask for much more than there is."""
+def _check_size(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, object]:
+    """The network's sizes, counted without memory; the settings must not ask for much more than there is."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
@@ -198,11 +208,20 @@ def _check_size(folder: Path, tensors: Mapping[str, Tensor]) -> int:
     given = sum(tensor.size for tensor in tensors.values() if tensor.tag in FLOATS)
     if wanted > given * 1.01 + 1000:
         raise Unreadable(f"its config.json asks for {wanted:,} numbers, its weights hold {given:,}")
-    return wanted
+    sizes = {
+        "layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "heads": "num_attention_heads",
+        "context": "max_position_embeddings",
+        "vocabulary": "vocab_size",
+    }
+    found = {ours: getattr(config, theirs, None) for ours, theirs in sizes.items()}
+    numbers = {name: value for name, value in found.items() if type(value) is int}
+    return {"name": str(config.model_type), "parameters": wanted, **numbers}
 
 
-def _check_model(folder: Path) -> int:
-    """Load it as it will be loaded, complete one token; returns the length of the context in tokens."""
+def _check_model(folder: Path) -> None:
+    """Every parameter has its weights, the tokenizer fits, and what comes out is finite."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
@@ -236,12 +255,20 @@ def _check_model(folder: Path) -> int:
             raise Unreadable(f"its network does not run ({shown(_first_line(error), 80)})") from None
     if not bool(torch.isfinite(logits).all()):
         raise Unreadable("its network gives numbers that are not finite")
-    settings = model.config
-    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
-        value = getattr(settings, name, None)
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SETTING:
-            return value
-    raise Unreadable("its config.json does not say how long a text it sees")
+
+
+def _check_adapter(folder: Path) -> Interface:
+    """Load it as a worker will, and complete one token; returns the interface that it then has."""
+    from core.ml.adapters import causal_lm
+
+    try:
+        adapter = causal_lm.load(folder, {}, "cpu")
+        inputs = adapter.interface.commands["complete"].check_inputs({"prompt": "The", "max_tokens": 1})
+        for _ in adapter.run("complete", [Request(inputs, lambda: False)]):
+            pass
+    except Refused as error:
+        raise Unreadable(f"{error.what}: {error.why}" if error.why else error.what, error.do) from None
+    return adapter.interface
 
 
 def _first_line(error: Exception) -> str:

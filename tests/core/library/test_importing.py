@@ -89,6 +89,14 @@ async def test_paths_that_look_like_options(library: Library, weights: Path, mon
     assert model.name == "--help"
 
 
+async def test_names_that_are_no_text(library: Library, weights: Path) -> None:
+    odd = weights.with_name(os.fsdecode(b"caf\xff\x1b[31m.pkl"))
+    os.rename(weights, odd)
+    model = await import_model(odd, library=library)
+    assert model.name == "caf [31m"
+    assert model.manifest.origin["file"] == "caf??[31m.pkl"
+
+
 async def test_hostile_files_change_nothing(library: Library, tmp_path: Path, weights: Path) -> None:
     folder = tmp_path / "hostile"
     await import_model(weights, library=library)

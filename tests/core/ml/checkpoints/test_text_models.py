@@ -77,7 +77,10 @@ def test_a_folder_of_safetensors(model: Path, staging: Path) -> None:
 
     assert isinstance(converted, Converted)
     assert (converted.name, converted.kind, converted.adapter) == ("tiny-gpt2", "text", "causal-lm")
-    assert converted.architecture["context"] == 32
+    assert converted.architecture == {
+        **{"name": "gpt2", "layers": 2, "width": 16, "heads": 2, "context": 32, "vocabulary": VOCABULARY},
+        "parameters": sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values()),
+    }
     assert converted.interface.commands["complete"].streaming
     assert converted.origin["format"] == "Hugging Face safetensors"
     files = {path.name for path in staging.iterdir()}
@@ -96,6 +99,17 @@ def test_pytorch_bin_becomes_safetensors(model: Path, staging: Path, zipped: boo
     assert converted.origin["format"] == "Hugging Face PyTorch"
     assert not (staging / "pytorch_model.bin").exists()
     assert torch.equal(logits(staging), before)
+
+
+def test_halves_from_an_older_torch(model: Path, staging: Path) -> None:
+    """With the masks that GPT-2 files of old hold beside the weights."""
+    state = {name: tensor.half() for name, tensor in load_file(model / "model.safetensors").items()}
+    masks = {f"transformer.h.{n}.attn.bias": torch.ones(1, 1, 32, 32, dtype=torch.uint8) for n in range(2)}
+    torch.save(state | masks, model / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    (model / "model.safetensors").unlink()
+    change(model / "config.json", dtype="float16")
+    convert(model, staging)
+    assert torch.isfinite(logits(staging)).all()
 
 
 def test_bfloat16_stays_bfloat16(model: Path, staging: Path) -> None:
