@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
@@ -16,9 +15,7 @@ from core.errors import Cancelled, StorageError, WorkerDied
 from core.workers.session import Session
 from core.workers.spare import Spare
 from tests.adapters import target
-from tests.core.workers.test_session import until
-
-Z = np.zeros(16, np.float32)
+from tests.core.workers.sessions import Z, until
 
 
 @pytest.fixture
