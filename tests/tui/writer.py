@@ -14,13 +14,13 @@ WORDS = "".join(_LINES).split(" ")
 
 
 class Writer:
-    """Options: delay (0 s before each word), gate (a file: the load waits until it is there)."""
+    """Options: gate (a file: the load waits until it is there), hold (a file: the third word waits for it)."""
 
     interface = text_interface(256)
 
     def __init__(self, path: Path, options: dict[str, object], device: str) -> None:
         self.info: dict[str, object] = {"device": "cpu"}
-        self._delay = float(str(options.get("delay", 0)))
+        self._hold = options.get("hold")
         gate = options.get("gate")
         while gate is not None and not Path(str(gate)).exists():
             time.sleep(0.005)
@@ -38,7 +38,8 @@ class Writer:
         for index in range(most):
             if request.cancelled():
                 return
-            time.sleep(self._delay)
+            while index == 2 and self._hold and not Path(str(self._hold)).exists() and not request.cancelled():
+                time.sleep(0.005)
             text += WORDS[(index + seed) % len(WORDS)] + " "
             done = {"tokens": index + 1, "tokens_per_second": 41.0}
             yield Answer(0, {"completion": text, **done}, (index + 1) / most, final=False)

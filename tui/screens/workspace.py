@@ -58,6 +58,7 @@ class WorkspaceScreen(StudioScreen):
         self._active = 0
         self._save_due = False
         self._saving = asyncio.Lock()
+        self._changing = asyncio.Lock()
         self._loaded = asyncio.Event()
 
     def body(self) -> ComposeResult:
@@ -104,6 +105,10 @@ class WorkspaceScreen(StudioScreen):
 
     async def _add(self, model_id: str, show: bool, new_workspace: bool) -> None:
         await self._loaded.wait()
+        async with self._changing:
+            await self._add_alone(model_id, show, new_workspace)
+
+    async def _add_alone(self, model_id: str, show: bool, new_workspace: bool) -> None:
         if new_workspace:
             await self._change((await asyncio.to_thread(self.app.services.workspaces.new)).name)
         ids = [tab.model_id for tab in self.tabs]

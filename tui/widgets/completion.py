@@ -105,6 +105,7 @@ class CompletionPane(Vertical):
         self._error: TarmacError | None = None
         self._progress: float | None = None
         self._paint_due = False
+        self._there = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="completion-body"):
@@ -116,6 +117,7 @@ class CompletionPane(Vertical):
 
     def on_mount(self) -> None:
         """Show the history where it was left."""
+        self._there = True
         self._show()
         self._tell_state()
 
@@ -138,7 +140,7 @@ class CompletionPane(Vertical):
     def state(self) -> dict[str, object]:
         """What the workspace file keeps."""
         return {
-            "prompt": self.query_one(PromptEditor).text if self.is_mounted else self._prompt_text,
+            "prompt": self.query_one(PromptEditor).text if self._there else self._prompt_text,
             "options": dict(self._values),
             "history": [sample.to_state() for sample in self.history[-MOST_KEPT:]],
             "index": self.index - max(0, len(self.history) - MOST_KEPT),
@@ -146,7 +148,7 @@ class CompletionPane(Vertical):
 
     @property
     def _values(self) -> dict[str, float]:
-        return self.query_one(OptionsPanel).values if self.is_mounted else self._options
+        return self.query_one(OptionsPanel).values if self._there else self._options
 
     def settings_line(self) -> str:
         """The options in a line: "length 128 · temperature 0.80 · top-p 0.95 · seed 0"."""
@@ -290,7 +292,7 @@ class CompletionPane(Vertical):
         self._show()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not (self._there and self.is_attached):
             return
         sample, output = self.sample, self.query_one(Output)
         follow = output.max_scroll_y - output.scroll_y <= 1
@@ -312,7 +314,7 @@ class CompletionPane(Vertical):
         elif not self._waiting and self._error is None:
             parts.append(("What the model writes appears here.", "$muted"))
         if self._waiting:
-            parts.append((f"\n◐ {self.model.name} is loading; it starts to write as soon as it is ready", "$warning"))
+            parts.append((f"\n◐ waits until {self.model.name} has loaded", "$warning"))
         if self._error is not None:
             parts.append((f"\n✕ {self._error}", "$error"))
         return Content.assemble(*parts)
@@ -324,9 +326,10 @@ class CompletionPane(Vertical):
         if self._call is not None and self.index == len(self.history) - 1:
             most = sample.options.get("max_tokens")
             of = f" of {most:.0f}" if most else ""
-            return f"{speed}{sample.tokens}{of} tokens ◐ writing"
+            return f"◐ writing · {sample.tokens}{of} tokens · {speed}".rstrip(" ·")
         seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
-        return f"{seed}{speed}{sample.tokens} tokens {_ENDS.get(sample.finish, sample.finish)}"
+        # The most telling first: what does not fit is cut at the end.
+        return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
 
     # -- what can be done with a sample
 
