@@ -39,7 +39,7 @@ def fast_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -
         cpuinfo: The kernel's list of the processor's abilities, for tests.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     try:

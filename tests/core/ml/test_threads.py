@@ -1,0 +1,91 @@
+"""How many threads a worker takes, from made-up machines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.ml import threads
+from core.ml.hardware import fast_bfloat16, out_of_memory
+
+
+@pytest.fixture
+def cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+
+
+def group(root: Path, line: str, **files: str) -> Path:
+    """A machine whose process is in the control group of `line`, with files `path__name=content`."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(line + "\n")
+    for name, content in files.items():
+        path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("cpu_max", "cpu.max")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return root
+
+
+@pytest.mark.usefixtures("cores")
+class TestAllowedCores:
+    def test_affinity_alone(self, tmp_path: Path) -> None:
+        assert threads.allowed_cores(tmp_path) == 8
+
+    def test_quota_of_a_group_above(self, tmp_path: Path) -> None:
+        root = group(tmp_path, "0::/a/b", a__cpu_max="150000 100000\n", a__b__cpu_max="max 100000\n")
+        assert threads.allowed_cores(root) == 1.5
+
+    def test_first_version_of_control_groups(self, tmp_path: Path) -> None:
+        root = group(tmp_path, "4:cpu,cpuacct:/job\n3:memory:/job")
+        folder = root / "sys/fs/cgroup/cpu,cpuacct/job"
+        folder.mkdir(parents=True)
+        (folder / "cpu.cfs_quota_us").write_text("300000\n")
+        (folder / "cpu.cfs_period_us").write_text("100000\n")
+        assert threads.allowed_cores(root) == 3
+        (folder / "cpu.cfs_quota_us").write_text("-1\n")
+        assert threads.allowed_cores(root) == 8
+
+    def test_nonsense_in_the_files_is_no_limit(self, tmp_path: Path) -> None:
+        assert threads.allowed_cores(group(tmp_path, "0::/", cpu_max="many\n")) == 8
+
+
+@pytest.mark.usefixtures("cores")
+@pytest.mark.parametrize(("load", "free"), [(0.0, 8), (8.0, 8), (12.2, 4), (15.9, 1), (40.0, 1)])
+def test_busy_cores_are_left_alone(load: float, free: int, tmp_path: Path) -> None:
+    assert threads.free_cores(load, tmp_path) == free
+
+
+def test_a_number_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", str(before))
+    monkeypatch.setattr(threads, "free_cores", lambda: 7)
+    assert threads.size_thread_pools() == before
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(threads, "free_cores", lambda: 1)
+    assert threads.size_thread_pools() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "able"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16\n", True),
+        ("flags : fpu amx_bf16 avx512f\n", True),
+        ("Features : fp asimd bf16\n", True),
+        ("flags : fpu avx2 avx512f\nbugs : avx512_bf16\n", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_used_only_where_the_processor_has_it(text: str, able: bool, tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(text)
+    assert fast_bfloat16(torch.device("cpu"), info) is able
+    assert not fast_bfloat16(torch.device("cpu"), tmp_path / "missing")
+
+
+def test_which_errors_mean_no_memory() -> None:
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not out_of_memory(RuntimeError("sizes differ"))
