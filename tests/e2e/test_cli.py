@@ -233,12 +233,12 @@ class TestEnds:
         assert b"SIGKILL" in errors or b"killed" in errors
 
     def test_a_closed_pipe_is_no_traceback(self, tarmac: Tarmac) -> None:
-        process = tarmac.start("models", "list", "--json")
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait(timeout=WAIT) == 1
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
+        with tarmac.start("models", "list", "--json") as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == b""
+            assert process.wait(timeout=WAIT) == 1
 
 
 class TestDoctor:

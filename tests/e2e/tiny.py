@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,5 +80,9 @@ def write_weights(folder: Path, resolution: int) -> dict[str, object]:
     from tests import foreign
 
     state, config = foreign.tiny_generator(seed=1, resolution=resolution)
-    save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, folder / "weights.safetensors")
+    for name, array in state.items():
+        # The mapping's learning-rate multiplier is 0.01; with weights of 1 every vector would be the same style.
+        scale = 100.0 if re.fullmatch(r"mapping\.fc\d+\.weight", name) else 0.1 if ".torgb.weight" in name else 1.0
+        state[name] = np.array(array * np.float32(scale), np.float32, order="C")
+    save_file(state, folder / "weights.safetensors")
     return {"name": "stylegan2", **{name: value for name, value in config.items() if value is not None}}
