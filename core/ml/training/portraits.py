@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 
 from core.datasets.emoji import Portraits, draw_portraits, find_font
 from core.datasets.pictures import contact_sheet
-from core.errors import TarmacError
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.networks.stylegan2 import Generator
@@ -35,7 +34,9 @@ JUDGED_SEED = 2026
 """Of the hundred tiles that were counted by eye, and of the cover."""
 
 
-def make_portraits(out: Path, *, work: Path | None = None, stages: tuple[Stage, ...] = STAGES) -> Path:
+def make_portraits(
+    out: Path, *, work: Path | None = None, stages: tuple[Stage, ...] = STAGES, samples: int = 4000
+) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
 
     About an hour and a half on one core. A run that was broken off goes on from its last checkpoint in `work`.
@@ -44,6 +45,7 @@ def make_portraits(out: Path, *, work: Path | None = None, stages: tuple[Stage, 
         out: The folder to write; what is in it already is replaced file by file at the end.
         work: Where the checkpoint, the journal and the sample sheets are kept; beside `out` by default.
         stages: What to train.
+        samples: Pictures that the scores are taken from.
 
     Returns:
         `out`.
@@ -55,7 +57,6 @@ def make_portraits(out: Path, *, work: Path | None = None, stages: tuple[Stage, 
     work.mkdir(parents=True, exist_ok=True)
     portraits = draw_portraits(SIZE)
     guide = Guide(portraits.images, portraits.rows, Z_DIM)
-    average: Generator | None = None
     with (work / "journal.jsonl").open("a") as journal:
         for report, average in reconstruct(build, guide, stages, seed=SEED, checkpoint=work / "checkpoint.pt"):
             if report.step % 50 == 0 or report.step == stages[report.stage].steps:
@@ -65,9 +66,7 @@ def make_portraits(out: Path, *, work: Path | None = None, stages: tuple[Stage, 
             if report.step % 500 == 0:
                 sheet = contact_sheet(draw(average, latents(48, JUDGED_SEED), 0.7), 12)
                 Image.fromarray(sheet).save(work / f"samples-{report.stage}-{report.step:06d}.png")
-    if average is None:
-        raise TarmacError("the image starter is finished already", f"{work} holds a whole run", f"Delete {work}")
-    write_model(out, average, portraits, stages, report.seconds)
+    write_model(out, average, portraits, stages, report.seconds, samples)
     return out
 
 
@@ -95,7 +94,7 @@ def draw(generator: Generator, z: torch.Tensor, truncation: float) -> NDArray[np
     return (torch.cat(drawn) * 127.5 + 128).clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def measure(generator: Generator, portraits: Portraits, samples: int = 4000) -> dict[str, float | int | str]:
+def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[str, float | int | str]:
     """How the pictures of random latents at truncation 0.7 relate to the training portraits.
 
     Distances are root mean square differences of pictures averaged down to 32 px, on a scale of 0 to 255. The yardstick
@@ -122,7 +121,12 @@ def measure(generator: Generator, portraits: Portraits, samples: int = 4000) -> 
 
 
 def write_model(
-    out: Path, generator: Generator, portraits: Portraits, stages: tuple[Stage, ...], seconds: float
+    out: Path,
+    generator: Generator,
+    portraits: Portraits,
+    stages: tuple[Stage, ...],
+    seconds: float,
+    samples: int,
 ) -> None:
     """Write weights.safetensors, cover.png and model.toml."""
     out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +134,7 @@ def write_model(
     save_file(weights, out / "weights.safetensors")
     cover = contact_sheet(draw(generator, latents(32, JUDGED_SEED), 0.7), 8)
     Image.fromarray(cover).save(out / "cover.png", optimize=True)
-    scores = measure(generator, portraits)
+    scores = measure(generator, portraits, samples)
     judged = out / "judged.json"
     if judged.exists():
         scores |= json.loads(judged.read_text())

@@ -66,6 +66,8 @@ def reconstruct(
 ) -> Iterator[tuple[Report, Generator]]:
     """Train through all stages, giving a report and the averaged generator after every step.
 
+    A run that its checkpoint shows finished gives its last report again.
+
     Args:
         build: Makes a generator for a resolution; widths must not depend on it otherwise.
         guide: What latents mean.
@@ -118,6 +120,8 @@ def reconstruct(
                 kept = {"optimiser": optimiser.state_dict(), "source": source.get_state(), "seconds": spent}
                 save_state(checkpoint, plan, counts | parts | kept)
             yield Report(number, step + 1, error, images, spent), average
+        if start == stage.steps and number + 1 == len(stages):
+            yield Report(number, start, error, images, spent), average
         previous = average
 
 
