@@ -83,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_DONE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:  # stdout's disk is full, say
+        _complain(f"cannot go on: {error}")
+        return NOT_DONE
+    except MemoryError:
+        _complain("there is not enough memory")
+        return NOT_DONE
 
 
 def _version() -> int:

@@ -136,7 +136,10 @@ async def running(
     from core import config
     from core.workers.session import Session
 
-    settings = config.load().settings
+    loaded = config.load()
+    settings = loaded.settings
+    for problem in loaded.problems:
+        print(f"tarmac: {problem}", file=sys.stderr)
     if device is not None:
         config.check("device", device, "--device")
     if settings.threads:
