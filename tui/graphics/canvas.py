@@ -76,6 +76,9 @@ class GridCanvas(Widget):
         self._line_pixels: Pixels | None = None
         self._shown_size = (0, 0)
         self._awaits_paint = False
+        self._strips: list[Strip] = []
+        self._strips_key: object = None
+        self._look_now: Look | None = None
 
     # -- for the one who shows something
 
@@ -197,6 +200,7 @@ class GridCanvas(Widget):
     def notify_style_update(self) -> None:
         """Colours may have changed."""
         super().notify_style_update()
+        self._look_now = None
         if self._pictures is not None:
             self._pictures.request()
 
@@ -209,34 +213,54 @@ class GridCanvas(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The rows of text in `crop`: half-blocks, placeholders, or what stands until the picture comes."""
-        strips = [self._strip(y) for y in crop.line_range]
-        return [strip.crop(crop.x, crop.right) for strip in strips]
+        # Textual asks for all rows whenever anything beside the canvas changes: they are made once.
+        strips = self._strips_now()
+        blank = Strip.blank(self.size.width)
+        rows = [strips[y] if y < len(strips) else blank for y in crop.line_range]
+        return [strip.crop(crop.x, crop.right) for strip in rows]
 
     # -- inside
 
-    def _strip(self, y: int) -> Strip:
+    def _strips_now(self) -> list[Strip]:
         columns, rows = self._cells()
-        width = self.size.width
-        if not width:
-            return Strip([])  # asked before it was laid out: it has no styles yet either
-        ready = self._shown_size == (columns, rows) and y < rows
-        protocol = self._surface.info.protocol if self._surface else "off"
+        width, height = self.size
+        surface = self._surface
+        protocol = surface.info.protocol if surface else "off"
+        ready = self._shown_size == (columns, rows)
         if ready and protocol == "blocks":
-            return PictureStrip(
-                lambda start, stop: self._block_text(y, start, stop),
-                lambda start, stop: self._block_segments(y, start, stop),
-                0,
-                width,
-                whole=self._lines[y],
-            )
-        if ready and protocol == "kitty":
-            image = self.surface.image
+            key: object = (width, height, id(self._lines))
+        elif ready and protocol == "kitty":
+            key = (width, height, "kitty", self._look())
+        else:
+            scene = self._scene
+            off = (scene.cursor, frozenset(scene.tiles)) if protocol == "off" else None
+            key = (width, height, scene.columns, scene.rows, scene.waiting, off, self._look())
+        if key != self._strips_key:
+            self._strips_key = key
+            if ready and protocol == "blocks":
+                self._strips = [self._block_strip(y, width) for y in range(rows)]
+            elif ready and protocol == "kitty":
+                self._strips = [self._placeholder_strip(y, columns, width) for y in range(rows)]
+            else:
+                self._strips = [Strip(self._plain_segments(y, 0, width), width) for y in range(height)]
+        return self._strips
 
-            def text(start: int, stop: int) -> str:
-                return kitty.placeholders(image, y, start, min(stop, columns)) + " " * (stop - max(start, columns))
+    def _block_strip(self, y: int, width: int) -> Strip:
+        return PictureStrip(
+            lambda start, stop: self._block_text(y, start, stop),
+            lambda start, stop: self._block_segments(y, start, stop),
+            0,
+            width,
+            whole=self._lines[y],
+        )
 
-            return PictureStrip(text, lambda start, stop: self._plain_segments(y, start, stop), 0, width)
-        return Strip(self._plain_segments(y, 0, width), width)
+    def _placeholder_strip(self, y: int, columns: int, width: int) -> Strip:
+        image = self.surface.image
+
+        def text(start: int, stop: int) -> str:
+            return kitty.placeholders(image, y, start, min(stop, columns)) + " " * (stop - max(start, columns))
+
+        return PictureStrip(text, lambda start, stop: self._plain_segments(y, start, stop), 0, width)
 
     def _block_text(self, y: int, start: int, stop: int) -> str:
         assert self._line_pixels is not None
@@ -300,17 +324,14 @@ class GridCanvas(Widget):
         return width, height
 
     def _look(self) -> Look:
-        def colour(name: str) -> Colour:
-            red, green, blue = self.get_component_styles(name).background.rgb
-            return red, green, blue
-
-        background = self.background_colors[1].rgb
-        return Look(
-            background=(background[0], background[1], background[2]),
-            waiting=colour("grid-canvas--waiting"),
-            accent=colour("grid-canvas--accent"),
-            outline=colour("grid-canvas--outline"),
-        )
+        if self._look_now is None:
+            names = ("waiting", "accent", "outline")
+            waiting, accent, outline = (
+                self.get_component_styles(f"grid-canvas--{name}").background.rgb for name in names
+            )
+            background = self.background_colors[1].rgb
+            self._look_now = Look(*(_colour(rgb) for rgb in (background, waiting, accent, outline)))
+        return self._look_now
 
     def _placed(self, data: str) -> str:
         """Put the canvas's place on the screen into the marks that the helper left."""
@@ -344,6 +365,11 @@ class GridCanvas(Widget):
     def _kept_rows(self) -> int:
         """A sixel picture that reaches the last row scrolls the screen."""
         return 0 if self.surface.is_text or self.surface.info.protocol == "kitty-direct" else 1
+
+
+def _colour(rgb: tuple[int, ...]) -> Colour:
+    red, green, blue = rgb
+    return red, green, blue
 
 
 def _fill(mask: Mask, canvas: Region, part: Region, value: bool) -> None:

@@ -6,7 +6,6 @@ ends when the other end closes, which it does however the studio ends.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -22,7 +21,6 @@ from tui.graphics.palette import Fitting, fixed
 def main() -> int:
     """Serve jobs from the socket whose descriptor is the only argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a ctrl+c in the terminal is for the studio
-    os.nice(5)  # drawing must not hold up the process that reads the keys
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     tiles = TileStore()
     fitting = Fitting()

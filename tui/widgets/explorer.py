@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _NEW_SEEDS = 1_000_000
 """Random seeds are below this, so that they can be told and typed."""
 
+_GATHER = 0.02
+"""Seconds in which tiles that come are painted together."""
+
 _MOST_VECTORS = 4096
 _TRUNCATION_STEP = 0.05
 
@@ -153,6 +156,7 @@ class Explorer(Vertical, can_focus=True):
         self._journey, self._bookmarks = kept.journey, list(kept.bookmarks)
         self._window = Window.around(self.view.cursor, 1, 1)
         self._big = False
+        self._paint_due = False
         self._vectors: dict[Coordinates, NDArray[np.float32]] = {}
         self._vectors_of: Plane | None = None
         self._trail: dict[tuple[Plane, Coordinates], NDArray[np.float32]] = {}
@@ -422,8 +426,14 @@ class Explorer(Vertical, can_focus=True):
         self.session_changed()
 
     def _tile_came(self) -> None:
-        if self.is_attached:
-            self._paint()
+        # A batch comes tile by tile: one frame for all of it.
+        if self.is_attached and not self._paint_due:
+            self._paint_due = True
+            self.set_timer(_GATHER, self._paint_gathered)
+
+    def _paint_gathered(self) -> None:
+        self._paint_due = False
+        self._paint()
 
     def _failed(self, error: TarmacError) -> None:
         if self.is_attached:

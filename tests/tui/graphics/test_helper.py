@@ -1,0 +1,137 @@
+"""The helper process: frames for every protocol, its end with the studio's, its death and return."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.tui.graphics.decoders import Kitty, read_sixel, unwrap_tmux
+from tui.graphics.compose import Look, Scene, TileStore, compose
+from tui.graphics.encoder import frame_job
+from tui.graphics.helper import EncoderHelper, HelperGone
+from tui.graphics.layout import Geometry, Rect
+
+SCENE = Scene(3, 2, {(0, 0): 1, (2, 1): 2}, None, (0, 0), frozenset({(2, 1)}))
+CELL = 8, 17
+COLUMNS, ROWS = 12, 4
+RNG = np.random.default_rng(8)
+# Few colours, so that a palette holds them exactly.
+TILES = {key: RNG.choice([0, 80, 160, 240], (32, 32, 3)).astype(np.uint8) for key in (1, 2)}
+
+
+def job(protocol: str, rects: list[Rect] | None = None, **named: Any) -> dict[str, object]:
+    cell = (1, 2) if protocol == "blocks" else CELL
+    rects = [(0, 0, COLUMNS, ROWS)] if rects is None else rects
+    size = {"width": COLUMNS * cell[0], "height": ROWS * cell[1]}
+    return frame_job(SCENE, Look(), protocol=protocol, cell=cell, rects=rects, image=20, **size, **named)
+
+
+def expected() -> np.ndarray:
+    store = TileStore()
+    for key, pixels in TILES.items():
+        store.put(key, pixels)
+    return compose(SCENE, Geometry(COLUMNS * CELL[0], ROWS * CELL[1], 3, 2), store, Look())
+
+
+async def made(helper: EncoderHelper, *arguments: Any, **named: Any) -> Any:
+    return await helper.frame(job(*arguments, **named), TILES)
+
+
+async def test_every_protocol() -> None:
+    helper, picture = EncoderHelper(), expected()
+    try:
+        parts = (await made(helper, "sixel", [(0, 0, 12, 2), (3, 2, 5, 2)]))["data"].split("\0")
+        assert parts[1::2] == ["0;0", "3;2"]
+        first, second = (read_sixel(part.encode()) for part in parts[2::2])
+        assert np.abs(first - picture[:34].astype(int)).mean() < 8
+        assert np.abs(second - picture[34:68, 24:64].astype(int)).mean() < 8
+
+        store = Kitty()
+        store.feed((await made(helper, "kitty"))["data"])
+        assert store.virtual == {20: (COLUMNS, ROWS)}
+        assert np.abs(store.pictures[20].astype(int) - picture).mean() < 8
+        wrapped = (await made(helper, "kitty", tmux=True))["data"]
+        Kitty().feed(unwrap_tmux(wrapped))
+
+        direct = (await made(helper, "kitty-direct", [(0, 0, 12, 2), (3, 2, 5, 2)], replaces=0))["data"]
+        parts = direct.split("\0")
+        store = Kitty()
+        store.feed("".join(part for index, part in enumerate(parts) if index % 2 == 0))
+        assert store.placements[20, 2] | {"row": 0, "column": 0} == {
+            **{"x": 24, "y": 34, "w": 40, "h": 34, "c": 5, "r": 2},
+            **{"row": 0, "column": 0},
+        }
+
+        frame = await made(helper, "blocks")
+        assert len(frame["lines"]) == ROWS
+        assert frame["pixels"].shape == (2 * ROWS, COLUMNS, 3)
+        assert (await made(helper, "iterm2"))["data"].startswith("\x000;0\x00\x1b]1337;File=inline=1")
+    finally:
+        helper.close()
+
+
+async def test_tiles_are_sent_once_and_forgotten() -> None:
+    helper = EncoderHelper()
+    try:
+        full = (await made(helper, "blocks"))["pixels"]
+        again = (await helper.frame(job("blocks"), {}))["pixels"]
+        assert np.array_equal(full, again)
+        helper.forget([1, 2])
+        without = (await helper.frame(job("blocks"), {}))["pixels"]
+        assert not np.array_equal(full, without)
+    finally:
+        helper.close()
+
+
+async def test_it_comes_back_after_a_death_but_not_for_ever() -> None:
+    helper = EncoderHelper()
+    try:
+        first = (await made(helper, "blocks"))["pixels"]
+        assert helper.process_id is not None
+        os.kill(helper.process_id, signal.SIGKILL)
+        deaths = 0
+        while not deaths:
+            try:
+                await made(helper, "blocks")
+            except HelperGone:
+                deaths = 1
+        assert np.array_equal((await made(helper, "blocks"))["pixels"], first)
+        broken = {**job("blocks"), "area": "nonsense"}
+        for _ in range(5):
+            with pytest.raises(HelperGone):
+                await helper.frame(broken, {})
+        assert helper.exhausted
+    finally:
+        helper.close()
+
+
+def test_it_ends_with_the_studio_however_that_ends() -> None:
+    code = """
+import asyncio, sys
+from tests.tui.graphics.test_helper import job, TILES
+from tui.graphics.helper import EncoderHelper
+async def main():
+    helper = EncoderHelper()
+    await helper.frame(job("blocks"), TILES)
+    print(helper.process_id, flush=True)
+    await asyncio.sleep(100)
+asyncio.run(main())
+"""
+    studio = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert studio.stdout is not None
+    child = psutil.Process(int(studio.stdout.readline()))
+    studio.kill()
+    studio.wait()
+    studio.stdout.close()
+    deadline = time.monotonic() + 10
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

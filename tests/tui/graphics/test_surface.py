@@ -1,0 +1,98 @@
+"""The account of what the terminal shows: only what changed is asked for, and nothing stale is forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tui.graphics.brands import TerminalInfo
+from tui.graphics.compose import Look, Scene
+from tui.graphics.surface import Surface
+
+LOOK = Look()
+SCENE = Scene(4, 2, {(x, y): x + 4 * y + 1 for x in range(4) for y in range(2)}, None, (0, 0))
+COLUMNS, ROWS = 32, 8  # tiles of 64 x 68 pixels, 8 x 4 cells
+ALL = np.ones((ROWS, COLUMNS), bool)
+
+
+def surface(protocol: str) -> Surface:
+    return Surface(TerminalInfo(protocol=protocol, cell_width=8, cell_height=17), 30)  # type: ignore[arg-type]
+
+
+def asked(on: Surface, scene: Scene = SCENE, visible: np.ndarray = ALL) -> list[tuple[int, int, int, int]] | None:
+    request = on.request(scene, LOOK, COLUMNS, ROWS, visible)
+    if request is None:
+        return None
+    on.written(request)
+    return request.rects
+
+
+def test_sixel_sends_all_then_only_changes() -> None:
+    on = surface("sixel")
+    assert asked(on) == [(0, 0, 32, 8)]
+    assert asked(on) is None
+    moved = replace(SCENE, cursor=(3, 1))
+    rects = asked(on, moved)
+    assert rects is not None
+    covered = sum(width * height for _, _, width, height in rects)
+    assert 2 * 32 <= covered < 32 * 8 / 2, "two tiles, no more than the cells they touch"
+
+
+def test_what_text_wrote_over_is_sent_again() -> None:
+    on = surface("sixel")
+    asked(on)
+    over = np.zeros_like(ALL)
+    over[6:, 20:] = True
+    on.painted(over)
+    hidden = ALL & ~over
+    assert asked(on, visible=hidden) is None, "a toast is still there"
+    assert asked(on) == [(20, 6, 12, 2)]
+
+
+def test_a_dropped_frame_is_not_forgotten() -> None:
+    on = surface("sixel")
+    request = on.request(SCENE, LOOK, COLUMNS, ROWS, ALL)
+    assert request is not None
+    on.give_back(request)
+    assert asked(on) == [(0, 0, 32, 8)]
+
+
+@pytest.mark.parametrize("protocol", ["sixel", "kitty", "kitty-direct", "iterm2", "blocks"])
+def test_size_look_and_loss_mean_everything(protocol: str) -> None:
+    on = surface(protocol)
+    assert asked(on) is not None
+    assert asked(on) is None
+    assert on.request(SCENE, replace(LOOK, accent=(1, 2, 3)), COLUMNS, ROWS, ALL) is not None
+    assert asked(on) is not None
+    assert on.request(SCENE, LOOK, COLUMNS, ROWS - 1, ALL[1:]) is not None
+    asked(on)
+    on.lost()
+    assert asked(on) is not None
+    assert on.request(SCENE, LOOK, COLUMNS, ROWS, ~ALL) is None, "nothing to be seen"
+
+
+def test_placements_follow_what_is_visible_and_alternate_ids() -> None:
+    on = surface("kitty-direct")
+    first = on.request(SCENE, LOOK, COLUMNS, ROWS, ALL)
+    assert first is not None
+    assert (first.job["image"], first.job["replaces"]) == (30, 0)
+    on.written(first)
+    part = ALL.copy()
+    part[5:, 10:] = False
+    second = on.request(SCENE, LOOK, COLUMNS, ROWS, part)
+    assert second is not None
+    assert (second.job["image"], second.job["replaces"]) == (31, 30)
+    assert len(second.rects) == 2
+    on.written(second)
+    assert "a=d,d=i,i=31" in on.hide()
+    assert on.hide() == ""
+    assert asked(on, visible=part) is not None, "shown again"
+    deleted = on.delete()
+    assert "d=I,i=30" in deleted
+    assert "d=I,i=31" in deleted
+
+
+def test_off_sends_nothing() -> None:
+    assert surface("off").request(SCENE, LOOK, COLUMNS, ROWS, ALL) is None
