@@ -117,10 +117,13 @@ class Studio:
     def _answer(self, data: bytes) -> None:
         """What an xterm without pictures says to the queries in `data`."""
         answers = []
-        for query in re.finditer(rb"\x1b\[(>?0?c|6n|16t|14t|\?2026\$p|\?2048\$p)", data):
-            asked = query.group(1)
+        for query in re.finditer(rb"(?:\x1b\[(\d+;\d+)H)?\x1b\[(>?0?c|6n|16t|14t|\?2026\$p|\?2048\$p)", data):
+            place, asked = query.groups()
             if asked in (b"c", b"0c"):
                 answers.append(b"\x1b[?62;22c")
+            elif asked == b"6n" and place:
+                # The cursor may have moved on in what came with the question.
+                answers.append(b"\x1b[" + place + b"R")
             elif asked == b"6n":
                 answers.append(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R".encode())
             elif asked == b"16t":
