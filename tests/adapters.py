@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import OutOfMemory, Refused
-from core.interface import Command, Image, Interface, Number, Text, Vector
+from core.interface import Any, Command, Image, Interface, Number, Text, Vector
 from core.workers.adapter import Answer, Request, Target
 
 
@@ -277,6 +277,17 @@ class Printer(_Base):
             sys.stdin.read()
         subprocess.run(["echo", "from a child"], check=True)
         yield Answer(0, {"value": 1})
+
+
+class Echo(_Base):
+    """Gives back anything that it is given."""
+
+    interface = Interface(
+        commands={"echo": Command("echo", {"value": Any()}, {"value": Any()})},
+    )
+
+    def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
+        yield Answer(0, {"value": requests[0].inputs["value"]})
 
 
 class Parent(_Base):

@@ -243,6 +243,7 @@ class AsyncChannel(asyncio.BufferedProtocol):
         self._outgoing: deque[memoryview] = deque()
         self._paused = False
         self._pumping = False
+        self._closed = False
         self._failure: Exception | None = None
 
     @classmethod
@@ -265,12 +266,15 @@ class AsyncChannel(asyncio.BufferedProtocol):
             WireError: The message cannot be sent; nothing was.
         """
         parts = encode(message)
+        if self._closed:
+            return
         self._outgoing.extend(memoryview(part) for part in _joined(parts))
         if not self._pumping:
             self._pump()
 
     def close(self) -> None:
         """Close at once, without waiting for what was not sent."""
+        self._closed = True
         self._outgoing.clear()
         if self._transport is not None:
             self._transport.abort()
@@ -326,6 +330,7 @@ class AsyncChannel(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._closed = True
         self._outgoing.clear()
         self._on_close(self._failure or exc)
 

@@ -66,6 +66,15 @@ async def test_inputs_are_checked_before_they_are_sent() -> None:
         assert session.running == 0
 
 
+async def test_what_cannot_travel_is_refused() -> None:
+    async with running("Echo") as session:
+        with pytest.raises(InvalidInput, match="cannot be sent"):
+            session.run("echo", {"value": 2**70})
+        assert session.running == 0
+        value = {"a": [1, 2.5, None, True, "ä"], "b": {}}
+        assert (await session.run("echo", {"value": value}))["value"] == value
+
+
 async def test_many_requests_in_flight_each_get_their_own_answer() -> None:
     async with running("Stub", resolution=8) as session:
         vectors = np.random.default_rng(0).standard_normal((100, 16), np.float32)

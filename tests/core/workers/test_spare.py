@@ -125,6 +125,17 @@ async def test_closing_while_it_is_prepared() -> None:
     await until(lambda: psutil.Process().children() == [])
 
 
+async def test_one_that_cannot_be_started_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = Spare(warm=False)
+    with monkeypatch.context() as broken:
+        broken.setattr("sys.executable", "/nowhere/python")
+        await spare.prepare()
+        assert spare.take() is None
+    await spare.prepare()
+    assert spare.pid is not None
+    await spare.close()
+
+
 async def test_it_imports_the_framework_ahead() -> None:
     spare = Spare()
     await spare.prepare()
