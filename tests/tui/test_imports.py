@@ -32,3 +32,13 @@ def test_the_studio_imports_no_framework(loaded: set[str], name: str) -> None:
 def test_asking_the_terminal_comes_before_textual() -> None:
     code = "import sys, tui.app, tui.graphics; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_first_frame_waits_for_nothing_that_it_does_not_show() -> None:
+    code = """
+import sys, tui.app, tui.graphics, tui.studio, tui.screens.directory
+held = {"numpy", "PIL", "psutil", "tomlkit", "msgpack", "core.workers.session"} & set(sys.modules)
+sys.exit(", ".join(held))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60, capture_output=True, text=True)
+    assert done.stderr == ""

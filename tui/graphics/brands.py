@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from tui.graphics.blocks import Depth
 from tui.graphics.replies import Replies
 from tui.graphics.tmux import Tmux
+
+if TYPE_CHECKING:  # brings numpy, which the first frame of the studio does not need
+    from tui.graphics.blocks import Depth
 
 Protocol = Literal["kitty", "kitty-direct", "sixel", "iterm2", "blocks", "off"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import numpy as np
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -21,6 +20,7 @@ from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.library.models import Model
+    from tui.widgets.still import Pixels
 
 _TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error"}
 COVER = "cover.png"
@@ -113,13 +113,13 @@ class Card(Titled, VerticalScroll, can_focus=False):
         return parts
 
 
-def read_cover(model: Model) -> np.ndarray | None:
+def read_cover(model: Model) -> Pixels | None:
     """The model's picture, uint8 [H, W, 3]; None if it has none that can be read. Call it in a thread."""
     from core.errors import TarmacError
     from core.interface.pictures import decode
 
     try:
         data = (model.folder / COVER).read_bytes()
-        return np.ascontiguousarray(decode("the cover", data, 3))
+        return decode("the cover", data, 3)
     except (OSError, TarmacError, ValueError):
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
@@ -11,7 +11,11 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-Pixels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:  # a tenth of a second that the first frame does not need
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
 
 
 class Still(Widget):
@@ -21,7 +25,7 @@ class Still(Widget):
     Still { width: 1fr; height: auto; max-height: 16; }
     """
 
-    picture: reactive[Pixels | None] = reactive(None, layout=True, always_update=True)
+    picture: reactive[Any] = reactive(None, layout=True, always_update=True)
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +58,8 @@ class Still(Widget):
         if self.picture is None or not rows:
             return []
         pixels = shrink(self.picture, rows * 2, columns)
+        import numpy as np
+
         # Neighbouring colours that no eye tells apart are made equal: fewer bytes, above all over a compressed link.
         pixels = (pixels & 0xFC).astype(np.uint8)
         strips = []
@@ -69,6 +75,8 @@ class Still(Widget):
 
 def shrink(pixels: Pixels, height: int, width: int) -> Pixels:
     """`pixels` [H, W, 3] averaged down to [height, width, 3]; neither may be larger than before."""
+    import numpy as np
+
     rows = np.linspace(0, pixels.shape[0], height + 1).astype(int)[:-1]
     columns = np.linspace(0, pixels.shape[1], width + 1).astype(int)[:-1]
     sums = np.add.reduceat(np.add.reduceat(pixels.astype(np.uint32), rows, axis=0), columns, axis=1)
