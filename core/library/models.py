@@ -241,10 +241,11 @@ class Library:
         for model in models:
             if model.id == text:
                 return [model]
-        named = [model for model in models if model.source == "library" and model.name == text]
-        short = [model for model in models if model.id == STARTER_PREFIX + text]
-        if named or short:
-            return named or short
+        for same in (str, str.casefold):  # as it was typed, then regardless of upper and lower case
+            named = [model for model in models if model.source == "library" and same(model.name) == same(text)]
+            short = [model for model in models if same(model.id) == STARTER_PREFIX + same(text)]
+            if named or short:
+                return named or short
         begun = [model for model in models if len(text) >= 8 and model.id.startswith(text)]
         return begun if len(begun) == 1 else []
 

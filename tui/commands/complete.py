@@ -76,8 +76,8 @@ async def _call(model: Model, command: Command, inputs: dict[str, object], optio
         progress("writing")
         async for partial in call:
             text = partial.outputs.get("completion")
-            if not options.stream or not isinstance(text, str) or call.done:
-                continue
+            if not options.stream or not isinstance(text, str) or partial.outputs is call.outputs:
+                continue  # the last part is the whole, which is printed below
             progress.clear()
             if options.json:
                 _line({"completion": text, "progress": partial.progress, "final": False})

@@ -127,6 +127,10 @@ class TestFinding:
         assert library.get(id_[:17]).id == id_
         assert library.get("starter/gpt2-python").source == "starter"
         assert library.get("gpt2-python").id == "starter/gpt2-python"
+        assert library.get("FACES").id == id_
+        other = add(library, "FACES")
+        assert library.get("FACES").id == other
+        assert library.get("faces").id == id_
 
     def test_the_newest_of_a_name(self, library: Library) -> None:
         ids = [add(library, "faces") for _ in range(3)]
