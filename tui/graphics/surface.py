@@ -123,13 +123,18 @@ class Surface:
 
     def give_back(self, request: Request) -> None:
         """The frame was not written: what it would have drawn is still to be drawn."""
-        if request.visible.shape == self._stale.shape:
-            for x, y, width, height in request.rects or [(0, 0, request.columns, request.rows)]:
-                self._stale[y : y + height, x : x + width] = True
+        if request.visible.shape != self._stale.shape:
+            self._setup = None
+            return
+        for x, y, width, height in request.rects or [(0, 0, request.columns, request.rows)]:
+            self._stale[y : y + height, x : x + width] = True
 
     def painted(self, cells: Mask) -> None:
         """Text was written over these cells."""
-        if not self.is_text and self.info.protocol != "kitty-direct" and cells.shape == self._stale.shape:
+        if cells.shape != self._stale.shape:
+            # Another size than the account's, and it may be the old one again before anyone asks.
+            self._setup = None
+        elif not self.is_text and self.info.protocol != "kitty-direct":
             self._stale |= cells
 
     def lost(self) -> None:

@@ -51,6 +51,13 @@ def test_what_text_wrote_over_is_sent_again() -> None:
     assert asked(on) == [(20, 6, 12, 2)]
 
 
+def test_a_size_that_was_there_for_a_moment_only() -> None:
+    on = surface("sixel")
+    asked(on)
+    on.painted(np.ones((ROWS - 1, COLUMNS), bool))
+    assert asked(on) == [(0, 0, 32, 8)], "text of another layout went over it"
+
+
 def test_a_dropped_frame_is_not_forgotten() -> None:
     on = surface("sixel")
     request = on.request(SCENE, LOOK, COLUMNS, ROWS, ALL)
