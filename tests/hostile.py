@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.ml.checkpoints.generator import Shape
 from tests import foreign
 
 CANARY = "CANARY"
@@ -131,12 +132,12 @@ def _bombs() -> dict[str, bytes]:
     return {
         "laughs.pkl": laugh + b".",
         "deep-lists.pkl": b"\x80\x04" + b"]" * 300_000 + b"a" * 299_999 + b".",
-        "deep-tuples.pkl": b"\x80\x04)" + b"\x85" * 900_000 + b".",
+        "deep-tuples.pkl": b"\x80\x04)" + b"\x85" * 500_000 + b".",
         "deep-key.pkl": deep_key,
         "deep-key-memo.pkl": key,
         "marks.pkl": b"\x80\x04" + b"(" * 1_000_000 + b".",
-        "duplicates.pkl": b"\x80\x04]" + b"2" * 3_000_000 + b".",
-        "instructions.pkl": b"\x80\x04" + b"N0" * 3_000_000 + b"N.",
+        "duplicates.pkl": b"\x80\x04]" + b"2" * 1_000_000 + b".",
+        "instructions.pkl": b"\x80\x04" + b"N0" * 1_000_000 + b"N.",
         "huge-integer.pkl": b"\x80\x02\x8b\xff\xff\xff\x7f" + b"\xff" * 100 + b".",
         "long-integer.pkl": b"\x80\x02\x8b" + struct.pack("<i", 1_000_000) + b"\x7f" * 1_000_000 + b".",
         "negative-integer.pkl": b"\x80\x02\x8b\xff\xff\xff\xff.",
@@ -145,8 +146,10 @@ def _bombs() -> dict[str, bytes]:
         "huge-array.pkl": b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"abc.",
         "huge-frame.pkl": b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
         "huge-memo.pkl": b"\x80\x04Nr\xff\xff\xff\xff" + b"j\xff\xff\xff\x7f.",
-        "many-texts.pkl": b"\x80\x04" + (b"X" + struct.pack("<I", 65_000) + b"a" * 65_000) * 1100 + b".",
+        "many-texts.pkl": b"\x80\x04" + (b"X" + struct.pack("<I", 65_000) + b"a" * 65_000) * 600 + b".",
         "copied-sets.pkl": lists + b"".join(b"cbuiltins\nset\nh\x01\x85R0" for _ in range(20_000)) + b".",
+        "kept-sets.pkl": b"\x80\x04" + b"\x8f\x940" * 330_000 + b"N.",
+        "kept-bytes.pkl": b"\x80\x04" + b"C\x00\x940" * 330_000 + b"N.",
         "endless-name.pkl": b"\x80\x02c" + b"a" * 100_000,
         "colliding-keys.pkl": b"\x80\x04}("
         + b"".join(b"\x8a\x0a" + ((2**61 - 1) * n).to_bytes(10, "little") + b"N" for n in range(1, 60_000))
@@ -178,6 +181,7 @@ def _lies() -> dict[str, bytes]:
         "negative.safetensors": _safetensors({"a": ("F32", [-1], [8, 4])}, bytes(12)),
         "wrong-size.safetensors": _safetensors({"synthesis.b4.const": ("F32", [9, 9], [0, 8])}, bytes(12)),
         "not-json.safetensors": struct.pack("<Q", 8) + b"{not it}",
+        "lists.safetensors": struct.pack("<Q", 7_999_990) + b'{"a":[' + b"[]," * 2_666_660 + b"[]]}" + bytes(100),
         "wrong-type.safetensors": _safetensors({"a": ("Q17", [2], [0, 8])}, bytes(8)),
     }
 
@@ -277,6 +281,9 @@ def _networks(folder: Path, command: str) -> list[Path]:
     for _ in range(12):  # 100 to the power of 12 modules
         laughing = foreign.module({str(number): laughing for number in range(100)})
     snake.state["_modules"] = {"tail": snake.state}
+    # Wide layers at a high resolution in a small file: the picture would take many times its memory.
+    shapes = Shape(4, 0, 4, 2048, 3, 2, {2**power: 64 for power in range(2, 12)}).tensors()
+    wide = {name: np.zeros(size) for name, size in shapes.items() if "noise" not in name and "filter" not in name}
     # One big storage shown many times over: 50 tensors of 4 MB in a file of 4 MB.
     shared = torch.zeros(1_000_000)
     repeated = {f"convs.{n}.activate.bias": shared for n in range(50)} | {"input.input": torch.zeros(1, 4, 4, 4)}
@@ -290,6 +297,7 @@ def _networks(folder: Path, command: str) -> list[Path]:
         write(folder / "misshapen.pkl", shaped, config),
         foreign.dump(folder / "stylegan1.pkl", tuple(networks)),
         foreign.dump(folder / "circle-networks.pkl", (circle, circle, circle)),
+        write(folder / "wide.pkl", wide, config),
         foreign.dump(folder / "laughing-modules.pkl", {"G_ema": laughing}),
         foreign.dump(folder / "snake.pkl", {"G_ema": snake}),
         _written(folder / "repeated.pt", foreign.saved({"g_ema": repeated})),

@@ -36,7 +36,9 @@ def main(arguments: list[str]) -> int:
             _say(out, {"error": Refused(f"cannot import {source.name or source}", error.why, error.do).to_json()})
         except TarmacError as error:
             _say(out, {"error": error.to_json()})
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+                raise
             advice = "Close other programs, or import it on a larger machine"
             _say(out, {"error": OutOfMemory(f"cannot import {source.name}", "not enough memory", advice).to_json()})
         else:

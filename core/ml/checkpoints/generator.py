@@ -18,7 +18,10 @@ from core.ml.checkpoints.tensors import FLOATS, Tensor
 
 FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 """The low-pass filter of every published StyleGAN2, [4, 4]."""
-MAX_RESOLUTION = 4096
+MAX_RESOLUTION = 2048
+MAX_FEATURES = 2**27
+"""Numbers in the feature maps of one layer: four times what published settings have (32 channels at 1024 pixels
+are 2**25), so that a small file cannot ask for a picture that fills the memory."""
 MAX_WIDTH = 8192
 MAX_BYTES = 8 * 2**30
 """Bytes of all numbers of a generator as float32."""
@@ -113,6 +116,8 @@ def measure(weights: Mapping[str, Tensor]) -> Shape:
     if not layers:
         raise Unreadable("it has no mapping network")
     widths = {res: _size(weights, f"synthesis.b{res}.conv1.weight", 0) for res in resolutions}
+    if any(res * res * width > MAX_FEATURES for res, width in widths.items()):
+        raise Unreadable("its layers are wider than any StyleGAN2 generator's")
     w_dim = _size(weights, "synthesis.b4.conv1.affine.weight", 1)
     c_dim = _size(weights, "mapping.embed.weight", 1) if "mapping.embed.weight" in weights else 0
     z_dim = _size(weights, "mapping.fc0.weight", 1) - (w_dim if c_dim else 0)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 MAX_FILE = 24 * 2**30
 """Bytes of one file. The largest published generator is 0.4 GB, a shard of a text model up to 10 GB."""
-MAX_OPCODES = 2_000_000
-"""Opcodes of one pickle, nested ones counted with it. A 1024-pixel snapshot with its three networks has 60,000."""
+MAX_OPCODES = 1_000_000
+"""Opcodes of one pickle, nested ones counted with it. Two 1024-pixel generators in one file have 45,000."""
 MAX_DEPTH = 1_000
 """Marks open at once in a pickle. Real ones stay under 30."""
 MAX_STACK = 200_000
 """Objects on the stack of a pickle at once."""
-MAX_TEXT = 64 * 2**20
-"""Bytes of text that one pickle decodes, all strings together."""
+MAX_TEXT = 32 * 2**20
+"""Bytes of text that one pickle decodes, all strings together. Real ones hold under a megabyte."""
 MAX_INTEGER = 64
 """Bytes of one integer in a pickle. Real ones fit in 10."""
 MAX_ENTRIES = 100_000
 """Tensors, modules or archive entries of one file."""
-MAX_HEADER = 32 * 2**20
+MAX_HEADER = 8 * 2**20
 """Bytes of a safetensors header, of an archive's directory or of a small JSON file."""
 
 

@@ -36,6 +36,8 @@ TOKENIZER_FILES = (
     "added_tokens.json",
     "special_tokens_map.json",
 )
+MAX_VOCABULARY = 64 * 2**20
+"""Bytes of one file of a tokenizer. The largest published ones have 33 MB."""
 MAX_LAYERS = 512
 MAX_SETTING = 2**31
 _WEIGHTS = "model.safetensors"
@@ -175,10 +177,7 @@ def _copy_tokenizer(path: Path, staging: Path) -> None:
     if not {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"} & set(found):
         raise Unreadable("it has no tokenizer (tokenizer.json)")
     for name in found:
-        data = bytes(map_file(path / name, 4 * MAX_HEADER))
-        if name.endswith(".json"):
-            safetensors_files.read_json(data)
-        write_atomic(staging / name, data)
+        write_atomic(staging / name, bytes(map_file(path / name, MAX_VOCABULARY)))
     if (path / "tokenizer_config.json").is_file():
         _write_json(staging / "tokenizer_config.json", _settings(path / "tokenizer_config.json"))
 

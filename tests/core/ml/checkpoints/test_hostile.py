@@ -51,7 +51,7 @@ def test_every_file_is_refused_in_little_time_and_memory(tmp_path: Path) -> None
         [sys.executable, "-c", CONVERT_ALL, str(names)],
         cwd=ROOT,
         capture_output=True,
-        timeout=300,
+        timeout=900,
         check=True,
     )
 
