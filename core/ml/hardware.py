@@ -51,10 +51,13 @@ def fast_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself, for people: "NVIDIA H200", "CPU (2 threads)"."""
+    """What the device calls itself, for people: "NVIDIA H200", "CPU, 2 threads"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
+    if device.type == "mps":
+        return "Apple GPU"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def out_of_memory(error: BaseException) -> bool:
