@@ -22,10 +22,9 @@ APPROXIMATIONS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu": "none
 
 @dataclass
 class Cache:
-    """Keys and values of the tokens read so far: float32 [layers, heads, context, head width], `length` in use."""
+    """Keys and values of the tokens read so far, `length` of them; for each layer float32 [2, heads, context, size]."""
 
-    keys: Tensor
-    values: Tensor
+    layers: list[Tensor]
     length: int = 0
 
 
@@ -117,8 +116,8 @@ class GPT2:
 
     def start(self) -> Cache:
         """An empty cache."""
-        shape = (len(self._blocks), self._heads, self.context, self._width // self._heads)
-        return Cache(torch.empty(shape, device=self.device), torch.empty(shape, device=self.device))
+        shape = (2, self._heads, self.context, self._width // self._heads)
+        return Cache([torch.empty(shape, device=self.device) for _ in self._blocks])
 
     @torch.inference_mode()
     def read(self, ids: Sequence[int], cache: Cache, *, every: bool = False) -> Tensor:
@@ -138,13 +137,13 @@ class GPT2:
             raise ValueError(f"{count} tokens after {start} do not fit a context of {self.context}")
         index = torch.tensor(ids, dtype=torch.int64, device=self._table.device)
         x = self._table[index].float() + self._positions[start:stop]
-        for layer, block in enumerate(self._blocks):
+        for block, kept in zip(self._blocks, cache.layers):
             y = functional.layer_norm(x, (self._width,), *block.norm1, self._epsilon)
-            queries, keys, values = block.attention(y).view(count, 3, heads, -1).permute(1, 2, 0, 3)
-            cache.keys[layer, :, start:stop] = keys
-            cache.values[layer, :, start:stop] = values
-            y = _attend(queries, cache.keys[layer, :, :stop], cache.values[layer, :, :stop])
-            x = x + block.merge(y.transpose(0, 1).reshape(count, -1))
+            parts = block.attention(y).view(count, 3, heads, -1).permute(1, 2, 0, 3)
+            kept[:, :, start:stop] = parts[1:]
+            keys, values = kept[:, None, :, :stop]
+            y = _attend(parts[0:1], keys, values)
+            x = x + block.merge(y.transpose(1, 2).reshape(count, -1))
             y = functional.layer_norm(x, (self._width,), *block.norm2, self._epsilon)
             y = functional.gelu(block.rise(y), approximate=self._approximate)
             x = x + block.fall(y)
@@ -166,12 +165,12 @@ def supports(config: Mapping[str, object]) -> bool:
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of the newest tokens: queries [heads, new, width], keys and values [heads, all, width]."""
-    new, old = queries.shape[1], keys.shape[1] - queries.shape[1]
+    """Causal attention of the newest tokens: queries [1, heads, new, size], keys and values [1, heads, all, size]."""
+    new, old = queries.shape[2], keys.shape[2] - queries.shape[2]
     if new == 1 or old == 0:
-        return functional.scaled_dot_product_attention(queries[None], keys[None], values[None], is_causal=new > 1)[0]
+        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=new > 1)
     mask = torch.ones(new, old + new, dtype=torch.bool, device=queries.device).tril(old)
-    return functional.scaled_dot_product_attention(queries[None], keys[None], values[None], attn_mask=mask)[0]
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
 
 
 def _products(block: _Block) -> tuple[Linear, ...]:

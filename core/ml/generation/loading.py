@@ -11,9 +11,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from core.errors import Refused
+from core.library.interfaces import PRECISIONS
 from core.ml.generation.completion import Engine
 from core.ml.generation.gpt2 import GPT2, supports
-from core.ml.generation.precision import PRECISIONS, int8_engine, streams_bfloat16
+from core.ml.generation.precision import int8_engine, streams_bfloat16
 from core.ml.generation.tokens import Tokens, load_tokens
 from core.ml.hardware import fast_bfloat16
 

@@ -10,8 +10,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as functional
 
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-
 
 @functools.cache
 def streams_bfloat16() -> bool:

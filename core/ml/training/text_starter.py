@@ -33,7 +33,7 @@ from core.ml.training.text_corpus import END_OF_TEXT, encode, train_tokenizer
 log = logging.getLogger(__name__)
 
 VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS = 3072, 512, 4, 256, 4
-RECIPE = Recipe(steps=1650, batch=4, context=CONTEXT, rate=3e-3, warmup=50, decay=0.5, optimizer="muon")
+RECIPE = Recipe(steps=1450, batch=4, context=CONTEXT, rate=3e-3, warmup=50, decay=0.44, optimizer="muon")
 STRIDE = CONTEXT // 2
 PROMPT, SAMPLES = "def ", 200
 CARD = """\
@@ -166,8 +166,8 @@ def _scores(folder: Path, held: list[int], held_bytes: int) -> dict[str, object]
         f"context {score.context}, stride {score.stride}, float32",
         "parses": round(share_of_python(texts, PROMPT), 3),
         "parses_protocol": f"{SAMPLES} completions of {PROMPT!r}, seeds 0 to {SAMPLES - 1}, "
-        f"{settings.max_tokens} tokens, temperature {settings.temperature}, top-p {settings.top_p}; cut at the last complete statement; "
-        "accepted by ast.parse with at least one whole statement",
+        f"{settings.max_tokens} tokens, temperature {settings.temperature}, top-p {settings.top_p}; "
+        "cut at the last complete statement, then accepted by ast.parse",
     }
 
 
