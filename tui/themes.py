@@ -153,6 +153,9 @@ def _textual(name: str, colors: dict[str, str], *, dark: bool, ansi: bool) -> Th
             "input-cursor-background": text,
             "input-cursor-foreground": "ansi_default" if ansi else colors["background"],
             "input-cursor-text-style": "reverse" if ansi else "none",
+            # Textual's own style sheets name these in every theme, and its ANSI palette leaves them out.
+            "ansi-background": "ansi_default" if ansi else "transparent",
+            "ansi-foreground": "ansi_default" if ansi else "transparent",
         },
     )
 
