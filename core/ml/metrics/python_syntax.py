@@ -64,10 +64,13 @@ def _open_at(lines: list[str]) -> int | None:
         for token in tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline):
             if token.type == tokenize.NEWLINE:
                 start = token.end[0]
-    except tokenize.TokenError:
+    except tokenize.TokenError as error:
+        if "EOF" not in str(error) and "triple-quoted" not in str(error):
+            return None
         while start < len(lines) - 1 and not lines[start].strip():
             start += 1
-        return start
+        # Beyond the end: a bracket was closed that was never open, which no cut can mend.
+        return start if start < len(lines) else None
     except SyntaxError:  # an indentation that fits nothing: an error of the model's, not of the cut
         return None
     return None
