@@ -5,7 +5,9 @@ modulated and demodulated, one grouped convolution over the batch folded into ch
 NCHW. It is written here from Karras et al. 2020, section 2.2, and shares parameters and mapping network with ours.
 
 Both run in pairs, turn by turn, so that a busy machine hurts them alike; the figures are the best CPU seconds per
-picture of all rounds and the median of the rounds' ratios. Usage: python -m tests.bench.synthesis [--rounds 5] [--cases 64x4 256x16]
+picture of all rounds and the median of the rounds' ratios.
+
+Usage: python -m tests.bench.synthesis [--rounds 5] [--cases 64x4 256x16]
 """
 
 from __future__ import annotations
