@@ -23,7 +23,7 @@ from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
 from tui.graphics.layout import fit
 from tui.graphics.pictures import Pictures
-from tui.graphics.strips import PictureStrip
+from tui.graphics.strips import PictureStrip, SparingStrip
 from tui.graphics.surface import Mask, Request, Surface
 
 Pixels = NDArray[np.uint8]
@@ -142,7 +142,7 @@ class GridCanvas(Widget):
     def take(self, request: Request, frame: WireMessage) -> str | None:
         """The sequences to write for a frame; None when Textual paints it."""
         surface = self.surface
-        surface.written(request)
+        surface.written(request, self.region.offset)
         if surface.info.protocol == "blocks":
             lines, pixels = frame["lines"], frame["pixels"]
             assert isinstance(lines, list)
@@ -166,8 +166,10 @@ class GridCanvas(Widget):
         for y, start, stop in spans:
             if region.y <= y < region.bottom:
                 painted[y - region.y, max(0, start - region.x) : max(0, stop - region.x)] = True
-        self.surface.painted(painted[: self._cells()[1], : self._cells()[0]])
-        if (hide := self.surface.hide() if not self._visible().any() else "") and self._pictures is not None:
+        visible = self._visible()
+        # Where the canvas itself was painted, its strips have told the surface what they did.
+        self.surface.painted(painted[: visible.shape[0], : visible.shape[1]] & ~visible)
+        if (hide := self.surface.hide() if not visible.any() else "") and self._pictures is not None:
             self._pictures.write(hide)
         shown = self._awaits_paint and bool(painted.any())
         self._awaits_paint = self._awaits_paint and not shown
@@ -188,6 +190,7 @@ class GridCanvas(Widget):
 
     def on_resize(self) -> None:
         """Tell that another number of tiles may fit."""
+        self.surface.moved()
         self.post_message(self.Sized(self))
         if self._pictures is not None:
             self._pictures.request()
@@ -241,6 +244,8 @@ class GridCanvas(Widget):
                 self._strips = [self._block_strip(y, width) for y in range(rows)]
             elif ready and protocol == "kitty":
                 self._strips = [self._placeholder_strip(y, columns, width) for y in range(rows)]
+            elif surface is not None and surface.lies_over_text:
+                self._strips = [self._sparing_strip(y, width) for y in range(height)]
             else:
                 self._strips = [Strip(self._plain_segments(y, 0, width), width) for y in range(height)]
         return self._strips
@@ -253,6 +258,23 @@ class GridCanvas(Widget):
             width,
             whole=self._lines[y],
         )
+
+    def _sparing_strip(self, y: int, width: int) -> Strip:
+        plain = Strip(self._plain_segments(y, 0, width), width)
+
+        def text(start: int, stop: int) -> str:
+            columns, rows = self._cells()
+            if self.surface.holds(y, start, stop, self.region.offset, (rows, columns)):
+                return f"\x1b[{stop - start}C"
+            self.surface.wiped(y, start, stop)
+            return plain.crop(start, stop).render(self.app.console)
+
+        def segments(start: int, stop: int) -> list[Segment]:
+            # Dimmed by a dialog, say: it will be written.
+            self.surface.wiped(y, start, stop)
+            return list(plain.crop(start, stop))
+
+        return SparingStrip(text, segments, 0, width)
 
     def _placeholder_strip(self, y: int, columns: int, width: int) -> Strip:
         image = self.surface.image

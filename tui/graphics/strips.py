@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rich.console import Console
 from rich.segment import Segment
 from textual.strip import Strip
 
@@ -57,7 +58,7 @@ class PictureStrip(Strip):
             return self
         if end <= start:
             return Strip([], 0)
-        return PictureStrip(self._make_text, self._make_segments, self._start + start, self._start + end)
+        return type(self)(self._make_text, self._make_segments, self._start + start, self._start + end)
 
     def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
         """The strip in parts that end at `cuts`."""
@@ -68,3 +69,17 @@ class PictureStrip(Strip):
                 parts.append(self.crop(position, cut))
                 position = cut
         return parts
+
+
+class SparingStrip(PictureStrip):
+    """A row under a picture: its text is asked for at the moment of writing, for it may be not to write at all."""
+
+    __slots__ = ()
+
+    def __init__(self, text: TextOf, segments: SegmentsOf, start: int, stop: int) -> None:
+        super().__init__(text, segments, start, stop, whole="")
+        self._render_cache = None
+
+    def render(self, console: Console) -> str:
+        """What leaves the picture as it is, or the text where there is none."""
+        return self._make_text(self._start, self._stop)

@@ -60,6 +60,13 @@ class Surface:
         self._drawn: dict[Place, tuple[object, ...]] = {}
         self._stale: Mask = np.zeros((0, 0), bool)
         self._placed: Mask | None = None
+        self._shown: Mask = np.zeros((0, 0), bool)
+        self._origin = (0, 0)
+
+    @property
+    def lies_over_text(self) -> bool:
+        """The picture vanishes where text is written."""
+        return self.info.protocol in ("sixel", "iterm2")
 
     @property
     def is_text(self) -> bool:
@@ -114,9 +121,13 @@ class Surface:
         )
         return Request(job, frozenset(scene.tiles.values()), rects, columns, rows, visible)
 
-    def written(self, request: Request) -> None:
-        """The frame has been handed to the terminal."""
+    def written(self, request: Request, origin: tuple[int, int] = (0, 0)) -> None:
+        """The frame has been handed to the terminal, with the canvas at `origin` of the screen (x, y in cells)."""
         self._sent = True
+        if self._shown.shape != request.visible.shape or origin != self._origin:
+            self._shown, self._origin = np.zeros_like(request.visible), origin
+        for x, y, width, height in request.rects:
+            self._shown[y : y + height, x : x + width] = True
         if self.info.protocol == "kitty-direct":
             self.image, self._other = self._other, self.image
             self._placed = request.visible
@@ -129,17 +140,42 @@ class Surface:
         for x, y, width, height in request.rects or [(0, 0, request.columns, request.rows)]:
             self._stale[y : y + height, x : x + width] = True
 
+    def holds(self, y: int, start: int, stop: int, origin: tuple[int, int], shape: tuple[int, int]) -> bool:
+        """Whether the cells [start, stop) of a row show the picture now, so that no text need be written there.
+
+        Args:
+            origin: Where the canvas is on the screen.
+            shape: Its rows and columns.
+        """
+        fits = self._shown.shape == self._stale.shape == shape and origin == self._origin
+        return fits and bool(self._shown[y, start:stop].all())
+
+    def moved(self) -> None:
+        """The canvas has another place or size: what the terminal shows of it is not known."""
+        self._shown = np.zeros((0, 0), bool)
+        self._setup = None
+
+    def wiped(self, y: int, start: int, stop: int) -> None:
+        """Text was written into the cells [start, stop) of a row."""
+        if y < len(self._shown):
+            self._shown[y, start:stop] = False
+        if y < len(self._stale):
+            self._stale[y, start:stop] = True
+
     def painted(self, cells: Mask) -> None:
-        """Text was written over these cells."""
+        """Something else was written over these cells."""
         if cells.shape != self._stale.shape:
             # Another size than the account's, and it may be the old one again before anyone asks.
             self._setup = None
-        elif not self.is_text and self.info.protocol != "kitty-direct":
+        elif self.lies_over_text:
             self._stale |= cells
+            if self._shown.shape == cells.shape:
+                self._shown &= ~cells
 
     def lost(self) -> None:
         """The terminal holds nothing any more."""
         self._setup, self._sent, self._placed = None, False, None
+        self._shown = np.zeros((0, 0), bool)
 
     def hide(self) -> str:
         """What to write when the canvas is not to be seen; Textual's text takes care of the other protocols."""

@@ -183,7 +183,10 @@ class Explorer(Vertical, can_focus=True):
         return Remembered(self._journey, tuple(self._bookmarks)).to_json()
 
     def settings_line(self) -> str:
-        """What the line on top tells, the most useful first."""
+        """What the screen's top line tells, the most useful first; nothing where the explorer has a line of its own."""
+        return self._settings() if self.has_class("-wide") else ""
+
+    def _settings(self) -> str:
         view = self.view
         parts = [f"distance {view.plane.distance:.2f}"]
         if self._maker.has_truncation:
@@ -225,6 +228,7 @@ class Explorer(Vertical, can_focus=True):
         """Two panes from 100 columns on."""
         self.set_class(event.size.width >= 100, "-wide")
         self.set_class(event.size.width >= 160, "-wider")
+        self._tell_state()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are not offered."""
@@ -550,7 +554,7 @@ class Explorer(Vertical, can_focus=True):
                 tile=here,
                 seed=view.plane.seed,
                 position=position,
-                settings=self.settings_line(),
+                settings=self._settings(),
                 pinned=view.plane.pinned(*view.cursor),
                 missing=to_come,
             )
@@ -565,7 +569,7 @@ class Explorer(Vertical, can_focus=True):
                 self._maker.by_key,
             )
             return
-        parts = [self.settings_line(), position]
+        parts = [self._settings(), position]
         if to_come:
             parts.append(f"◐ {to_come} to come")
         elif here is not None:

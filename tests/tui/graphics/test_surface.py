@@ -51,6 +51,23 @@ def test_what_text_wrote_over_is_sent_again() -> None:
     assert asked(on) == [(20, 6, 12, 2)]
 
 
+def test_where_the_picture_is_no_text_need_be_written() -> None:
+    on, shape = surface("sixel"), (ROWS, COLUMNS)
+    request = on.request(SCENE, LOOK, COLUMNS, ROWS, ALL)
+    assert request is not None
+    assert not on.holds(0, 0, COLUMNS, (3, 2), shape)
+    on.written(request, (3, 2))
+    assert on.holds(0, 0, COLUMNS, (3, 2), shape)
+    assert not on.holds(0, 0, COLUMNS, (3, 1), shape), "it moved"
+    on.wiped(0, 4, 6)
+    assert not on.holds(0, 0, COLUMNS, (3, 2), shape)
+    assert on.holds(0, 6, COLUMNS, (3, 2), shape)
+    assert asked(on) == [(4, 0, 2, 1)]
+    on.moved()
+    assert not on.holds(1, 0, COLUMNS, (3, 2), shape)
+    assert asked(on) == [(0, 0, 32, 8)]
+
+
 def test_a_size_that_was_there_for_a_moment_only() -> None:
     on = surface("sixel")
     asked(on)
