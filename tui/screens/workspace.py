@@ -276,13 +276,13 @@ class WorkspaceScreen(StudioScreen):
             await self._change(name)
 
     def on_completion_pane_state_changed(self) -> None:
-        """Told at the top, and saved soon."""
-        self._tell()
+        """Told at the top, and saved soon. Comes with every key: the footer is not drawn again for it."""
+        self.query_one("#workspace-line", Static).update(self._line())
         self._changed()
 
     def on_explorer_state_changed(self) -> None:
-        """Told at the top, and saved soon."""
-        self._tell()
+        """Told at the top, and saved soon. Comes with every key: the footer is not drawn again for it."""
+        self.query_one("#workspace-line", Static).update(self._line())
         self._changed()
 
     def on_explorer_failed(self, message: Explorer.Failed) -> None:

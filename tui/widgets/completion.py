@@ -166,7 +166,6 @@ class CompletionPane(Vertical):
 
     def _tell_state(self) -> None:
         self.post_message(self.StateChanged(self, self.settings_line()))
-        self.refresh_bindings()
 
     # -- asking the model
 
