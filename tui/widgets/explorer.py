@@ -393,7 +393,8 @@ class Explorer(Vertical, can_focus=True):
 
     def _fit(self, zoom: int | None = None) -> tuple[int, int]:
         canvas = self.query_one("#explorer-grid", GridCanvas)
-        return canvas.fit(tile_rows(canvas.size.height, self.view.zoom if zoom is None else zoom))
+        coarse = canvas.surface.cell[1] <= 2
+        return canvas.fit(tile_rows(canvas.size.height, self.view.zoom if zoom is None else zoom, coarse))
 
     def _go_to(self, tile: Coordinates) -> None:
         if max(abs(tile[0]), abs(tile[1])) > MAX_COORDINATE:

@@ -63,9 +63,15 @@ class Window:
         return sorted(tiles, key=lambda tile: ((tile[0] - middle[0]) ** 2 + (tile[1] - middle[1]) ** 2, tile))
 
 
-def tile_rows(height: int, zoom: int) -> float:
-    """Rows of text that a tile takes: about a sixth of the height, a fifth more or less with each step of zoom."""
-    usual = max(3.0, height / 6)
+def tile_rows(height: int, zoom: int, coarse: bool) -> float:
+    """Rows of text that a tile takes: about a sixth of the height, a fifth more or less with each step of zoom.
+
+    Args:
+        height: Rows of the whole grid.
+        zoom: Steps from the usual size.
+        coarse: A row has two pixels only (half-blocks): a face needs eight rows then.
+    """
+    usual = max(8.0, height / 4) if coarse else max(3.0, height / 6)
     return float(max(1.0, usual * 1.2**zoom))
 
 

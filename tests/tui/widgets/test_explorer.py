@@ -117,7 +117,7 @@ async def test_the_grid_fills_with_the_right_pictures() -> None:
     async with walk(state=SEVEN) as on:
         await on.full()
         window, scene = on.explorer.window, on.canvas.scene
-        assert window.columns * window.rows >= 30
+        assert window.columns * window.rows >= 8
         assert scene.cursor == window.place((0, 0))
         for place in [(0, 0), (window.columns - 1, 0), (2, window.rows - 1)]:
             wanted, shown = on.expected_tile(window.tile(place)), on.shown_tile(place)
