@@ -12,6 +12,7 @@ Cells that touch hold similar roles: crossing a border changes as little as it c
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -77,6 +78,12 @@ class Guide:
         quantiles = NormalDist().inv_cdf
         self.person_borders = torch.tensor([quantiles(i / self.persons) for i in range(1, self.persons)])
         self.skin_knots = torch.tensor([quantiles((i + 0.5) / self.skins) for i in range(self.skins)])
+
+    def with_ramp(self, ramp: float) -> Guide:
+        """The same division with borders of another width."""
+        other = copy.copy(self)
+        other.ramp = ramp
+        return other
 
     def place(self, z: Tensor) -> Place:
         """What each z [N, z_dim] means."""

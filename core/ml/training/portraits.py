@@ -5,6 +5,7 @@ A guided start in three stages (guide.py, reconstruct.py): the whole of it runs 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -21,6 +22,7 @@ from core.datasets.emoji import Portraits, draw_portraits, find_font
 from core.datasets.pictures import contact_sheet
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
+from core.ml.adapters.stylegan import WEIGHTS
 from core.ml.networks.stylegan2 import Generator
 from core.ml.training.guide import Guide
 from core.ml.training.reconstruct import Stage, reconstruct
@@ -28,7 +30,12 @@ from core.ml.training.reconstruct import Stage, reconstruct
 log = logging.getLogger(__name__)
 
 SIZE, Z_DIM, W_DIM, MAPPING_LAYERS, CHANNEL_BASE, CHANNEL_MAX = 64, 64, 128, 3, 2048, 128
-STAGES = (Stage(32, 1800), Stage(64, 6000), Stage(64, 900, cool=1.0))
+STAGES = (
+    Stage(32, 1800),
+    Stage(64, 6000),
+    Stage(64, 900, cool=1.0),
+    Stage(64, 2000, rate=0.006, cool=0.7, ramp=0.012),
+)
 SEED = 0
 JUDGED_SEED = 2026
 """Of the hundred tiles that were counted by eye, and of the cover."""
@@ -94,7 +101,7 @@ def draw(generator: Generator, z: torch.Tensor, truncation: float) -> NDArray[np
     return (torch.cat(drawn) * 127.5 + 128).clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[str, float | int | str]:
+def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[str, float | int]:
     """How the pictures of random latents at truncation 0.7 relate to the training portraits.
 
     Distances are root mean square differences of pictures averaged down to 32 px, on a scale of 0 to 255. The yardstick
@@ -128,16 +135,16 @@ def write_model(
     seconds: float,
     samples: int,
 ) -> None:
-    """Write weights.safetensors, cover.png and model.toml."""
+    """Write weights.safetensors, cover.png, judged.png (the hundred tiles to count by eye) and model.toml."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().contiguous() for name, value in generator.state_dict().items()}
-    save_file(weights, out / "weights.safetensors")
+    save_file(weights, out / WEIGHTS)
     cover = contact_sheet(draw(generator, latents(32, JUDGED_SEED), 0.7), 8)
     Image.fromarray(cover).save(out / "cover.png", optimize=True)
+    tiles = contact_sheet(draw(generator, latents(100, JUDGED_SEED), 0.7), 10)
+    Image.fromarray(tiles).save(out / "judged.png", optimize=True)
     scores = measure(generator, portraits, samples)
-    judged = out / "judged.json"
-    if judged.exists():
-        scores |= json.loads(judged.read_text())
+    scores |= _judgement(out)
     Manifest(
         name="portraits",
         kind="image-gan",
@@ -175,6 +182,17 @@ def write_model(
             "made": time.strftime("%Y-%m-%d", time.gmtime()),
         },
     ).write(out)
+
+
+def _judgement(out: Path) -> dict[str, int]:
+    """What a person counted on judged.png, if it was drawn with these very weights."""
+    file = out / "judged.json"
+    if not file.exists():
+        return {}
+    told = json.loads(file.read_text())
+    if told.pop("weights_sha256") != hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest():
+        return {}
+    return dict(told)
 
 
 def _small(images: NDArray[np.uint8]) -> torch.Tensor:

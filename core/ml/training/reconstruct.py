@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.ml.networks.stylegan2 import Generator, SynthesisLayer, ToRGB
-from core.ml.training.guide import Guide
+from core.ml.training.guide import Guide, Place
 from core.ml.training.losses import ema_beta
 from core.ml.training.state import load_state, save_state
 
@@ -35,6 +35,7 @@ class Stage:
         batch: Pictures per step.
         rate: Adam's learning rate.
         cool: Share of the steps, at the end, in which the rate falls to a twentieth along a cosine.
+        ramp: Half the width of the guide's borders; narrow ones come last, when there is something on either side.
     """
 
     resolution: int
@@ -42,6 +43,7 @@ class Stage:
     batch: int = 4
     rate: float = 0.01
     cool: float = 0.0
+    ramp: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def reconstruct(
     Raises:
         Refused: The checkpoint belongs to another plan or cannot be read.
     """
-    plan = {"stages": [asdict(stage) for stage in stages], "seed": seed, "ramp": guide.ramp}
+    plan = {"stages": [asdict(stage) for stage in stages], "seed": seed}
     saved = load_state(checkpoint, plan) if checkpoint else None
     torch.manual_seed(seed)
     source = torch.Generator().manual_seed(seed)
@@ -90,6 +92,7 @@ def reconstruct(
     for number in range(first, len(stages)):
         stage = stages[number]
         network = build(stage.resolution)
+        guide = guide.with_ramp(stage.ramp)
         guide.set_up(network.mapping, seed)
         _quiet(network)
         if previous is not None:
@@ -138,6 +141,17 @@ def reconstruction_loss(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor
     return off.abs().mean() + 0.5 * edges + 0.5 * coarse
 
 
+def truncations(batch: int, source: torch.Generator) -> Tensor:
+    """How far to truncate each latent, [N]. It shows the same picture, so that truncation keeps portraits clean."""
+    chance, strength = torch.rand(2, batch, generator=source)
+    return torch.where(chance < 0.35, torch.ones(()), 0.5 + 0.5 * strength)
+
+
+def certainty(place: Place) -> Tensor:
+    """How much the pictures of these places count, [N]: on a border between two cells none is quite the right one."""
+    return 0.5 + 0.5 * place.depth
+
+
 def shrink(pictures: Tensor, resolution: int) -> Tensor:
     """Pictures [N, C, S, S] averaged down to `resolution`."""
     return pictures if pictures.shape[2] == resolution else F.avg_pool2d(pictures, pictures.shape[2] // resolution)
@@ -149,14 +163,11 @@ def _step(
     z = torch.randn(stage.batch, guide.z_dim, generator=source)
     place = guide.place(z)
     wanted = shrink(guide.pictures(place), stage.resolution)
-    # A truncated latent shows the same picture, so that truncation keeps portraits clean.
-    chance, strength = torch.rand(2, stage.batch, generator=source)
-    psi = torch.where(chance < 0.35, torch.ones(()), 0.5 + 0.5 * strength)
+    psi = truncations(stage.batch, source)
     with torch.no_grad():
         ws = network.mapping(z, truncation_psi=psi)
     drawn = network.synthesis(ws, noise_mode="const")
-    # On a border between two cells no picture is the right one.
-    loss = reconstruction_loss(drawn, wanted, 0.5 + 0.5 * place.depth)
+    loss = reconstruction_loss(drawn, wanted, certainty(place))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
@@ -201,6 +212,6 @@ def _follow(averaged: list[Tensor], trained: list[Tensor], beta: float) -> None:
 
 
 def _take_over(small: Generator, large: Generator) -> None:
-    """Copy every weight that both generators have."""
-    own = large.state_dict()
-    large.load_state_dict({name: value for name, value in small.state_dict().items() if name in own}, strict=False)
+    """Copy every weight that both synthesis networks have."""
+    own, had = large.synthesis.state_dict(), small.synthesis.state_dict()
+    large.synthesis.load_state_dict({name: value for name, value in had.items() if name in own}, strict=False)
