@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import sysconfig
+import textwrap
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -85,6 +86,19 @@ def condense(text: str) -> str:
     except SyntaxError:
         return text
     return result
+
+
+def definitions(text: str) -> Iterator[str]:
+    """Every function and class in `text`, methods included, each by itself and without its indentation."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    lines = text.split("\n")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            yield textwrap.dedent("\n".join(lines[first - 1 : node.end_lineno])) + "\n"
 
 
 def is_held_out(name: str, share: float = 0.05) -> bool:

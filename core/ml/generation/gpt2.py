@@ -111,7 +111,7 @@ class GPT2:
         products = [product for block in self._blocks for product in _products(block)]
         self.bytes_per_token = sum(product.bytes for product in products) + self._head.bytes
         tied = "lm_head.weight" not in weights or head.data_ptr() == table.data_ptr()
-        skipped = ("attn.bias", "attn.masked_bias") + (("lm_head.weight",) if tied else ())
+        skipped = (".attn.bias", ".attn.masked_bias") + (("lm_head.weight",) if tied else ())
         self.parameters = sum(tensor.numel() for name, tensor in weights.items() if not name.endswith(skipped))
 
     def start(self) -> Cache:

@@ -28,7 +28,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[END_OF_TEXT],
@@ -36,12 +35,18 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    # A prompt is the beginning of a text, and every text of the corpus comes after the end of another.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, tokenizer.token_to_id(END_OF_TEXT))]
+    )
     return tokenizer
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
     """All texts one after the other, each followed by the end of a text: uint16 (or uint32) [tokens]."""
     end = tokenizer.token_to_id(END_OF_TEXT)
-    parts = [np.asarray([*encoding.ids, end]) for encoding in tokenizer.encode_batch(list(texts))]
+    parts = [
+        np.asarray([*encoding.ids, end]) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    ]
     kind = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
     return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from core.datasets.code import condense, is_held_out, standard_library
+from core.datasets.code import condense, definitions, is_held_out, standard_library
 
 
 def test_the_standard_library_is_read_without_tests_and_packages() -> None:
@@ -46,6 +46,15 @@ def test_condensing_changes_no_code() -> None:
         if "\t" not in source.text and "\f" not in source.text:
             same = bare(ast.parse(condense(source.text))) == bare(ast.parse(source.text))
             assert same, source.name
+
+
+def test_definitions_stand_by_themselves() -> None:
+    text = "x = 1\n\n\nclass C:\n    @property\n    def f(self):\n        return 1\n\n    y = 2\n"
+    assert list(definitions(text)) == [
+        "class C:\n    @property\n    def f(self):\n        return 1\n\n    y = 2\n",
+        "@property\ndef f(self):\n    return 1\n",
+    ]
+    assert list(definitions("def (")) == []
 
 
 def test_text_that_is_no_python_comes_back() -> None:

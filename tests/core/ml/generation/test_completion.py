@@ -103,14 +103,14 @@ def test_a_long_prompt_is_read_from_its_end(tokens: Tokens) -> None:
 
 
 def test_end_of_text_stops_and_is_not_shown(tokens: Tokens) -> None:
-    a, b = tokens.encode("a")[0], tokens.encode("b")[0]
+    a, b = tokens.encode("a")[-1], tokens.encode("b")[-1]
     steps = list(complete(Script([a, b, 0, a]), tokens, "x", Settings(10)))
     assert [step.text for step in steps] == ["a", "ab", "ab"]
     assert (steps[-1].reason, steps[-1].tokens) == ("stop", 2)
 
 
 def test_cancel_takes_effect_before_the_next_token(tokens: Tokens) -> None:
-    a = tokens.encode("a")[0]
+    a = tokens.encode("a")[-1]
     engine = Script([a] * 10)
     steps = []
     for step in complete(engine, tokens, "x", Settings(10), lambda: len(steps) >= 3):
@@ -157,7 +157,7 @@ def test_space_at_the_end_of_a_prompt_belongs_to_the_next_word(tokens: Tokens) -
     assert engine.read_ids[0] == tokens.encode("for name in")
     assert steps[0].text == tokens.pieces[name].decode()[1:]
     # An id that does not begin with the space is never taken, even if the model wants nothing else.
-    other = tokens.encode("a")[0]
+    other = tokens.encode("a")[-1]
     steps = list(complete(Script([other]), tokens, "in ", Settings(1)))
     assert not steps[0].text.startswith("a") or tokens.decode([other]).startswith(" ")
 

@@ -142,14 +142,17 @@ def test_the_starter_s_recipe_makes_a_whole_model(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(text_starter, name, value)
     monkeypatch.setattr(text_starter, "STRIDE", 16)
     out = text_starter.make_gpt2_python(
-        tmp_path / "starter", recipe=Recipe(steps=3, batch=2, context=32, optimizer="muon")
+        tmp_path / "starter",
+        recipes=(Recipe(steps=3, batch=2, context=32, optimizer="muon"), Recipe(steps=2, batch=2, context=32)),
     )
     manifest = Manifest.read(out)
     assert manifest.adapter == "causal-lm"
+    assert set(manifest.recipe) > {"files", "pieces", "corpus_sha256"}
     assert 1 < float(str(manifest.scores["perplexity"])) < 1000
     assert 0 <= float(str(manifest.scores["parses"])) <= 1
     engine, tokens = load_engine(out)
     ids = tokens.encode("def add_1(a")
+    assert ids[0] == 0
     model = AutoModelForCausalLM.from_pretrained(out, local_files_only=True, dtype=torch.float32)
     assert AutoTokenizer.from_pretrained(out, local_files_only=True)("def add_1(a")["input_ids"] == ids
     expected = model(torch.tensor([ids])).logits[0, -1].detach()
