@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.library.models import Library, Model
     from core.library.workspaces import Workspace, Workspaces
     from core.workers.session import Session
+    from core.workers.spare import Spare
 
 
 class Services:
@@ -93,6 +94,23 @@ class Services:
         if model_id not in [model for model, _ in models]:
             self.save_workspace(workspace, [*models, (model_id, {})], workspace.active)
 
+    @cached_property
+    def spare(self) -> Spare | None:
+        """The worker that waits with its framework imported, so that the next model opens at once."""
+        from core.workers.spare import Spare
+
+        return Spare()
+
+    async def prepare_spare(self) -> None:
+        """Have a worker waiting for the next model."""
+        if self.spare is not None:
+            await self.spare.prepare()
+
+    async def close(self) -> None:
+        """End what waits."""
+        if "spare" in self.__dict__ and self.spare is not None:
+            await self.spare.close()
+
     def status(self) -> Status:
         """The machine now. Asks drivers: call it in a thread."""
         return read_status()
@@ -103,7 +121,8 @@ class Services:
 
         name = re.sub(r"[^A-Za-z0-9._-]", "-", model.id)
         device = self.config.settings.device
-        return Session(model.target(device), log=private_dir(cache_dir() / "logs") / f"{name}.log")
+        log = private_dir(cache_dir() / "logs") / f"{name}.log"
+        return Session(model.target(device), log=log, spare=self.spare)
 
     async def import_model(self, path: Path, progress: Callable[[str, float | None], None]) -> Model:
         """Bring a file or folder into the library.

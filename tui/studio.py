@@ -123,6 +123,12 @@ class TarmacApp(App[int]):
             self._warn("Settings that cannot be used", [str(problem) for problem in self.services.config.problems])
         self._load_keymap()
         self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
+        if self.current_mode != "workspace":  # else the model that opens there needs the processor more
+            self.prepare_spare()
+
+    def prepare_spare(self) -> None:
+        """Have a worker waiting, so that the next model opens at once."""
+        self.run_worker(self.services.prepare_spare(), group="spare", exit_on_error=False, description="making ready")
 
     async def _watch_machine(self) -> None:
         while True:
@@ -140,9 +146,10 @@ class TarmacApp(App[int]):
     async def _leave(self, code: int) -> None:
         workspace = self.workspace
         try:
-            if workspace is not None:
-                async with asyncio.timeout(_LAST_SECONDS):
+            async with asyncio.timeout(_LAST_SECONDS):
+                if workspace is not None:
                     await workspace.close()
+                await self.services.close()
         except TimeoutError:
             pass
         finally:

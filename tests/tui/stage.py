@@ -18,6 +18,7 @@ from core.library.interfaces import image_gan_interface, text_interface
 from core.library.manifest import Manifest
 from core.library.models import Library, Model
 from core.workers.session import Session, Target
+from core.workers.spare import Spare
 from tui.services import Services
 from tui.status import Status
 from tui.studio import TarmacApp
@@ -38,6 +39,11 @@ class StageServices(Services):
     def library(self) -> Library:
         """Starters and a library under the test's folder."""
         return Library(self.home / "data", starters=self.starters)
+
+    @cached_property
+    def spare(self) -> Spare | None:
+        """None waits: test adapters start at once."""
+        return None
 
     def status(self) -> Status:
         """A machine that never changes."""

@@ -159,6 +159,8 @@ class ModelTab(Vertical):
         except TarmacError as error:
             if self.session.state != "dead":  # else its change of state has told it
                 self.query_one(Banner).dead(error, "R")
+        else:
+            self.app.prepare_spare()
 
     def _session_changed(self, session: Session) -> None:
         if not self.is_attached:
