@@ -18,6 +18,7 @@ import core.library
 from core.errors import TarmacError
 from core.ml.training.portraits import make_portraits
 from core.ml.training.text_starter import make_gpt2_python
+from core.paths import cache_dir
 
 MAKERS: dict[str, Callable[..., Path]] = {"portraits": make_portraits, "gpt2-python": make_gpt2_python}
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="STARTER", help=f"any of {', '.join(MAKERS)}; all by default")
     default = Path(core.library.__file__).parent / "starters"
     parser.add_argument("--out", type=Path, default=default, help="where the model folders go (default: %(default)s)")
-    parser.add_argument("--work", type=Path, default=Path("starters.run"), help="checkpoints and journals")
+    parser.add_argument("--work", type=Path, help="where checkpoints and journals go (default: the cache folder)")
     parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.names if name not in MAKERS]
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(chosen.threads)
+    work = chosen.work or cache_dir() / "starters"
     for name in chosen.names or MAKERS:
         try:
-            print(MAKERS[name](chosen.out / name, work=chosen.work / name))
+            print(MAKERS[name](chosen.out / name, work=work / name))
         except TarmacError as error:
             print(error, file=sys.stderr)
             return 2

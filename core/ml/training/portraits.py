@@ -1,6 +1,6 @@
 """The image starter: a StyleGAN2 generator of emoji portraits, made from the font on this machine.
 
-A guided start in three stages (guide.py, reconstruct.py): the whole of it runs on one processor core.
+A guided start (guide.py, reconstruct.py) in a few stages: the whole of it runs on one processor core.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make_portraits(
 ) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
 
-    About an hour and a half on one core. A run that was broken off goes on from its last checkpoint in `work`.
+    Under an hour on one core that is free. A run that was broken off goes on from its last checkpoint in `work`.
 
     Args:
         out: The folder to write; what is in it already is replaced file by file at the end.
@@ -151,7 +151,7 @@ def write_model(
         adapter="stylegan2",
         interface=image_gan_interface(Z_DIM, SIZE).spec(),
         author="tarmac",
-        licence="Apache-2.0; drawn from Noto Color Emoji (pictures Apache-2.0, font SIL OFL 1.1)",
+        licence="Apache-2.0",
         source="starter",
         description=_CARD.format(count=len(portraits.images)),
         architecture={
@@ -209,7 +209,8 @@ generator from a vector of 64 numbers.
 It learned {count} portraits that the Noto Color Emoji font draws by joining a person, a skin tone and a hair style or \
 profession. Which directions of the latent space stand for role, person and skin was given before the training; the \
 generator then learned the pictures by reconstruction, without a discriminator. Between two skin tones it blends; at \
-the border between two roles it shows a mixture of both.
+the narrow border between two roles it shows a mixture of both.
 
-Good for a first walk through a latent space. It knows these emoji and nothing else.
+Good for a first walk through a latent space. It knows these emoji and nothing else. The pictures of Noto Color Emoji \
+are licensed under Apache-2.0, the font under the SIL Open Font License 1.1.
 """
