@@ -42,7 +42,7 @@ PROMPT, SAMPLES = "def ", 200
 CARD = """\
 A small GPT-2 that writes Python. It learned from nothing but the standard library of Python itself, so it knows the
 look of code (indentation, definitions, self, loops, exceptions) and the habits of that library, and little else: what
-it writes reads like Python and mostly parses, but seldom does anything useful.
+it writes reads like Python and seldom does anything useful; {parses:.0%} of its completions of "def " parse.
 
 Good for seeing what temperature, top-p and seed do, and as the base of a fine-tuning. Begin with "def ", "class " or
 "import ", or with the start of a function.
@@ -183,7 +183,7 @@ def _write_manifest(
         licence="PSF-2.0",
         source="starter",
         created=datetime.now(UTC).replace(microsecond=0),
-        description=CARD,
+        description=CARD.format(parses=scores["parses"]),
         architecture={
             "name": "gpt2",
             "layers": LAYERS,
