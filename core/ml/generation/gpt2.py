@@ -28,12 +28,16 @@ class Cache:
     length: int = 0
 
 
+Norm = tuple[Tensor | None, Tensor | None]
+"""Gain and bias of a layer normalisation [width]; None where the product after it has taken them over."""
+
+
 @dataclass(frozen=True)
 class _Block:
-    norm1: tuple[Tensor, Tensor]
+    norm1: Norm
     attention: Linear
     merge: Linear
-    norm2: tuple[Tensor, Tensor]
+    norm2: Norm
     rise: Linear
     fall: Linear
 
@@ -84,28 +88,33 @@ class GPT2:
         def product(name: str, rows: int, columns: int) -> Linear:
             return linear(take(f"{name}.weight", rows, columns), take(f"{name}.bias", columns), precision, device)
 
-        def norm(name: str) -> tuple[Tensor, Tensor]:
-            return vector(f"{name}.weight", self._width), vector(f"{name}.bias", self._width)
+        def normed(norm: str, weight: Tensor, bias: Tensor | None) -> tuple[Norm, Linear]:
+            """A normalisation and the product that reads it."""
+            gain, shift = vector(f"{norm}.weight", self._width), vector(f"{norm}.bias", self._width)
+            if precision != "int8":
+                return (gain, shift), linear(weight, bias, precision, device)
+            # Inputs share one scale, which a few channels with a large gain would take for themselves.
+            weight = weight.float()
+            moved = shift @ weight if bias is None else bias.float() + shift @ weight
+            return (None, None), linear(gain[:, None] * weight, moved, precision, device)
+
+        def block(name: str) -> _Block:
+            attention, rise = f"{name}.attn.c_attn", f"{name}.mlp.c_fc"
+            norm1, first = normed(
+                f"{name}.ln_1", take(f"{attention}.weight", width, 3 * width), take(f"{attention}.bias", 3 * width)
+            )
+            norm2, second = normed(f"{name}.ln_2", take(f"{rise}.weight", width, inner), take(f"{rise}.bias", inner))
+            merge, fall = product(f"{name}.attn.c_proj", width, width), product(f"{name}.mlp.c_proj", inner, width)
+            return _Block(norm1, first, merge, norm2, second, fall)
 
         width = self._width
-        self._blocks = [
-            _Block(
-                norm1=norm(f"h.{n}.ln_1"),
-                attention=product(f"h.{n}.attn.c_attn", width, 3 * width),
-                merge=product(f"h.{n}.attn.c_proj", width, width),
-                norm2=norm(f"h.{n}.ln_2"),
-                rise=product(f"h.{n}.mlp.c_fc", width, inner),
-                fall=product(f"h.{n}.mlp.c_proj", inner, width),
-            )
-            for n in range(layers)
-        ]
-        self._final = norm("ln_f")
+        self._blocks = [block(f"h.{layer}") for layer in range(layers)]
         table = take("wte.weight", self.vocabulary, width)
         self._positions = take("wpe.weight", self.context, width).to(device, torch.float32)
         head = weights.get("lm_head.weight", table)
         if head.shape != table.shape:
             raise Refused("the weights do not fit config.json", f"lm_head.weight is {list(head.shape)}")
-        self._head = linear(head.T, None, precision, device)
+        self._final, self._head = normed("ln_f", head.T, None)
         # Looked up a row at a time, so it may stay in the file's own memory map and format.
         self._table = table.to(device)
         products = [product for block in self._blocks for product in _products(block)]
