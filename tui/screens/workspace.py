@@ -56,6 +56,7 @@ class WorkspaceScreen(StudioScreen):
         super().__init__()
         self._workspace: Workspace | None = None
         self._active = 0
+        self._line_shown: object = None
         self._save_due = False
         self._saving = asyncio.Lock()
         self._changing = asyncio.Lock()
@@ -79,7 +80,7 @@ class WorkspaceScreen(StudioScreen):
     @property
     def tabs(self) -> list[ModelTab]:
         """The models, from left to right."""
-        return list(self.query(ModelTab))
+        return [tab for tab in self.query_one("#tabs").children if isinstance(tab, ModelTab)]
 
     @property
     def tab(self) -> ModelTab | None:
@@ -164,8 +165,16 @@ class WorkspaceScreen(StudioScreen):
         self.app.workers_running = sum(
             1 for tab in self.tabs if tab.session is not None and tab.session.state in ("starting", "ready", "stopping")
         )
-        self.query_one("#workspace-line", Static).update(self._line())
+        self._tell_line()
         self.refresh_bindings()
+
+    def _tell_line(self) -> None:
+        # The line has a height of its own: the screen need not be laid out again for it, and not painted for nothing.
+        line = self._line()
+        shown = line.plain, line.spans
+        if shown != self._line_shown:
+            self._line_shown = shown
+            self.query_one("#workspace-line", Static).update(line, layout=False)
 
     def _line(self) -> Content:
         width = self.size.width
@@ -277,12 +286,12 @@ class WorkspaceScreen(StudioScreen):
 
     def on_completion_pane_state_changed(self) -> None:
         """Told at the top, and saved soon. Comes with every key: the footer is not drawn again for it."""
-        self.query_one("#workspace-line", Static).update(self._line())
+        self._tell_line()
         self._changed()
 
     def on_explorer_state_changed(self) -> None:
         """Told at the top, and saved soon. Comes with every key: the footer is not drawn again for it."""
-        self.query_one("#workspace-line", Static).update(self._line())
+        self._tell_line()
         self._changed()
 
     def on_explorer_failed(self, message: Explorer.Failed) -> None:
