@@ -7,6 +7,9 @@ import io
 import tokenize
 from collections.abc import Iterable
 
+_ALLOW_INCOMPLETE = 0x4000
+"""PyCF_ALLOW_INCOMPLETE_INPUT of the compiler, by which `codeop` tells an unfinished command from a wrong one."""
+
 _OPENERS = ("if", "elif", "else", "for", "while", "try", "except", "finally", "with", "def", "class", "async", "@")
 
 
@@ -37,12 +40,13 @@ def complete_statements(text: str) -> str:
 
 
 def is_python(completion: str, prompt: str = "") -> bool:
-    """Whether prompt and completion, cut to complete statements, parse and hold a statement inside a block.
+    """Whether prompt and completion, cut to complete statements, parse, and what was cut off could still become Python.
 
-    Text of which nothing but a header is left counts as no Python.
+    Text of which nothing but a header is left counts as no Python, and so does a bracket that was forgotten rather
+    than torn: nothing that may follow would mend `if (a:`.
     """
     source = complete_statements(prompt + completion)
-    if len(source) <= len(prompt):
+    if len(source) <= len(prompt) or not _is_beginning((prompt + completion).rpartition("\n")[0] + "\n"):
         return False
     try:
         tree = ast.parse(source)
@@ -55,6 +59,17 @@ def share_of_python(completions: Iterable[str], prompt: str = "") -> float:
     """The share, 0 to 1, of completions that are Python (`is_python`)."""
     results = [is_python(completion, prompt) for completion in completions]
     return sum(results) / len(results) if results else 0.0
+
+
+def _is_beginning(text: str) -> bool:
+    """Whether whole lines are Python as far as they go."""
+    try:
+        compile(text, "", "exec", ast.PyCF_ONLY_AST | _ALLOW_INCOMPLETE)
+    except SyntaxError as error:
+        return error.msg == "incomplete input"
+    except (ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _open_at(lines: list[str]) -> int | None:

@@ -167,7 +167,7 @@ def _scores(folder: Path, held: list[int], held_bytes: int) -> dict[str, object]
         "parses": round(share_of_python(texts, PROMPT), 3),
         "parses_protocol": f"{SAMPLES} completions of {PROMPT!r}, seeds 0 to {SAMPLES - 1}, "
         f"{settings.max_tokens} tokens, temperature {settings.temperature}, top-p {settings.top_p}; "
-        "cut at the last complete statement, then accepted by ast.parse",
+        "cut at the last complete statement, accepted by ast.parse; what was cut off must be a possible beginning",
     }
 
 

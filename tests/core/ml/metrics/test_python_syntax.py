@@ -43,6 +43,13 @@ def test_a_header_alone_is_no_python() -> None:
     assert is_python("f(x):\n    return x\n    y", "def ")
 
 
+def test_a_bracket_that_was_forgotten_is_no_torn_end() -> None:
+    assert not is_python("f(x):\n    y = 1\n    if g(x, (y, 2):\n        return\n    return 3\n", "def ")
+    assert is_python("f(x):\n    y = 1\n    if g(x, (y, 2),\n        z", "def ")
+    assert is_python("f(x):\n    y = 1\n    try:\n        z", "def ")
+    assert is_python('f(x):\n    y = 1\n    """A text\n    that goes on\n    and', "def ")
+
+
 def test_the_share_counts_each_once() -> None:
     assert share_of_python(["f():\n    pass\n", "f(:\n    pass\n"], "def ") == 0.5
     assert share_of_python([]) == 0
