@@ -59,7 +59,8 @@ def binding_owners() -> tuple[type, ...]:
     from tui.screens.settings import SettingsScreen
     from tui.screens.workspace import WorkspaceScreen
     from tui.studio import TarmacApp
-    from tui.widgets.completion import CompletionPane, Output
+    from tui.widgets.completion import CompletionPane
+    from tui.widgets.completion_output import Output
     from tui.widgets.explorer import Explorer
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -19,6 +20,7 @@ from textual.worker import Worker, WorkerState
 from tui import themes
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
+from tui.key_order import KeyOrder, KeyPassed
 from tui.messages import LibraryChanged, ShowModel, Trouble
 from tui.screens import PLACES
 from tui.services import Services
@@ -70,7 +72,7 @@ class TarmacApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                f"{place.key},alt+{place.key}",
+                place.key,
                 f"go('{place.mode}')",
                 place.title,
                 show=False,
@@ -84,8 +86,9 @@ class TarmacApp(App[int]):
         Binding("q,ctrl+q", "quit", "Quit", show=False, id="app.quit", tooltip="Save the workspace and leave"),
     ]
 
-    status: reactive[Status | None] = reactive(None)
-    workers_running: reactive[int] = reactive(0)
+    # What an app's reactive repaints is the whole screen; the header paints itself.
+    status: reactive[Status | None] = reactive(None, repaint=False)
+    workers_running: reactive[int] = reactive(0, repaint=False)
 
     def __init__(
         self, services: Services | None = None, *, start: str | None = None, terminal: TerminalInfo | None = None
@@ -96,6 +99,7 @@ class TarmacApp(App[int]):
         """What would be lost by leaving now, by a name for each."""
         self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]
         super().__init__(driver_class=picture_driver(terminal) if terminal is not None else None)
+        self._key_order = KeyOrder(self, super().on_event)
         self.animation_level = "none"
         self._theme_files, self._theme_problems = themes.load()
         for entry in self._theme_files:
@@ -113,6 +117,17 @@ class TarmacApp(App[int]):
             except (ValueError, RuntimeError):  # not the main thread: an embedding program has its own ideas
                 break
         self.call_after_refresh(self._settle)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys and pastes go out one after the other."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._key_order.take(event)
+        else:
+            await super().on_event(event)
+
+    async def on_key_passed(self, message: KeyPassed) -> None:
+        """A key has done all that it does."""
+        await self._key_order.passed(message.number)
 
     def _settle(self) -> None:
         gc.freeze()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from textual._xterm_parser import XTermParser
 from textual.message import Message
 from textual.pilot import Pilot
 
@@ -130,3 +131,9 @@ def lines(app: TarmacApp) -> list[str]:
 def text(app: TarmacApp) -> str:
     """The screen as one text."""
     return "\n".join(lines(app))
+
+
+def burst(app: TarmacApp, typed: str) -> None:
+    """What a terminal sends for `typed`, all of it in one read; nobody waits in between."""
+    for event in XTermParser().feed(typed):
+        app.post_message(event)

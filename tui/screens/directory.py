@@ -222,7 +222,7 @@ class DirectoryScreen(StudioScreen):
 
     def action_search(self) -> None:
         """Type to find."""
-        self.query_one("#search", Input).focus()
+        self.set_focus(self.query_one("#search", Input))
 
     @on(Input.Changed, "#search")
     def _typed(self, event: Input.Changed) -> None:
@@ -231,11 +231,11 @@ class DirectoryScreen(StudioScreen):
 
     @on(Input.Submitted, "#search")
     def _found(self) -> None:
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
 
     def key_down(self) -> None:
         """From the search into what was found."""
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
 
     def action_filter(self) -> None:
         """The next kind among those that there are."""
@@ -257,10 +257,10 @@ class DirectoryScreen(StudioScreen):
         """Forget the search, then the filters."""
         search = self.query_one("#search", Input)
         if search.has_focus and not search.value:
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
         elif search.value:
             search.value = ""
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
         else:
             self.kind, self.origin = "all", "all"
             self._refill()
@@ -324,12 +324,13 @@ class DirectoryScreen(StudioScreen):
 
     # -- importing
 
-    def action_import(self) -> None:
+    async def action_import(self) -> None:
         """Ask for a path."""
-        for prompt in self.query(PathPrompt):
-            prompt.input.focus()
-            return
-        self.query_one(ListPane).mount(PathPrompt("Import", "a .pkl or .pt file, or a folder in Hugging Face layout"))
+        prompt = next(iter(self.query(PathPrompt)), None)
+        if prompt is None:
+            prompt = PathPrompt("Import", "a .pkl or .pt file, or a folder in Hugging Face layout")
+            await self.query_one(ListPane).mount(prompt)
+        self.set_focus(prompt.input)
 
     @on(PathPrompt.Left)
     def _import_left(self) -> None:
@@ -337,7 +338,7 @@ class DirectoryScreen(StudioScreen):
             self.workers.cancel_group(self, "import")
         else:
             self.query(PathPrompt).remove()
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
 
     @on(PathPrompt.Given)
     def _import_given(self, event: PathPrompt.Given) -> None:
@@ -364,7 +365,7 @@ class DirectoryScreen(StudioScreen):
             prompt.tell(f"✕ {told(error)[0]}", "$error")
         else:
             await prompt.remove()
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
             took = words.duration(time.monotonic() - begun)
             self.notify(f"{model.name} is in the library now ({took})", markup=False)
             self.post_message(LibraryChanged(model.id))

@@ -12,39 +12,21 @@ from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import Static
 
 from core.errors import Cancelled, InvalidInput, TarmacError
 from tui.samples import MOST_KEPT, Sample, history_from_state
+from tui.widgets.completion_output import Output
 from tui.widgets.options import OptionsPanel, label, shown
 from tui.widgets.prompt import PromptEditor
-from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.library.models import Model
     from core.workers.session import Call, Session
 
 _PAINT_SECONDS = 0.07
-_ENDS = {"stop": "● end of text", "length": "● length reached", "stopped": "○ stopped", "failed": "✕ failed"}
 _HISTORY = Binding.Group("history", compact=True)
-
-
-class Output(Titled, VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Where the completion is read."""
-
-    HELP = "What the model wrote. Escape stops it; every sample stays in the history."
-    HELP_TITLE = "Completion"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", id="output.up", show=False, tooltip="Read further up"),
-        Binding("down,j", "scroll_down", "Down", id="output.down", show=False, tooltip="Read further down"),
-        Binding("pageup", "page_up", "Page up", id="output.page-up", show=False, tooltip="Read a page up"),
-        Binding("pagedown", "page_down", "Page down", id="output.page-down", show=False, tooltip="Read a page down"),
-        Binding("home", "scroll_home", "Start", id="output.home", show=False, tooltip="To the start"),
-        Binding("end", "scroll_end", "End", id="output.end", show=False, tooltip="To the end"),
-    ]
 
 
 class CompletionPane(Vertical):
@@ -111,8 +93,7 @@ class CompletionPane(Vertical):
         with Horizontal(id="completion-body"):
             with Vertical(id="completion-text"):
                 yield PromptEditor(self._prompt_text)
-                with Output(id="output", classes="pane"):
-                    yield Static(id="output-text", markup=False)
+                yield Output(id="output", classes="pane")
             yield OptionsPanel(self._command.inputs, self._options)
 
     def on_mount(self) -> None:
@@ -123,7 +104,7 @@ class CompletionPane(Vertical):
 
     def focus_first(self) -> None:
         """Put the cursor where one starts: in the prompt."""
-        self.query_one(PromptEditor).focus()
+        self.screen.set_focus(self.query_one(PromptEditor))
 
     # -- state
 
@@ -199,7 +180,7 @@ class CompletionPane(Vertical):
             self._error = InvalidInput("there is nothing to go on from", "", "Write a prompt first")
             self._show()
             return
-        self.query_one(Output).focus()
+        self.screen.set_focus(self.query_one(Output))
         self._wanted_prompt, self._wanted_sample = prompt, sample
         if self.session.state == "ready":
             self._start(prompt, sample)
@@ -277,7 +258,7 @@ class CompletionPane(Vertical):
         if self.busy:
             self.action_stop()
         else:
-            self.query_one(Output).focus()
+            self.screen.set_focus(self.query_one(Output))
 
     # -- showing
 
@@ -293,42 +274,14 @@ class CompletionPane(Vertical):
     def _show(self) -> None:
         if not (self._there and self.is_attached):
             return
-        sample, output = self.sample, self.query_one(Output)
-        follow = output.max_scroll_y - output.scroll_y <= 1
-        self.query_one("#output-text", Static).update(self._content(sample))
-        place = f" {self.index + 1} of {len(self.history)}" if sample else ""
-        output.set_title(f"completion{place}", self._told(sample))
-        if follow and self._call is not None:
-            output.scroll_end(animate=False)
+        self.query_one(Output).show(
+            self.sample,
+            f"{self.index + 1} of {len(self.history)}" if self.sample else "",
+            writing=self._call is not None,
+            waits_for=self.model.name if self._waiting else "",
+            error=self._error,
+        )
         self.refresh_bindings()
-
-    def _content(self, sample: Sample | None) -> Content:
-        parts: list[tuple[str, str] | str] = []
-        if sample is not None:
-            # The line that the model went on from, so that what it wrote stands where it belongs.
-            parts.append((sample.prompt.rsplit("\n", 1)[-1], "$muted"))
-            parts.append((sample.text, "$accent"))
-            if self._call is not None:
-                parts.append(("▌", "$accent"))
-        elif not self._waiting and self._error is None:
-            parts.append(("What the model writes appears here.", "$muted"))
-        if self._waiting:
-            parts.append((f"\n◐ waits until {self.model.name} has loaded", "$warning"))
-        if self._error is not None:
-            parts.append((f"\n✕ {self._error}", "$error"))
-        return Content.assemble(*parts)
-
-    def _told(self, sample: Sample | None) -> str:
-        if sample is None:
-            return ""
-        speed = f"{sample.rate:.0f} tok/s · " if sample.rate else ""
-        if self._call is not None and self.index == len(self.history) - 1:
-            most = sample.options.get("max_tokens")
-            of = f" of {most:.0f}" if most else ""
-            return f"◐ writing · {sample.tokens}{of} tokens · {speed}".rstrip(" ·")
-        seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
-        # The most telling first: what does not fit is cut at the end.
-        return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
 
     # -- what can be done with a sample
 
@@ -352,7 +305,7 @@ class CompletionPane(Vertical):
             editor = self.query_one(PromptEditor)
             editor.text = self.sample.prompt + self.sample.text
             editor.move_cursor(editor.document.end)
-            editor.focus()
+            self.screen.set_focus(editor)
             self._tell_state()
 
     def action_copy(self) -> None:
@@ -380,18 +333,18 @@ class CompletionPane(Vertical):
 
     def action_write(self) -> None:
         """Back into the prompt."""
-        self.query_one(PromptEditor).focus()
+        self.screen.set_focus(self.query_one(PromptEditor))
 
     @on(PromptEditor.OptionsWanted)
     def action_options(self) -> None:
         """Open the options."""
         self.add_class("-options")
-        self.query_one(OptionsPanel).focus()
+        self.screen.set_focus(self.query_one(OptionsPanel))
 
     @on(OptionsPanel.Left)
     def _options_left(self) -> None:
         self.remove_class("-options")
-        self.query_one(Output).focus()
+        self.screen.set_focus(self.query_one(Output))
 
     @on(OptionsPanel.Changed)
     def _options_changed(self) -> None:

@@ -127,7 +127,10 @@ class ModelTab(Vertical):
                 self.mount(Static(f"○ {self._why_not}", classes="missing", markup=False))
                 return
             self.mount(self.pane)
-        self.call_after_refresh(self.focus_pane)
+        if self.pane is not None and self.pane.is_mounted:
+            self.focus_pane()
+        else:
+            self.call_after_refresh(self.focus_pane)
         if self.session.state in ("new", "stopped"):
             self.start()
 
@@ -143,7 +146,7 @@ class ModelTab(Vertical):
         if first is not None:
             first()
         else:
-            self.pane.focus()
+            self.screen.set_focus(self.pane)
 
     def start(self) -> None:
         """Start the worker, or start it again."""

@@ -60,10 +60,6 @@ class PathPrompt(Titled, Vertical):
         yield Static(id="path-found", markup=False)
         yield Static(id="path-told", markup=False)
 
-    def on_mount(self) -> None:
-        """Ready to type."""
-        self.input.focus()
-
     @property
     def input(self) -> Input:
         """Where the path is typed."""

@@ -18,7 +18,7 @@ class PromptEditor(Titled, TextArea):
 
     HELP = (
         "Write what the model goes on from. Enter completes; alt+enter, ctrl+n or shift+enter (where the terminal "
-        "tells it apart) break the line. Escape leaves the text, so that the letter keys act."
+        "tells it apart) break the line. Escape leaves the text, so that the letter keys act: o for the options, say."
     )
     HELP_TITLE = "Prompt"
     DEFAULT_CSS = """
@@ -43,7 +43,7 @@ class PromptEditor(Titled, TextArea):
             tooltip="Break the line",
         ),
         Binding("escape", "escape", "stop / keys", id="prompt.escape", tooltip="Stop, or leave the text for its keys"),
-        Binding("ctrl+o,f2", "options", "options", id="prompt.options", tooltip="Change length, temperature, seed"),
+        Binding("f2,ctrl+o", "options", "options", id="prompt.options", tooltip="Change length, temperature, seed"),
     ]
 
     @dataclass

@@ -1,0 +1,83 @@
+"""Where a completion is read: the text as the model writes it, and in the rule above how it went."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from core.errors import TarmacError
+from tui.samples import Sample
+from tui.widgets.titled import Titled
+
+_ENDS = {"stop": "● end of text", "length": "● length reached", "stopped": "○ stopped", "failed": "✕ failed"}
+
+
+class Output(Titled, VerticalScroll, can_focus=True, inherit_bindings=False):
+    """One sample at a time."""
+
+    HELP = "What the model wrote. Escape stops it; every sample stays in the history."
+    HELP_TITLE = "Completion"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Up", id="output.up", show=False, tooltip="Read further up"),
+        Binding("down,j", "scroll_down", "Down", id="output.down", show=False, tooltip="Read further down"),
+        Binding("pageup", "page_up", "Page up", id="output.page-up", show=False, tooltip="Read a page up"),
+        Binding("pagedown", "page_down", "Page down", id="output.page-down", show=False, tooltip="Read a page down"),
+        Binding("home", "scroll_home", "Start", id="output.home", show=False, tooltip="To the start"),
+        Binding("end", "scroll_end", "End", id="output.end", show=False, tooltip="To the end"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="output-text", markup=False)
+
+    def show(
+        self, sample: Sample | None, place: str, *, writing: bool, waits_for: str, error: TarmacError | None
+    ) -> None:
+        """Show a sample.
+
+        Args:
+            sample: The one on the screen; None when there is none yet.
+            place: Which of how many: "2 of 3".
+            writing: Whether the model is writing it now; then the end stays in view.
+            waits_for: The model that has to load first, or "".
+            error: Why nothing more comes, or None.
+        """
+        follow = self.max_scroll_y - self.scroll_y <= 1
+        self.query_one("#output-text", Static).update(_content(sample, writing, waits_for, error))
+        self.set_title(f"completion {place}".rstrip(), _told(sample, writing))
+        if follow and writing:
+            self.scroll_end(animate=False)
+
+
+def _content(sample: Sample | None, writing: bool, waits_for: str, error: TarmacError | None) -> Content:
+    parts: list[tuple[str, str] | str] = []
+    if sample is not None:
+        # The line that the model went on from, so that what it wrote stands where it belongs.
+        parts.append((sample.prompt.rsplit("\n", 1)[-1], "$muted"))
+        parts.append((sample.text, "$accent"))
+        if writing:
+            parts.append(("▌", "$accent"))
+    elif not waits_for and error is None:
+        parts.append(("What the model writes appears here.", "$muted"))
+    if waits_for:
+        parts.append((f"\n◐ waits until {waits_for} has loaded", "$warning"))
+    if error is not None:
+        parts.append((f"\n✕ {error}", "$error"))
+    return Content.assemble(*parts)
+
+
+def _told(sample: Sample | None, writing: bool) -> str:
+    if sample is None:
+        return ""
+    speed = f"{sample.rate:.0f} tok/s · " if sample.rate else ""
+    if writing:
+        most = sample.options.get("max_tokens")
+        of = f" of {most:.0f}" if most else ""
+        return f"◐ writing · {sample.tokens}{of} tokens · {speed}".rstrip(" ·")
+    seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
+    # The most telling first: what does not fit is cut at the end.
+    return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
