@@ -19,6 +19,7 @@ from core.ml.networks.ops import (
     downsample2d,
     low_pass_filter,
     minibatch_std,
+    normal,
     normalize_2nd_moment,
 )
 
@@ -44,7 +45,7 @@ class ConvLayer(nn.Module):
         super().__init__()
         self.linear, self.down, self.conv_clamp = linear, down, conv_clamp
         self.register_buffer("resample_filter", low_pass_filter())
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.weight_gain = 1.0 / (in_channels * kernel_size**2) ** 0.5
         self.act_gain = 1.0 if linear else SQRT2

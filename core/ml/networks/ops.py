@@ -21,8 +21,17 @@ EPSILON = 1e-8
 
 def low_pass_filter() -> Tensor:
     """The 4 x 4 binomial filter of all re-sampling, float32, sum 1."""
-    row = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    return torch.outer(row, row) / 64.0
+    # Written out, because arithmetic on the meta device imports torch's compiler, which takes seconds.
+    return torch.tensor([[row * column / 64.0 for column in (1.0, 3.0, 3.0, 1.0)] for row in (1.0, 3.0, 3.0, 1.0)])
+
+
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """Initial weights of `shape`, float32, from N(0, std²) by torch's own generator.
+
+    On the meta device nothing is drawn: doing it there would import torch's compiler, which takes seconds.
+    """
+    weights = torch.empty(shape)
+    return weights if weights.is_meta else weights.normal_(std=std)
 
 
 def normalize_2nd_moment(x: Tensor) -> Tensor:
@@ -213,7 +222,7 @@ class FullyConnected(nn.Module):
     ) -> None:
         super().__init__()
         self.linear = linear
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.weight = nn.Parameter(normal(out_features, in_features, std=1.0 / lr_multiplier))
         self.bias = nn.Parameter(torch.full([out_features], bias_init / lr_multiplier))
         self.weight_gain = lr_multiplier / in_features**0.5
         self.bias_gain = lr_multiplier

@@ -19,6 +19,7 @@ from core.ml.networks.ops import (
     FullyConnected,
     low_pass_filter,
     modulated_conv2d,
+    normal,
     normalize_2nd_moment,
     upsample2d,
 )
@@ -136,9 +137,9 @@ class SynthesisLayer(nn.Module):
         super().__init__()
         self.resolution, self.up, self.conv_clamp = resolution, up, conv_clamp
         self.affine = FullyConnected(w_dim, in_channels, linear=True, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, 3, 3))
         self.register_buffer("resample_filter", low_pass_filter())
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("noise_const", normal(resolution, resolution))
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
@@ -181,7 +182,7 @@ class ToRGB(nn.Module):
         super().__init__()
         self.conv_clamp = conv_clamp
         self.affine = FullyConnected(w_dim, in_channels, linear=True, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(img_channels, in_channels, 1, 1))
+        self.weight = nn.Parameter(normal(img_channels, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(img_channels))
         self.weight_gain = in_channels**-0.5
 
@@ -217,7 +218,7 @@ class SynthesisBlock(nn.Module):
         self.first = in_channels == 0
         self.register_buffer("resample_filter", low_pass_filter())
         if self.first:
-            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+            self.const = nn.Parameter(normal(out_channels, resolution, resolution))
         else:
             self.conv0 = SynthesisLayer(
                 in_channels, out_channels, w_dim=w_dim, resolution=resolution, up=True, conv_clamp=conv_clamp

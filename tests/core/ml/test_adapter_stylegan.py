@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import OutOfMemory, Refused
+from core.library import models
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml import adapters
@@ -221,3 +224,15 @@ def test_the_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
     (folder / "model.toml").write_text(text.replace("format = 1", "format = 99"))
     with pytest.raises(Refused, match="format 99"):
         load(folder)
+
+
+def test_loading_imports_no_compiler() -> None:
+    """A model is loaded in a fraction of the time that torch's compiler takes to import."""
+    starter = Path(models.__file__).parent / "starters" / "portraits"
+    program = (
+        "import sys; from pathlib import Path; from core.ml.adapters import load\n"
+        f"load('stylegan2', Path({str(starter)!r}), {{}}, 'cpu')\n"
+        "print([name for name in ('torch._dynamo', 'torch._inductor') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
