@@ -5,73 +5,21 @@ stdout is data, stderr is talk. Nothing heavy is imported here: a command loads 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from core.errors import InvalidInput, NotFound, Refused, TarmacError
-
-DONE, NOT_DONE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-
-_EPILOG = """\
-exit codes:
-  0    done
-  1    not done: the model died, memory or disk ran out
-  2    bad input or a refused file; one line on stderr says what, why and what to do
-  130  interrupted with ctrl+c
-
-stdout is data, stderr is talk. Every command has --help and --json.
-TARMAC_HOME moves settings, models and cache to one folder; any setting can be given as TARMAC_NAME.
-"""
-
-_IMAGES = ("auto", "kitty", "sixel", "iterm2", "blocks", "off")
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other refusal."""
-
-    def error(self, message: str) -> NoReturn:
-        """Leave with code 2."""
-        self.exit(BAD_INPUT, f"{self.prog}: {_printable(message)}. See `{self.prog} --help`\n")
-
-
-def build_parser() -> Parser:
-    """The parser of the whole command line."""
-    from tui.commands import complete, doctor, explore, models, run
-
-    parser = Parser(
-        prog="tarmac",
-        description="A creative machine-learning studio in the terminal. Without a command it opens the studio.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="store_true", help="print the version and leave")
-    parser.add_argument(
-        "--images",
-        choices=_IMAGES,
-        help="how the studio draws pictures (default: the setting, which asks the terminal)",
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for module in (models, explore, complete, run, doctor):
-        module.add(commands)
-    return parser
+from tui.exits import BAD_INPUT, DONE, INTERRUPTED, NOT_DONE, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     _tolerate_odd_encodings()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        options = build_parser().parse_args(arguments)
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else NOT_DONE
-    try:
-        if options.version:
-            return _version()
-        code: int = options.run(options) if hasattr(options, "run") else _studio(options.images)
+        code = _obey(given) if given else _studio(None)
         sys.stdout.flush()
         return code
     except TarmacError as error:
@@ -89,6 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         _complain("there is not enough memory")
         return NOT_DONE
+
+
+def _obey(arguments: Sequence[str]) -> int:
+    from tui.arguments import build_parser  # the first frame of the studio need not wait for it
+
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else NOT_DONE
+    if options.version:
+        return _version()
+    code: int = options.run(options) if hasattr(options, "run") else _studio(options.images)
+    return code
 
 
 def _version() -> int:
@@ -118,11 +79,7 @@ def _studio(images: str | None) -> int:
 def _complain(line: str) -> None:
     # Perhaps nobody is there to read it; the exit code still tells.
     with contextlib.suppress(BrokenPipeError, ValueError):
-        print(f"tarmac: {_printable(line)}", file=sys.stderr, flush=True)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
+        print(f"tarmac: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _tolerate_odd_encodings() -> None:
