@@ -135,3 +135,11 @@ def test_quotas_of_version_1(tmp_path: Path) -> None:
 def test_without_control_groups(tmp_path: Path) -> None:
     assert devices.allowed_cores(tmp_path) >= 1
     assert devices.memory(tmp_path)[0] > 2**20
+
+
+def test_nonsense_in_the_files_is_no_limit(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/cpu.max").write_text("many\n")
+    assert devices.allowed_cores(tmp_path) >= 1

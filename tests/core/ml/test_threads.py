@@ -18,40 +18,6 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
 
 
-def group(root: Path, line: str, **files: str) -> Path:
-    """A machine whose process is in the control group of `line`, with files `path__name=content`."""
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/cgroup").write_text(line + "\n")
-    for name, content in files.items():
-        path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("cpu_max", "cpu.max")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return root
-
-
-@pytest.mark.usefixtures("cores")
-class TestAllowedCores:
-    def test_affinity_alone(self, tmp_path: Path) -> None:
-        assert threads.allowed_cores(tmp_path) == 8
-
-    def test_quota_of_a_group_above(self, tmp_path: Path) -> None:
-        root = group(tmp_path, "0::/a/b", a__cpu_max="150000 100000\n", a__b__cpu_max="max 100000\n")
-        assert threads.allowed_cores(root) == 1.5
-
-    def test_first_version_of_control_groups(self, tmp_path: Path) -> None:
-        root = group(tmp_path, "4:cpu,cpuacct:/job\n3:memory:/job")
-        folder = root / "sys/fs/cgroup/cpu,cpuacct/job"
-        folder.mkdir(parents=True)
-        (folder / "cpu.cfs_quota_us").write_text("300000\n")
-        (folder / "cpu.cfs_period_us").write_text("100000\n")
-        assert threads.allowed_cores(root) == 3
-        (folder / "cpu.cfs_quota_us").write_text("-1\n")
-        assert threads.allowed_cores(root) == 8
-
-    def test_nonsense_in_the_files_is_no_limit(self, tmp_path: Path) -> None:
-        assert threads.allowed_cores(group(tmp_path, "0::/", cpu_max="many\n")) == 8
-
-
 @pytest.mark.usefixtures("cores")
 @pytest.mark.parametrize(("load", "free"), [(0.0, 8), (8.0, 8), (12.2, 4), (15.9, 1), (40.0, 1)])
 def test_busy_cores_are_left_alone(load: float, free: int, tmp_path: Path) -> None:
