@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _START = """
 import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+"""
+_TARMAC = """
 from tui.cli import main
 sys.exit(main())
 """
@@ -56,6 +58,8 @@ class Studio:
         columns, rows: Size of the terminal in cells.
         arguments: Command line after `tarmac`.
         environment: Additions to a bare environment (`TERM=xterm-256color`, no COLORTERM: what SSH leaves).
+        code: Python to run instead of `tarmac`.
+        sixel: Say that the terminal shows sixel pictures (they are taken and not shown).
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Studio:
         rows: int = 32,
         arguments: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        code: str = _TARMAC,
+        sixel: bool = False,
     ) -> None:
         self.home = home
         self.screen = pyte.Screen(columns, rows)
@@ -73,13 +79,16 @@ class Studio:
         self._painted = threading.Condition(self._lock)
         self.output = bytearray()
         """Every byte that the studio wrote."""
+        self.last_picture = 0.0
+        """When the newest part of a sixel picture came."""
+        self._attributes = b"\x1b[?62;4;22c" if sixel else b"\x1b[?62;22c"
         self.started = time.monotonic()
         self._terminal, inner = pty.openpty()
         self.resize(columns, rows)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
         kept |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "TARMAC_HOME": str(home)} | dict(environment or {})
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, *arguments],
+            [sys.executable, "-c", _START + code, *arguments],
             cwd=ROOT,
             env=kept,
             stdin=inner,
@@ -107,6 +116,8 @@ class Studio:
                     self._painted.notify_all()
                     return
                 self.output += data
+                if b"\x1bP" in data:
+                    self.last_picture = time.monotonic()
                 # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
                 text = re.sub(rb"\x1b_[^\x1b]*\x1b\\|\x1bP[^\x1b]*\x1b\\", b"", data)
                 with contextlib.suppress(Exception):
@@ -115,12 +126,12 @@ class Studio:
             self._answer(data)
 
     def _answer(self, data: bytes) -> None:
-        """What an xterm without pictures says to the queries in `data`."""
+        """What an xterm says to the queries in `data`."""
         answers = []
         for query in re.finditer(rb"(?:\x1b\[(\d+;\d+)H)?\x1b\[(>?0?c|6n|16t|14t|\?2026\$p|\?2048\$p)", data):
             place, asked = query.groups()
             if asked in (b"c", b"0c"):
-                answers.append(b"\x1b[?62;22c")
+                answers.append(self._attributes)
             elif asked == b"6n" and place:
                 # The cursor may have moved on in what came with the question.
                 answers.append(b"\x1b[" + place + b"R")
@@ -152,6 +163,11 @@ class Studio:
         """The screen as text, one line a row."""
         with self._lock:
             return "\n".join(self.screen.display)
+
+    def cell(self, row: int, column: int) -> pyte.screens.Char:
+        """One cell of the screen: its character and colours."""
+        with self._lock:
+            return self.screen.buffer[row][column]
 
     def colours(self) -> set[tuple[str, str]]:
         """Foreground and background of every cell that holds a half-block."""

@@ -26,6 +26,10 @@ GLYPHS = {"ready": ("●", "$success"), "starting": ("◐", "$warning"), "dead":
 IDLE = ("○", "$muted")
 
 
+_SPARE_AFTER = 5.0
+"""Seconds from a model being ready to having a worker wait for the next one."""
+
+
 def pane_for(session: Session, model: Model, state: Mapping[str, object]) -> Widget | None:
     """The pane for what the model's command takes and gives; None when there is none for it yet."""
     command = next(iter(model.interface.commands.values()))
@@ -163,7 +167,8 @@ class ModelTab(Vertical):
             if self.session.state != "dead":  # else its change of state has told it
                 self.query_one(Banner).dead(error, "R")
         else:
-            self.app.prepare_spare()
+            # The first pictures need the processor more than the next model does.
+            self.set_timer(_SPARE_AFTER, self.app.prepare_spare)
 
     def _session_changed(self, session: Session) -> None:
         if not self.is_attached:
