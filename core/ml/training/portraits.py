@@ -35,6 +35,7 @@ STAGES = (
     Stage(64, 6000),
     Stage(64, 900, cool=1.0),
     Stage(64, 2000, rate=0.006, cool=0.7, ramp=0.012),
+    Stage(64, 3000, rate=0.008, cool=0.75, ramp=0.012),
 )
 SEED = 0
 JUDGED_SEED = 2026
