@@ -1,7 +1,7 @@
 """The latent explorer: an endless plane of pictures, walked by key.
 
-It shows a window of the plane, has the missing pictures made from the cursor outward, and remembers where one has
-been. Works with any model whose command takes one vector and gives one image.
+Here is where one is and what each key does to it; `explorer_gallery` has the pictures made. Works with any model whose
+command takes one vector and gives one image.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -26,11 +26,12 @@ from core.latent.journey import View
 from core.latent.plane import MAX_COORDINATE, MAX_PINS, MAX_SEED, Plane
 from core.workers.session import Session
 from tui.graphics.canvas import GridCanvas
-from tui.graphics.compose import Scene
+from tui.widgets.explorer_gallery import Gallery, Lacking
+from tui.widgets.explorer_keys import KEYS
 from tui.widgets.explorer_saving import save_picture
 from tui.widgets.explorer_side import ExplorerSide, Here
 from tui.widgets.explorer_state import MOST_BOOKMARKS, Bookmark, Remembered, remembered
-from tui.widgets.explorer_tiles import Tile, TileMaker, Wish
+from tui.widgets.explorer_tiles import Tile
 from tui.widgets.explorer_view import (
     LARGEST_ZOOM,
     SMALLEST_ZOOM,
@@ -46,22 +47,10 @@ if TYPE_CHECKING:
 _NEW_SEEDS = 1_000_000
 """Random seeds are below this, so that they can be told and typed."""
 
-_GATHER = 0.02
+_GATHER = 0.03
 """Seconds in which tiles that come are painted together."""
 
-_MOST_VECTORS = 4096
 _TRUNCATION_STEP = 0.05
-
-_MOVE = Binding.Group("move", compact=True)
-_PAGE = Binding.Group("page", compact=True)
-_ZOOM = Binding.Group("zoom", compact=True)
-_DISTANCE = Binding.Group("distance", compact=True)
-_TRUNCATION = Binding.Group("truncation", compact=True)
-_HISTORY = Binding.Group("back, forward", compact=True)
-
-
-def _binding(key: str, action: str, about: str, name: str, tip: str, group: Any = None, show: bool = True) -> Binding:
-    return Binding(key, action, about, id=f"explorer.{name}", tooltip=tip, group=group, show=show)
 
 
 class Explorer(Vertical, can_focus=True):
@@ -80,36 +69,7 @@ class Explorer(Vertical, can_focus=True):
         "different neighbours are, the truncation how typical pictures are. A pinned tile stays as it is: between two "
         "pins lie their blends."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        _binding("left,h", "move(-1,0)", "left", "left", "Move the cursor", _MOVE),
-        _binding("down,j", "move(0,1)", "down", "down", "Move the cursor", _MOVE),
-        _binding("up,k", "move(0,-1)", "up", "up", "Move the cursor", _MOVE),
-        _binding("right,l", "move(1,0)", "right", "right", "Move the cursor", _MOVE),
-        _binding("enter", "recentre", "recentre", "recentre", "A new neighbourhood around this tile"),
-        _binding("backspace", "back", "back", "back", "To the plane before"),
-        _binding("f,shift+backspace", "forward", "Forward", "forward", "Undo going back", show=False),
-        _binding("plus,equals_sign", "zoom(1)", "larger", "zoom-in", "Larger tiles", _ZOOM),
-        _binding("minus", "zoom(-1)", "smaller", "zoom-out", "Smaller tiles", _ZOOM),
-        _binding("left_square_bracket", "distance(-1)", "nearer", "nearer", "Neighbours more alike", _DISTANCE),
-        _binding("right_square_bracket", "distance(1)", "farther", "farther", "Neighbours less alike", _DISTANCE),
-        _binding("comma", "truncation(-1)", "typical", "typical", "More typical pictures", _TRUNCATION),
-        _binding("full_stop", "truncation(1)", "unusual", "unusual", "More unusual pictures", _TRUNCATION),
-        _binding("space", "big", "big", "big", "The picture under the cursor, large"),
-        _binding("r", "random", "random", "random", "A new random plane"),
-        _binding("g", "seed", "seed", "seed", "Go to the plane of a seed"),
-        _binding("p", "pin", "pin", "pin", "Hold this tile where it is, or let it go"),
-        _binding("b", "bookmark", "bookmark", "bookmark", "Keep this tile by a number, or drop it"),
-        _binding("s", "save", "save", "save", "Save this picture as a PNG"),
-        _binding("shift+left,H", "page(-1,0)", "Page left", "page-left", "One screen to the left", _PAGE, False),
-        _binding("shift+down,J", "page(0,1)", "Page down", "page-down", "One screen down", _PAGE, False),
-        _binding("shift+up,K", "page(0,-1)", "Page up", "page-up", "One screen up", _PAGE, False),
-        _binding("shift+right,L", "page(1,0)", "Page right", "page-right", "One screen to the right", _PAGE, False),
-        _binding("escape", "close", "Close", "close", "Back to the grid", show=False),
-        *(
-            _binding(str(number), f"jump({number})", f"Bookmark {number}", f"jump-{number}", "Go there", show=False)
-            for number in range(1, MOST_BOOKMARKS + 1)
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
     DEFAULT_CSS = """
     Explorer { height: 1fr; }
     Explorer #explorer-line { height: 1; color: $text-muted; padding: 0 1; }
@@ -147,19 +107,16 @@ class Explorer(Vertical, can_focus=True):
         super().__init__()
         self.session, self.model = session, model
         command = model.interface.default
-        self._maker = TileMaker(
+        self._gallery = Gallery(
             session, command, on_tile=self._tile_came, on_error=self._failed, on_forget=self._forgotten
         )
-        vector = command.inputs[self._maker.vector_input]
-        self.dim: int = vector.length  # type: ignore[attr-defined]
+        self._maker = self._gallery.maker
+        self.dim = self._gallery.dim
         kept, self._problems = remembered(state, self.dim, _random_seed())
         self._journey, self._bookmarks = kept.journey, list(kept.bookmarks)
         self._window = Window.around(self.view.cursor, 1, 1)
         self._big = False
         self._paint_due = False
-        self._vectors: dict[Coordinates, NDArray[np.float32]] = {}
-        self._vectors_of: Plane | None = None
-        self._trail: dict[tuple[Plane, Coordinates], NDArray[np.float32]] = {}
 
     # -- for the workspace
 
@@ -200,8 +157,7 @@ class Explorer(Vertical, can_focus=True):
 
     def tile_at(self, tile: Coordinates) -> Tile | None:
         """The picture of a tile of this plane, if it is there."""
-        z = self._vectors.get(tile)
-        return None if z is None else self._maker.get(self._wish(z))
+        return self._gallery.tile(self.view, tile)
 
     # -- Textual
 
@@ -235,6 +191,8 @@ class Explorer(Vertical, can_focus=True):
         match action:
             case "jump":
                 return isinstance(parameters[0], int) and parameters[0] <= len(self._bookmarks)
+            case "bookmarks":
+                return bool(self._bookmarks)
             case "truncation":
                 return self._maker.has_truncation
             case "close":
@@ -248,7 +206,7 @@ class Explorer(Vertical, can_focus=True):
 
     @on(GridCanvas.Picked, "#explorer-grid")
     def _picked(self, event: GridCanvas.Picked) -> None:
-        self.focus()
+        self.screen.set_focus(self)
         if not self._big:
             self._go_to(self._window.tile(event.place))
 
@@ -330,7 +288,7 @@ class Explorer(Vertical, can_focus=True):
 
     def action_bookmark(self) -> None:
         """Keep the tile under the cursor by a number, or drop it if it is kept."""
-        z = self._vectors.get(self.view.cursor)
+        z = self._gallery.vector(self.view.cursor)
         if z is None:
             return
         same = [mark for mark in self._bookmarks if np.array_equal(mark.z, z)]
@@ -341,7 +299,7 @@ class Explorer(Vertical, can_focus=True):
             return
         else:
             self._bookmarks.append(Bookmark(self.view, z))
-            self.notify(f"Bookmark {len(self._bookmarks)}: the key {len(self._bookmarks)} comes back here.", timeout=3)
+            self.notify(f"Bookmark {len(self._bookmarks)}: alt+{len(self._bookmarks)} comes back here.", timeout=3)
         self._tell_state()
         self._show()
 
@@ -351,12 +309,27 @@ class Explorer(Vertical, can_focus=True):
             self._journey = self._journey.go(replace(self._bookmarks[number - 1].view, zoom=self.view.zoom))
             self._arrived()
 
+    def action_bookmarks(self) -> None:
+        """Choose a bookmark from a list and go there."""
+        from tui.screens.chooser import Choice, Chooser
+
+        def go(number: str | None) -> None:
+            if number is not None:
+                self.action_jump(int(number))
+
+        choices = [
+            Choice(str(number), f"{number}  seed {mark.view.plane.seed}", _told(mark.view), f"alt+{number}")
+            for number, mark in enumerate(self._bookmarks, 1)
+        ]
+        self.app.push_screen(Chooser("Bookmarks", choices), go)
+
     def action_seed(self) -> None:
         """Ask for a seed."""
         self.add_class("-asking")
         field = self.query_one("#explorer-seed", Input)
         field.value = ""
-        field.focus()
+        # At once: what is typed next belongs to the field.
+        self.screen.set_focus(field)
 
     def action_big(self) -> None:
         """The picture under the cursor instead of the grid, and back."""
@@ -368,13 +341,13 @@ class Explorer(Vertical, can_focus=True):
         """Back to the grid."""
         self.remove_class("-asking")
         self._big = False
-        self.focus()
+        self.screen.set_focus(self)
         self._show()
         self.refresh_bindings()
 
     def action_save(self) -> None:
         """Write the picture under the cursor to a file and tell where."""
-        tile, z = self.tile_at(self.view.cursor), self._vectors.get(self.view.cursor)
+        tile, z = self.tile_at(self.view.cursor), self._gallery.vector(self.view.cursor)
         if tile is None or z is None:
             self.notify("This picture is not made yet.", severity="warning")
             return
@@ -448,61 +421,28 @@ class Explorer(Vertical, can_focus=True):
         if self.is_attached:
             self.query_one("#explorer-grid", GridCanvas).forget(keys)
 
-    def _wish(self, z: NDArray[np.float32], truncation: float | None = None) -> Wish:
-        if not self._maker.has_truncation:
-            return Wish.of(z, None)
-        return Wish.of(z, self.view.truncation if truncation is None else truncation)
-
     # -- from the view to the pictures
 
     def _show(self) -> None:
         """The view has changed: paint what is there, then have the vectors and the pictures made that are missing."""
         if not self.is_attached:
             return
-        plane = self.view.plane
-        if plane is not self._vectors_of:
-            if plane != self._vectors_of:
-                self._vectors = {}
-            self._vectors_of = plane
-        wanted = self._window.outward(self.view.cursor)
-        missing = [tile for tile in wanted if tile not in self._vectors]
-        trail = [view for view in self._near_views() if (view.plane, view.cursor) not in self._trail]
-        if missing or trail:
-            # A new plane takes up to 100 ms to set up: not here.
-            work = self._compute(plane, missing, trail)
-            self.run_worker(work, group="vectors", exclusive=True, exit_on_error=False)
+        lacking = self._gallery.lacking(self.view, self._window, self._near_views())
+        if lacking is not None:
+            self.run_worker(self._compute(lacking), group="vectors", exclusive=True, exit_on_error=False)
         self._want()
         self._paint()
 
-    async def _compute(self, plane: Plane, missing: list[Coordinates], trail: list[View]) -> None:
-        if missing:
-            vectors = await asyncio.to_thread(plane.vectors, missing)
-            if plane is not self._vectors_of:
-                return
-            if len(self._vectors) > _MOST_VECTORS:
-                self._vectors = {tile: z for tile, z in self._vectors.items() if self._window.place(tile) is not None}
-            self._vectors.update(zip(missing, vectors))
-            self._want()
-            self._paint()
-        for view in trail:
-            z = await asyncio.to_thread(view.plane.vector, *view.cursor)
-            self._trail[view.plane, view.cursor] = z
-            if len(self._trail) > _MOST_VECTORS:
-                self._trail.pop(next(iter(self._trail)))
-        if trail:
+    async def _compute(self, lacking: Lacking) -> None:
+        async for _ in self._gallery.compute(lacking, lambda: self._window):
             self._want()
             self._paint()
 
     def _want(self) -> None:
-        if not self.is_attached:
-            return
-        wishes = [
-            self._wish(self._vectors[tile]) for tile in self._window.outward(self.view.cursor) if tile in self._vectors
-        ]
-        if self.has_class("-wide"):
-            wishes += [self._wish(mark.z, mark.view.truncation) for mark in self._bookmarks]
-            wishes += [wish for view in self._near_views() if (wish := self._trail_wish(view)) is not None]
-        self._maker.want(wishes)
+        if self.is_attached:
+            wide = self.has_class("-wide")
+            marks, trail = (self._bookmarks, self._near_views()) if wide else ([], [])
+            self._gallery.want(self.view, self._window, marks, trail)
 
     def _near_views(self) -> list[View]:
         """The views around this one in the history, for the trail."""
@@ -510,33 +450,13 @@ class Explorer(Vertical, can_focus=True):
         first = max(0, min(index - 2, len(self._journey.views) - 5))
         return list(self._journey.views[first : first + 5])
 
-    def _trail_wish(self, view: View) -> Wish | None:
-        z = self._trail.get((view.plane, view.cursor))
-        return None if z is None else self._wish(z, view.truncation)
-
     def _paint(self) -> None:
         """Show what there is."""
         if not self.is_attached:
             return
-        view, window = self.view, self._window
-        here = self.tile_at(view.cursor)
-        canvas = self.query_one("#explorer-grid", GridCanvas)
-        if self._big:
-            scene = Scene(1, 1, {} if here is None else {(0, 0): here.key})
-        else:
-            tiles = {}
-            pins = set()
-            for tile in window.outward(view.cursor):
-                place = (tile[0] - window.left, tile[1] - window.top)
-                made = self.tile_at(tile)
-                if made is not None:
-                    tiles[place] = made.key
-            for pin in view.plane.pins:
-                place_of_pin = window.place((round(pin.x), round(pin.y)))
-                if place_of_pin is not None:
-                    pins.add(place_of_pin)
-            scene = Scene(window.columns, window.rows, tiles, None, window.place(view.cursor), frozenset(pins))
-        canvas.set_scene(scene, self._maker.by_key)
+        gallery, view = self._gallery, self.view
+        scene = gallery.large(view) if self._big else gallery.scene(view, self._window)
+        self.query_one("#explorer-grid", GridCanvas).set_scene(scene, gallery.pixels)
         self._tell()
 
     def _tell(self) -> None:
@@ -545,12 +465,9 @@ class Explorer(Vertical, can_focus=True):
         view = self.view
         here = self.tile_at(view.cursor)
         to_come = self._maker.missing
-        position = f"({view.cursor[0]}, {view.cursor[1]})".replace("-", "−")
+        position = _position(view)
         if self.has_class("-wide"):
-            marks = [self._maker.get(self._wish(mark.z, mark.view.truncation)) for mark in self._bookmarks]
             near = self._near_views()
-            wishes = [self._trail_wish(step) for step in near]
-            trail = [None if wish is None else self._maker.get(wish) for wish in wishes]
             shown = Here(
                 tile=here,
                 seed=view.plane.seed,
@@ -562,12 +479,12 @@ class Explorer(Vertical, can_focus=True):
             side = self.query_one(ExplorerSide)
             side.show(
                 shown,
-                marks,
-                trail,
+                [self._gallery.marked(mark) for mark in self._bookmarks],
+                [self._gallery.passed(step) for step in near],
                 near.index(view) if view in near else 0,
                 self._journey.can_go_back,
                 self._journey.can_go_forward,
-                self._maker.by_key,
+                self._gallery.pixels,
             )
             return
         parts = [self._settings(), position]
@@ -576,6 +493,14 @@ class Explorer(Vertical, can_focus=True):
         elif here is not None:
             parts.append(f"{here.milliseconds:.0f} ms")
         self.query_one("#explorer-line", Static).update(" · ".join(parts), layout=False)
+
+
+def _position(view: View) -> str:
+    return f"({view.cursor[0]}, {view.cursor[1]})".replace("-", "−")
+
+
+def _told(view: View) -> str:
+    return f"{_position(view)} · distance {view.plane.distance:.2f} · truncation {view.truncation:.2f}"
 
 
 def _random_seed() -> int:

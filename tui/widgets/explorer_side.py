@@ -41,6 +41,10 @@ class ExplorerSide(Vertical):
     ExplorerSide #side-numbers, ExplorerSide #side-arrows { height: 1; color: $text-muted; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, str] = {}
+
     def compose(self) -> ComposeResult:
         yield Static(id="title-here", classes="title", markup=False)
         yield GridCanvas(id="side-here")
@@ -63,7 +67,8 @@ class ExplorerSide(Vertical):
         for name in ("bookmarks", "trail"):
             self.query_one(f"#side-{name}", GridCanvas).styles.height = strip
             title = self.query_one(f"#title-{name}", Static)
-            title.update(f"{name} ".ljust(width, "─"), layout=False)
+            how = "bookmarks · alt+1…9 or B" if name == "bookmarks" else name
+            title.update(f"{how} ".ljust(width, "─"), layout=False)
         self.query_one("#title-here", Static).update("here ".ljust(width, "─"), layout=False)
 
     def show(
@@ -92,18 +97,24 @@ class ExplorerSide(Vertical):
         time = "" if here.tile is None else f"{here.tile.milliseconds:.0f} ms"
         pinned = "pinned" if here.pinned else ""
         facts = [f"seed {here.seed} · {here.position}", " · ".join(filter(None, (pinned, time, state)))]
-        self.query_one("#side-facts", Static).update("\n".join([*facts, _wrapped(here.settings)]), layout=False)
+        self._say("side-facts", "\n".join([*facts, _wrapped(here.settings)]))
         columns = max(_IN_ROW, len(bookmarks))
         marks = {(index, 0): tile.key for index, tile in enumerate(bookmarks) if tile}
         there = frozenset((index, 0) for index in range(len(bookmarks)))
         self.query_one("#side-bookmarks", GridCanvas).set_scene(Scene(columns, 1, marks, there), pixels)
         numbers = _numbers(len(bookmarks), columns, self.size.width) if bookmarks else "b keeps this tile"
-        self.query_one("#side-numbers", Static).update(numbers, layout=False)
+        self._say("side-numbers", numbers)
         steps = {(index, 0): tile.key for index, tile in enumerate(trail) if tile}
         awaited = frozenset((index, 0) for index in range(len(trail)))
         self.query_one("#side-trail", GridCanvas).set_scene(Scene(_IN_ROW, 1, steps, awaited, (place, 0)), pixels)
         arrows = f"{'◂ ⌫ back' if back else ''}{'   f forward ▸' if forward else ''}".strip()
-        self.query_one("#side-arrows", Static).update(arrows or "⏎ goes on from here", layout=False)
+        self._say("side-arrows", arrows or "⏎ goes on from here")
+
+    def _say(self, name: str, text: str) -> None:
+        # Comes with every tile: what is the same is not painted again.
+        if self._said.get(name) != text:
+            self._said[name] = text
+            self.query_one(f"#{name}", Static).update(text, layout=False)
 
 
 def _wrapped(settings: str) -> str:
