@@ -8,6 +8,7 @@ notices when an update moves something.
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import sys
 import threading
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int, int]
 """A painted part of a screen row: y, first column, column after the last."""
+
+_ALT_DIGIT = re.compile("\x1b([1-9])")
 
 
 def picture_driver(info: TerminalInfo) -> type[Driver] | None:
@@ -150,7 +153,7 @@ class PictureDriver(LinuxDriver):
 
     def _dispatch(self, parser: XTermParser, text: str) -> None:
         if text:
-            for event in parser.feed(text):
+            for event in parser.feed(with_alt_digits(text)):
                 self.process_message(event)
 
     def _report(self, answered: list[int]) -> None:
@@ -159,6 +162,11 @@ class PictureDriver(LinuxDriver):
         for number in answered:
             if self.on_answer is not None:
                 self._loop.call_soon_threadsafe(self.on_answer, number)
+
+
+def with_alt_digits(text: str) -> str:
+    """Input with alt+1 to alt+9 in the spelling that says so; Textual takes escape and a digit for a Mac's ¡ or ™."""
+    return _ALT_DIGIT.sub(lambda found: f"\x1b[{ord(found[1])};3u", text)
 
 
 def _spans(renderable: object) -> list[Span]:
