@@ -110,7 +110,7 @@ async def walk(
         yield Walk(app, pilot)
 
 
-SEVEN = {"journey": {"index": 0, "views": [{"plane": {"dim": 16, "seed": 7, "distance": 0.5}}]}}
+SEVEN: dict[str, object] = {"journey": {"index": 0, "views": [{"plane": {"dim": 16, "seed": 7, "distance": 0.5}}]}}
 
 
 async def test_the_grid_fills_with_the_right_pictures() -> None:
@@ -118,6 +118,7 @@ async def test_the_grid_fills_with_the_right_pictures() -> None:
         await on.full()
         window, scene = on.explorer.window, on.canvas.scene
         assert window.columns * window.rows >= 8
+        assert scene.cursor is not None
         assert scene.cursor == window.place((0, 0))
         for place in [(0, 0), (window.columns - 1, 0), (2, window.rows - 1)]:
             wanted, shown = on.expected_tile(window.tile(place)), on.shown_tile(place)
