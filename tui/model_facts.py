@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tui import words
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _KINDS = {"image-gan": "images", "text": "text"}
 _NETWORKS = {"stylegan2": "StyleGAN2", "gpt2": "GPT-2", "causal-lm": "language model"}
+_TELLING = ("fid", "fid_50k", "fid_10k", "kid", "perplexity", "parses", "fidelity", "coverage")
+"""Scores by how much they tell, where a model has several."""
 _PROCESS_BYTES = 350_000_000
 """What a worker needs before it holds a model: the interpreter and the framework."""
 
@@ -72,7 +75,7 @@ def fits(model: Model, status: Status | None) -> tuple[str, str]:
 
 
 def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
-    """(label, text, tone) lines for a model's card; what is not known is left out."""
+    """(label, text, tone) lines for a model's card, what matters most first; what is not known is left out."""
     lines: list[tuple[str, str, str]] = []
     if model.problem:
         lines.append(("state", f"✕ broken: {model.problem}", "bad"))
@@ -80,19 +83,57 @@ def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
         lines.append(("network", network(model), ""))
         lines.append(("takes", _signature(model, "inputs"), ""))
         lines.append(("gives", _signature(model, "outputs"), ""))
-    lines.append(("author", model.author or "not told", "" if model.author else "muted"))
     lines.append(("licence", model.licence or "not told", "" if model.licence else "muted"))
     lines.append(("on disk", words.size(model.size_bytes), ""))
     if not model.problem:
         text, tone = fits(model, status)
-        lines.append(("memory", f"about {words.size(needs(model))} to run (estimate), fits here: {text}", tone))
-    lines += [(name.replace("_", " "), _score(value), "") for name, value in model.scores.items()]
+        here = f", fits here: {_whole(text)}" if text else ""
+        lines.append(("memory", f"about {words.size(needs(model))} to run (estimate){here}", tone))
+    if model.scores:
+        lines.append(("scores", ", ".join(main_scores(model.scores)), ""))
+    lines.append(("author", model.author or "not told", "" if model.author else "muted"))
     if model.lineage:
-        lines.append(("made from", " → ".join(model.lineage), ""))
+        lines.append(("from", " → ".join(model.lineage), ""))
     if model.created.year > 1970:
         date = model.created.astimezone().strftime("%Y-%m-%d %H:%M")
         since = words.ago(model.created)
-        lines.append(("made", date if date.startswith(since) else f"{since} ({date})", ""))
+        lines.append(("made", date if date.startswith(since) else f"{since} ({_whole(date)})", ""))
+    return lines
+
+
+def _whole(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def main_scores(scores: Mapping[str, object]) -> list[str]:
+    """The two scores that tell most, with their names: "perplexity 22.5"."""
+    known = [name for name in _TELLING if name in scores]
+    others = [name for name, value in scores.items() if isinstance(value, float)]
+    return [f"{name.replace('_', ' ')} {value_words(scores[name])}" for name in (known or others)[:2]]
+
+
+def value_words(value: object) -> str:
+    """A manifest's value for people, however it is nested: numbers in four figures, "resolution 32, steps 1,800"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(key).replace('_', ' ')} {value_words(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(value_words(item) for item in value)
+    return str(value)
+
+
+def table_lines(table: Mapping[str, object]) -> list[str]:
+    """A manifest's table as lines "name: value"; a list of tables gives a line for each of them, numbered."""
+    lines = []
+    for name, value in table.items():
+        label = name.replace("_", " ")
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            lines += [f"{label} {number}: {value_words(item)}" for number, item in enumerate(value, 1)]
+        else:
+            lines.append(f"{label}: {value_words(value)}")
     return lines
 
 
@@ -102,11 +143,3 @@ def _signature(model: Model, which: str) -> str:
     first, *rest = types.items() if types else [("nothing", None)]
     text = first[0] if first[1] is None else f"{first[0]} ({first[1].type_name})"
     return f"{text}; {', '.join(name for name, _ in rest)}" if rest else text
-
-
-def _score(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_score(item)}" for key, item in value.items())
-    return str(value)

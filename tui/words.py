@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from datetime import UTC, datetime
 
@@ -10,6 +11,14 @@ def hanging(text: str, width: int, indent: int) -> str:
     """`text` broken at spaces to `width` cells, lines after the first set in by `indent` spaces."""
     lines = textwrap.wrap(text, max(12, width - indent), break_long_words=True, break_on_hyphens=False) or [""]
     return ("\n" + " " * indent).join(lines)
+
+
+def reflowed(text: str) -> str:
+    """`text` with each paragraph on one line, to be broken anew; lists and indented lines keep their breaks."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", text.strip("\n").rstrip()):
+        paragraphs.append(re.sub(r"(?<=\S)[ \t]*\n(?![ \t]|[-*•] |\d+[.)] )", " ", paragraph))
+    return "\n\n".join(paragraphs)
 
 
 def size(count: int) -> str:

@@ -37,12 +37,13 @@ def of(messages: list[Message], kind: type[Message]) -> list[Message]:
     return list({id(message): message for message in messages if isinstance(message, kind)}.values())
 
 
-async def test_starters_come_first_and_a_broken_folder_says_why(home: Path) -> None:
+async def test_ones_own_come_first_then_pictures_and_a_broken_folder_last_says_why(home: Path) -> None:
     async with studio(furnish(home)) as (app, pilot, _):
         await listed(app, pilot)
-        assert names(app)[:2] == ["starter/gpt2-python", "starter/portraits"]
-        await pilot.press("down", "down")
-        assert names(app)[2] == "20200102-030406-torn"
+        torn = "20200102-030406-torn"
+        assert names(app) == ["sneakers", "starter/portraits", "starter/gpt2-python", torn]
+        await pilot.press("end")
+        assert app.screen.query_one(Table).current == torn
         await until(pilot, lambda: "not TOML" in text(app))
         assert "✕ broken" in text(app)
 
@@ -120,6 +121,7 @@ async def test_filters_and_orders_are_told_in_the_title(home: Path) -> None:
 async def test_enter_opens_and_a_adds(home: Path) -> None:
     async with studio(furnish(home)) as (app, pilot, messages):
         await listed(app, pilot)
+        await pilot.press("down", "down")
         await pilot.press("a")
         (added,) = of(messages, ShowModel)
         assert added == ShowModel("starter/gpt2-python", show=False)
@@ -135,7 +137,7 @@ async def test_enter_opens_and_a_adds(home: Path) -> None:
 async def test_a_broken_model_cannot_be_opened(home: Path) -> None:
     async with studio(furnish(home)) as (app, pilot, messages):
         await listed(app, pilot)
-        await pilot.press("down", "down", "enter", "a")
+        await pilot.press("end", "enter", "a")
         assert of(messages, ShowModel) == []
 
 
@@ -143,7 +145,7 @@ async def test_details_are_a_page_when_narrow_and_beside_when_wide(home: Path) -
     async with studio(furnish(home), size=(80, 24)) as (app, pilot, _):
         await listed(app, pilot)
         assert "network" not in text(app)
-        await pilot.press("right")
+        await pilot.press("down", "down", "right")
         assert isinstance(app.screen, ModelPage)
         await until(pilot, lambda: "a whole number from 1 to 256" in text(app))
         await pilot.press("escape")
@@ -158,9 +160,9 @@ async def test_deleting_names_what_is_lost_and_starters_stay(home: Path) -> None
     services = furnish(home)
     async with studio(services) as (app, pilot, messages):
         await listed(app, pilot)
-        await pilot.press("x")
+        await pilot.press("down", "x")
         assert isinstance(app.screen, DirectoryScreen), "a starter cannot be deleted"
-        await pilot.press("end", "x")
+        await pilot.press("home", "x")
         assert isinstance(app.screen, Confirm)
         assert "95 MB" in text(app)
         assert "20200102-030405-sneakers" in text(app).replace("\n", "")
@@ -273,5 +275,30 @@ async def test_names_that_hold_terminal_escapes_stay_text(home: Path) -> None:
         await until(pilot, lambda: app.screen.query(Table) and len(names(app)) == 5)
         assert "\x1b" not in text(app)
         assert "[red]" in text(app)
-        await pilot.press("end", "up", "up", "right")
+        await pilot.press("home", "right")
         await until(pilot, lambda: isinstance(app.screen, ModelPage))
+
+
+async def test_a_narrow_card_tells_what_matters_and_the_page_everything(home: Path) -> None:
+    services = furnish(home)
+    put_model(home / "data" / "models" / "20300101-000000-long", "long", "image-gan")
+    manifest = home / "data" / "models" / "20300101-000000-long" / "model.toml"
+    text_before = manifest.read_text(encoding="utf-8").replace(
+        'description = "Drawn from an openly licensed font."', 'description = "One line\\ngoes on.\\n\\n- a point"'
+    )
+    manifest.write_text(
+        text_before.replace("[scores]", "[scores]\nmedian_distance_to_nearest = 9.04\ncoverage = 0.9")
+        + "\n[[recipe.stages]]\nresolution = 32\nsteps = 1800\n\n[[recipe.stages]]\nresolution = 64\n",
+        encoding="utf-8",
+    )
+    async with studio(services, size=(100, 40)) as (app, pilot, _):
+        await listed(app, pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: "fid 10k 12.5, coverage" in text(app))
+        assert "median distance" not in text(app)
+        assert "One line goes on." in text(app)
+        assert "- a point" in text(app)
+        await pilot.press("right")
+        await until(pilot, lambda: "stages 1: resolution 32, steps 1800" in text(app))
+        assert "stages 2: resolution 64" in text(app)
+        assert "median distance to nearest: 9.04" in text(app)

@@ -30,7 +30,7 @@ async def test_search_and_open(home: Path) -> None:
         burst(app, "/sneakers\r\r")
         await until(pilot, lambda: app.current_mode == "workspace" and app.screen.query(Explorer))
         assert directory.query_text == "sneakers"
-        assert (directory.kind, directory.origin, directory.order) == ("all", "all", "starters")
+        assert (directory.kind, directory.origin, directory.order) == ("all", "all", "usual")
         assert "▸" in lines(app)[1].split("sneakers")[0]
 
 
@@ -73,7 +73,7 @@ async def test_places_and_their_fields(home: Path) -> None:
         assert app.current_mode == "directory"
 
 
-class Swallower(App[None]):
+class Swallower(App[int]):
     """Its first key removes the focused field and moves on to the next one."""
 
     BINDINGS = [Binding("f5", "swap", priority=True)]  # noqa: RUF012

@@ -46,7 +46,7 @@ def freeze(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would differ from run to run."""
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("tui.words.ago", lambda moment, now=None: "2 h ago")
-    monkeypatch.setattr("tui.widgets.card.Card._more", staticmethod(lambda model: []))  # tells the folder's path
+    monkeypatch.setattr("tui.widgets.card.Card._more", staticmethod(lambda model, width: []))  # tells the folder's path
 
 
 async def machine_seen(pilot: Pilot[int]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from core.library.models import Model
     from tui.studio import TarmacApp
 
-SORTS = ("starters", "name", "newest", "size")
+SORTS = ("usual", "name", "newest", "size")
 _SOURCES = ("all", "starter", "library")
 _COLUMNS = (
     Column("name", 18, grow=True),
@@ -42,6 +42,16 @@ _COLUMNS = (
     Column("fits", 9, importance=6),
     Column("made", 11, importance=2),
 )
+
+
+def _usual(model: Model) -> tuple[bool, bool, bool, float, str]:
+    """Your own, the newest first; then the starters, a newcomer's way in, with those that draw at the top.
+
+    What is broken comes last.
+    """
+    starter = model.source == "starter"
+    age = 0.0 if starter else -model.created.timestamp()
+    return model.problem is not None, starter, starter and model.kind != "image-gan", age, model.id
 
 
 class ListPane(Titled, Vertical):
@@ -154,6 +164,8 @@ class DirectoryScreen(StudioScreen):
             models = [model for model in models if model.source == self.origin]
         if self.order == "name":
             models.sort(key=lambda model: model.id.lower())
+        elif self.order == "usual":
+            models.sort(key=_usual)
         elif self.order == "newest":
             models.sort(key=lambda model: model.created, reverse=True)
         elif self.order == "size":

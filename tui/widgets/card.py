@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from tui import words
-from tui.model_facts import facts
+from tui.model_facts import facts, table_lines
 from tui.status import Status
 from tui.widgets.still import Still
 from tui.widgets.titled import Titled
@@ -33,7 +33,7 @@ class Card(Titled, VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     Card { padding: 0 1; }
     Card > Still { margin: 0 0 1 0; }
-    Card > Static { height: auto; }
+    Card > Static { height: auto; margin: 0 1 0 0; }
     """
 
     full: reactive[bool] = reactive(False, init=False)
@@ -80,34 +80,35 @@ class Card(Titled, VerticalScroll, can_focus=False):
 
     def _content(self, model: Model, status: Status | None) -> Content:
         lines = facts(model, status)
-        width = self.scrollable_content_region.width or 60
+        width = (self.scrollable_content_region.width or 61) - 1
         wide = max(len(label) for label, _, _ in lines)
         parts: list[tuple[str, str] | str] = []
         for label, text, tone in lines:
             parts.append((f"{label:<{wide}}  ", "$muted"))
             parts.append((f"{words.hanging(text, width, wide + 2)}\n", _TONES[tone]))
         if model.manifest.description:
-            parts.append((f"\n{model.manifest.description.strip()}\n", "$text"))
+            parts.append((f"\n{words.reflowed(model.manifest.description)}\n", "$text"))
         if self.full:
-            parts += self._more(model)
+            parts += self._more(model, width)
         return Content.assemble(*parts)
 
     @staticmethod
-    def _more(model: Model) -> list[tuple[str, str] | str]:
+    def _more(model: Model, width: int) -> list[tuple[str, str] | str]:
         parts: list[tuple[str, str] | str] = []
         for name, command in model.spec.commands.items() if model.spec and not model.problem else ():
             parts.append((f"\n{name}", "bold $accent"))
             parts.append((f"  {command.description}\n", "$muted"))
             for arrow, types in (("→", command.inputs), ("←", command.outputs)):
                 for key, kind in types.items():
-                    parts.append((f"  {arrow} {key}", "$text"))
-                    parts.append((f"  {kind.allowed()}", "$muted"))
-                    parts.append((f"  {kind.description}\n" if kind.description else "\n", "$muted"))
-        tables = (("recipe", model.manifest.recipe), ("origin", model.manifest.origin))
+                    head = f"{arrow} {key}"
+                    text = words.hanging("  ".join(filter(None, (head, kind.allowed(), kind.description))), width, 6)
+                    parts.append((f"  {text[: len(head)]}", "$text"))
+                    parts.append((f"{text[len(head) :]}\n", "$muted"))
+        tables = (("scores", model.scores), ("recipe", model.manifest.recipe), ("origin", model.manifest.origin))
         for title, table in tables:
             if table:
                 parts.append((f"\n{title}\n", "bold $accent"))
-                parts += [(f"  {key}: {value}\n", "$text") for key, value in table.items()]
+                parts += [(f"  {words.hanging(line, width, 4)}\n", "$text") for line in table_lines(table)]
         parts.append(("\nfolder\n", "bold $accent"))
         parts.append((f"  {model.folder}\n", "$text"))
         return parts

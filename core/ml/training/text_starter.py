@@ -179,7 +179,7 @@ def _write_manifest(
         kind="text",
         adapter="causal-lm",
         interface=text_interface(CONTEXT).spec(),
-        author="Tarmac",
+        author="tarmac",
         licence="PSF-2.0",
         source="starter",
         created=datetime.now(UTC).replace(microsecond=0),
