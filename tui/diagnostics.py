@@ -1,19 +1,17 @@
-"""What was found about terminal, machine, disk and versions, as lines for the settings screen and for a bug report."""
+"""What was found about terminal, machine, disk, settings, library and versions; what is amiss and what to do.
+
+`examine` gives plain data, `sections` the same as lines: `tarmac doctor` and the settings screen show both.
+"""
 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from core.paths import cache_dir, config_dir, data_dir
 from tui import words
-from tui.keymap import keymap_path
-from tui.status import read_status
-from tui.troubles import log_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,17 +19,18 @@ if TYPE_CHECKING:
     from tui.graphics.brands import TerminalInfo
 
 _PACKAGES = ("tarmac", "textual", "torch", "transformers", "tokenizers", "safetensors", "numpy", "Pillow")
-_LOW = 2 * 10**9
+_VARIABLES = ("TERM", "COLORTERM", "TERM_PROGRAM", "TMUX", "SSH_CONNECTION", "LANG", "LC_ALL", "NO_COLOR")
+_LOW = 2 * 10**9  # bytes free; a text model takes about one
 
 
 @dataclass(frozen=True)
 class Line:
-    """One finding: its name, what was found, its tone, and what to do about it if something is amiss."""
+    """One finding: its name, what was found, its tone ("", "bad", "muted"), and a word of explanation."""
 
     label: str
     text: str
     tone: str = ""
-    advice: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,93 +41,201 @@ class Section:
     lines: list[Line]
 
 
-def report(theme: str, terminal: TerminalInfo | None) -> list[Section]:
-    """Everything, looked up now. Reads disks and asks drivers: call it in a thread."""
-    return [_terminal(terminal), _machine(), _disk(), _settings(theme), _versions()]
+def examine(terminal: TerminalInfo | None) -> dict[str, Any]:
+    """Everything, looked up now, as plain data; `problems` is a list of sentences.
+
+    Reads disks and asks drivers: a screen calls it in a thread.
+
+    Args:
+        terminal: What `probe` found; None when nobody asked the terminal.
+    """
+    problems: list[str] = []
+    facts = {
+        "terminal": _terminal(terminal, problems),
+        "machine": _machine(problems),
+        "disk": _disk(problems),
+        "settings": _settings(problems),
+        "library": _library(problems),
+        "versions": _versions(problems),
+    }
+    return {**facts, "problems": problems}
 
 
-def as_text(sections: list[Section]) -> str:
-    """The report as plain text."""
+def sections(found: Mapping[str, Any]) -> list[Section]:
+    """What `examine` found, as lines for people: what is amiss first, then the settings."""
+    problems = [Line("✕", problem, "bad") for problem in found["problems"]]
+    first = Section("problems", problems) if problems else Section("no problems found", [])
+    order = ("settings", *(title for title in found if title not in ("problems", "settings")))
+    rest = [Section(title, list(_lines(found[title]))) for title in order]
+    return [first, *rest]
+
+
+def as_text(parts: Iterable[Section]) -> str:
+    """The report as plain text, to paste somewhere."""
     lines = []
-    for section in sections:
-        lines.append(section.title)
-        lines += [f"  {line.label}: {line.text}" for line in section.lines]
-    return "\n".join(lines) + "\n"
+    for part in parts:
+        wide = max((len(line.label) for line in part.lines), default=0)
+        lines += [part.title, *(f"  {line.label:<{wide}}  {line.text}".rstrip() for line in part.lines)]
+    return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in lines) + "\n"
 
 
-def _terminal(info: TerminalInfo | None) -> Section:
-    lines = [Line("TERM", os.environ.get("TERM", "not set"))]
+def _terminal(info: TerminalInfo | None, problems: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    encoding = getattr(sys.__stdout__, "encoding", None) or "unknown"
+    facts["encoding"] = encoding
+    if encoding.lower().replace("-", "") != "utf8":
+        problems.append(f"The locale's encoding is {encoding}: set LANG to one that ends in .UTF-8")
     if info is not None:
-        trip = "did not answer" if info.round_trip is None else f"{info.round_trip * 1000:.0f} ms there and back"
-        pictures = {"blocks": "half-blocks (text)", "off": "switched off"}.get(info.protocol, info.protocol)
-        lines += [
-            Line("terminal", info.brand),
-            Line("pictures", f"{pictures}, cells of {info.cell_width}×{info.cell_height} pixels"),
-            Line("colours", str(info.colours), "" if info.colours == "truecolor" else "busy"),
-            Line("answers", trip, "busy" if info.round_trip is None else ""),
-            Line("whole frames", "● yes (mode 2026)" if info.synchronized else "○ no"),
-        ]
-        if info.tmux:
-            lines.append(Line("tmux", "in between"))
-        lines += [Line("", reason, "muted") for reason in info.reasons]
-    if os.environ.get("NO_COLOR"):
-        lines.append(Line("NO_COLOR", "set: no colours are used", "busy"))
-    return Section("Terminal", lines)
+        facts |= {
+            "name": info.brand,
+            "pictures": info.protocol,
+            "cell": f"{info.cell_width}x{info.cell_height}",
+            "colours": str(info.colours),
+            "round_trip_ms": None if info.round_trip is None else round(1000 * info.round_trip, 1),
+            "synchronized": info.synchronized,
+            "tmux": info.tmux,
+            "reasons": list(info.reasons),
+        }
+    return facts
 
 
-def _machine() -> Section:
-    status = read_status()
-    free = status.total - status.used
-    memory = f"{words.size(free)} free of {words.size(status.total)}"
-    return Section(
-        "Machine",
-        [
-            Line("host", f"{status.user}@{status.host}"),
-            Line("system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
-            Line("device", status.device),
-            Line("memory", memory, "bad" if free < _LOW else ""),
+def _machine(problems: list[str]) -> dict[str, Any]:
+    import platform
+
+    from core.devices import machine
+
+    found = machine()
+    if found.gpu_problem:
+        problems.append(
+            f"A GPU driver is installed but does not answer ({found.gpu_problem}): models run on the processor"
+        )
+    return {
+        "user": found.user,
+        "host": found.host,
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": platform.machine(),
+        "cores": found.cores,
+        "memory_bytes": found.memory_total,
+        "memory_used_bytes": found.memory_used,
+        "gpus": [
+            {
+                "index": gpu.index,
+                "name": gpu.name,
+                "memory_bytes": gpu.memory_total,
+                "memory_used_bytes": gpu.memory_used,
+                "load": gpu.load,
+                "driver": gpu.driver,
+            }
+            for gpu in found.gpus
         ],
-    )
+    }
 
 
-def _disk() -> Section:
-    lines = []
-    for label, path in (("models", data_dir()), ("cache", cache_dir()), ("settings", config_dir())):
-        free = _free(path)
-        low = free is not None and free < _LOW
-        text = str(path) if free is None else f"{path}  {words.size(free)} free"
-        advice = "Little room: set TARMAC_HOME to a folder on a larger disk" if low else ""
-        lines.append(Line(label, text, "bad" if low else "", advice))
-    return Section("Disk", lines)
+def _disk(problems: list[str]) -> dict[str, Any]:
+    from core.paths import cache_dir, config_dir, data_dir
+
+    facts: dict[str, Any] = {"TARMAC_HOME": os.environ.get("TARMAC_HOME")}
+    for name, path in (("data", data_dir()), ("cache", cache_dir()), ("config", config_dir())):
+        place = _existing(path)
+        free = _free(place)
+        writable = os.access(place, os.W_OK)
+        facts[name] = {"path": str(path), "free_bytes": free, "writable": writable}
+        if not writable:
+            problems.append(f"{path} cannot be written to: set TARMAC_HOME to a folder of yours")
+        elif free is not None and free < _LOW:
+            problems.append(
+                f"Only {words.size(free)} are free for {path}: set TARMAC_HOME to a folder on a larger disk"
+            )
+    return facts
 
 
-def _settings(theme: str) -> Section:
-    keymap = keymap_path()
-    return Section(
-        "Settings",
-        [
-            Line("theme", theme),
-            Line("own themes", str(config_dir() / "themes")),
-            Line("own keys", f"{keymap}{'' if keymap.exists() else '  (not there: all keys are the usual ones)'}"),
-            Line("log", str(log_path())),
-        ],
-    )
+def _settings(problems: list[str]) -> dict[str, Any]:
+    from core import config
+
+    found = config.load()
+    problems += [str(problem) for problem in found.problems]
+    return {
+        "file": str(found.path),
+        **{
+            entry.key: {"value": entry.value, "origin": entry.origin, "about": entry.about} for entry in found.entries()
+        },
+    }
 
 
-def _versions() -> Section:
-    lines = []
+def _library(problems: list[str]) -> dict[str, Any]:
+    from core.library.models import Library
+
+    models = Library().models()
+    problems += [f"The model {model.id} cannot be used: {model.problem}" for model in models if model.problem]
+    return {
+        "starters": sum(model.source == "starter" for model in models),
+        "models": sum(model.source == "library" for model in models),
+        "size_bytes": sum(model.size_bytes for model in models),
+    }
+
+
+def _versions(problems: list[str]) -> dict[str, Any]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    facts: dict[str, Any] = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            lines.append(Line(name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            lines.append(Line(name, "✕ missing", "bad", "Install Tarmac again: make run"))
-    return Section("Versions", lines)
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            facts[name] = None
+            problems.append(f"The package {name} is not installed: install Tarmac again")
+    return facts
+
+
+def _existing(path: Path) -> Path:
+    return next((place for place in (path, *path.parents) if place.exists()), path)
 
 
 def _free(path: Path) -> int | None:
-    for place in (path, *path.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None
+    import shutil
+
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
+_LABELS = {"round_trip_ms": "answers within", "synchronized": "whole frames", "cell": "cells"}
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterable[Line]:
+    for name, value in facts.items():
+        plain = name.removesuffix("_bytes").replace("_", " ") if name.islower() else name
+        label = _LABELS.get(name, plain)
+        if name == "gpus":
+            yield from [Line(label if not index else "", _gpu(gpu)) for index, gpu in enumerate(value)] or [
+                Line(label, "none", "muted")
+            ]
+        elif isinstance(value, list):
+            yield from (Line(label if not index else "", str(each), "muted") for index, each in enumerate(value))
+        elif isinstance(value, dict) and "path" in value:
+            free = "" if value["free_bytes"] is None else f", {words.size(value['free_bytes'])} free"
+            text = f"{value['path']}{free}{'' if value['writable'] else ', ✕ not writable'}"
+            yield Line(label, text, "" if value["writable"] else "bad")
+        elif isinstance(value, dict):
+            yield Line(label, f"{str(value['value']).lower()}  ({value['origin']})", about=value["about"])
+        else:
+            yield Line(label, _word(name, value), "muted" if value is None else "")
+
+
+def _word(name: str, value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("_bytes") and isinstance(value, int):
+        return words.size(value)
+    return f"{value} ms" if name.endswith("_ms") else str(value)
+
+
+def _gpu(gpu: Mapping[str, Any]) -> str:
+    used, total, load = gpu["memory_used_bytes"], gpu["memory_bytes"], gpu["load"]
+    memory = "memory unknown" if total is None or used is None else f"{words.size(used)} of {words.size(total)} used"
+    busy = "" if load is None else f", {100 * load:.0f} % busy"
+    return f"{gpu['index']}: {gpu['name']}, {memory}{busy}, driver {gpu['driver']}"

@@ -1,24 +1,30 @@
-"""Settings and diagnostics: what was found about terminal, machine and disk, and where the settings are kept."""
+"""Settings and diagnostics: what was found about terminal and machine, and every setting with where it is from."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.diagnostics import Section, as_text, report
+from tui import words
+from tui.diagnostics import Section, as_text, examine, sections
+from tui.keymap import keymap_path
 from tui.screens.base import StudioScreen
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from tui.studio import TarmacApp
 
-_TONES = {"": "$text", "good": "$success", "busy": "$warning", "bad": "$error", "muted": "$muted"}
+_TONES = {"": "$text", "bad": "$error", "muted": "$muted"}
+_BESIDE = 110
+"""Columns from which an explanation stands beside its setting."""
 
 
 class ReportPane(Titled, VerticalScroll):
@@ -63,20 +69,35 @@ class SettingsScreen(StudioScreen):
         self.run_worker(self._load(), group="report", exclusive=True, exit_on_error=False, description="looking around")
 
     async def _load(self) -> None:
-        theme, terminal = self.app.theme, self.app.terminal
-        self._sections = await asyncio.to_thread(report, theme, terminal)
+        self._sections = sections(await asyncio.to_thread(examine, self.app.terminal))
+        self._draw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Long lines break where the screen ends."""
         self._draw()
 
     def _draw(self) -> None:
+        if not self._sections:
+            return
+        width = max(40, self.size.width - 5)
+        wide = max(len(line.label) for section in self._sections for line in section.lines)
         parts: list[tuple[str, str] | str] = []
         for section in self._sections:
-            parts.append((f"{section.title}\n", "bold $accent"))
-            wide = max((len(line.label) for line in section.lines), default=0)
+            parts.append((f"{section.title[:1].upper()}{section.title[1:]}\n", "bold $accent"))
+            beside = max((cell_len(line.text) for line in section.lines), default=0) + 2 if width >= _BESIDE else 0
             for line in section.lines:
                 parts.append((f"  {line.label:<{wide}}  ", "$muted"))
-                parts.append((f"{line.text}\n", _TONES[line.tone]))
-                if line.advice:
-                    parts.append((f"  {'':<{wide}}  {line.advice}\n", "$muted"))
+                parts.append((words.hanging(line.text, width, wide + 4), _TONES[line.tone]))
+                if line.about and beside:
+                    parts.append((" " * (beside - cell_len(line.text)) + line.about, "$muted"))
+                elif line.about:
+                    parts.append((f"\n{' ' * (wide + 4)}{words.hanging(line.about, width, wide + 4)}", "$muted"))
+                parts.append("\n")
+            if section.title == "settings":
+                told = (
+                    f"Change them in that file, or for one start by TARMAC_NAME=value. Your own keys: {keymap_path()}"
+                )
+                parts.append((f"  {words.hanging(told, width, 2)}\n", "$muted"))
             parts.append("\n")
         self.query_one("#report-text", Static).update(Content.assemble(*parts))
 
