@@ -215,6 +215,22 @@ async def test_a_killed_worker_is_told_one_key_starts_it_again_and_nothing_is_lo
         await until(pilot, lambda: len(pane.history) == 2 and pane.history[1].tokens == 2)
 
 
+async def test_the_banner_tells_how_to_reach_its_key_from_a_text_field(home: Path) -> None:
+    services = furnish(home)
+    async with pane_on(services) as (app, pilot, pane):
+        await ready(pilot, pane)
+        await kill(services)
+        await until(pilot, lambda: "esc, then R starts it again" in " ".join(text(app).split()))
+        assert "signal 9" in text(app) or "SIGKILL" in text(app) or "killed" in text(app)
+        await pilot.press("R")
+        assert pane.query_one(PromptEditor).text == "R", "in a text field it is a letter"
+        await pilot.press("escape")
+        await until(pilot, lambda: "then R starts it again" not in " ".join(text(app).split()))
+        assert "R starts it again" in " ".join(text(app).split())
+        await pilot.press("o", "R")
+        await ready(pilot, pane)
+
+
 async def kill(services: StageServices) -> None:
     """kill -9 of the worker."""
     import os

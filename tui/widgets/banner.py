@@ -29,27 +29,40 @@ class Banner(Static):
         self._began = 0.0
         self._timer: Timer | None = None
         self._what = ""
+        self._error: TarmacError | None = None
 
     def wait_for(self, what: str) -> None:
         """Say what is awaited, and for how long."""
         if not self.has_class("-loading"):
             self._began = time.monotonic()
-        self._what = what
+        self._what, self._error = what, None
         self.set_classes("-loading")
         self._count()
         if self._timer is None:
             self._timer = self.set_interval(1.0, self._count)
 
-    def dead(self, error: TarmacError, key: str) -> None:
+    def dead(self, error: TarmacError) -> None:
         """Say how it ended and which key starts it again."""
         self._rest()
         self.set_classes("-dead")
-        text, lost = str(error).rstrip("."), "Nothing you typed is lost."
+        self._error = error
+        self._tell_death()
+        # Where the focus is decides how the key is reached.
+        self.watch(self.screen, "focused", self._tell_death, init=False)
+
+    def _tell_death(self) -> None:
+        if self._error is None:
+            return
+        focused = self.screen.focused
+        typing = focused is not None and focused.check_consume_key("R", "R")
+        keys: list[tuple[str, str] | str] = [("esc", "bold $accent"), (", then ", "$text")] if typing else []
+        text, lost = str(self._error).rstrip("."), "Nothing you typed is lost."
         self.update(
             Content.assemble(
                 ("✕ ", "bold $error"),
                 (f"{text}. {lost} ", "$text"),
-                (key, "bold $accent"),
+                *keys,
+                ("R", "bold $accent"),
                 (" starts it again", "$text"),
             )
         )
@@ -57,6 +70,7 @@ class Banner(Static):
     def clear(self) -> None:
         """All is well."""
         self._rest()
+        self._error = None
         self.set_classes("")
         self.update("")
 

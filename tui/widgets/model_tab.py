@@ -165,7 +165,7 @@ class ModelTab(Vertical):
             return
         except TarmacError as error:
             if self.session.state != "dead":  # else its change of state has told it
-                self.query_one(Banner).dead(error, "R")
+                self.query_one(Banner).dead(error)
         else:
             # The first pictures need the processor more than the next model does.
             self.set_timer(_SPARE_AFTER, self.app.prepare_spare)
@@ -177,7 +177,7 @@ class ModelTab(Vertical):
         if session.state == "starting":
             banner.wait_for(f"loading {self.title}")
         elif session.state == "dead":
-            banner.dead(session.death or WorkerDied(f"the worker of {self.title} died"), "R")
+            banner.dead(session.death or WorkerDied(f"the worker of {self.title} died"))
         else:
             banner.clear()
         told = getattr(self.pane, "session_changed", None)
