@@ -113,7 +113,7 @@ async def test_a_spoilt_workspace_file_is_told_and_left_alone(home: Path) -> Non
     async with studio(furnish(home), start="workspace") as (app, pilot, _):
         await until(pilot, lambda: app._notifications)
         assert "W cannot be opened" in next(iter(app._notifications)).message
-        assert "1 opens the directory" in text(app)
+        await until(pilot, lambda: "1 opens the directory" in text(app))
     assert path.read_text(encoding="utf-8") == "format = "
 
 

@@ -51,8 +51,8 @@ class Chooser(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="chooser") as pane:
-            pane.border_title = self._title
-            pane.border_subtitle = "↑↓ choose  ⏎ take  esc close"
+            pane.border_title = f" {self._title} "
+            pane.border_subtitle = " ↑↓ choose  ⏎ take  esc close "
             yield Input(placeholder="type to search", id="chooser-input")
             yield Static(id="chooser-list", markup=False)
 

@@ -27,7 +27,7 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm") as pane:
-            pane.border_title = self._question
+            pane.border_title = f" {self._question} "
             yield Static(
                 Content.assemble(
                     (self._lost, "$text"),

@@ -66,8 +66,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", can_focus=False) as pane:
-            pane.border_title = f"Help · {self._title}"
-            pane.border_subtitle = "esc closes"
+            pane.border_title = f" Help · {self._title} "
+            pane.border_subtitle = " ↑↓ read on  esc closes "
             yield Static(self._content(), markup=False)
 
     def _content(self) -> Content:

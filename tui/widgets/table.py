@@ -46,6 +46,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows under a line of titles, one of them under the cursor."""
 
     HELP = "Move with the arrows or j and k; home, end and the page keys jump."
+    HELP_TITLE = "List"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--title",
         "table--muted",
