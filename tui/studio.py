@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tui.screens.workspace import WorkspaceScreen
 
 _STATUS_SECONDS = 3.0
-_LAST_SECONDS = 1.5
+_LAST_SECONDS = 1.0
 
 
 def _directory() -> Screen[Any]:
