@@ -79,6 +79,8 @@ class Studio:
         self._painted = threading.Condition(self._lock)
         self.output = bytearray()
         """Every byte that the studio wrote."""
+        self.last_output = 0.0
+        """When the newest byte came."""
         self.last_picture = 0.0
         """When the newest part of a sixel picture came."""
         self._attributes = b"\x1b[?62;4;22c" if sixel else b"\x1b[?62;22c"
@@ -116,6 +118,7 @@ class Studio:
                     self._painted.notify_all()
                     return
                 self.output += data
+                self.last_output = time.monotonic()
                 if b"\x1bP" in data:
                     self.last_picture = time.monotonic()
                 # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
@@ -193,6 +196,10 @@ class Studio:
     def wait_for(self, pattern: str, seconds: float = 30.0) -> float:
         """Wait until the screen shows a regular expression."""
         return self.wait(lambda: re.search(pattern, self.text()) is not None, f"/{pattern}/", seconds)
+
+    def wait_for_rest(self, seconds: float = 0.6) -> None:
+        """Wait until nothing was written for a while."""
+        self.wait(lambda: time.monotonic() - self.last_output > seconds, "rest")
 
     def family(self) -> list[psutil.Process]:
         """The studio and every process below it."""

@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from tui import themes
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _STATUS_SECONDS = 3.0
 _LAST_SECONDS = 1.0
+_RESTS_AFTER = 0.25
 
 
 def _directory() -> Screen[Any]:
@@ -102,6 +105,7 @@ class TarmacApp(App[int]):
     ) -> None:
         self.services = services if services is not None else Services()
         self.terminal = terminal
+        self._repaint: Timer | None = None
         self.losses: dict[str, str] = {}
         """What would be lost by leaving now, by a name for each."""
         self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]
@@ -132,6 +136,12 @@ class TarmacApp(App[int]):
         else:
             await super().on_event(event)
 
+    def on_resize(self) -> None:
+        """Paint everything once more when the window rests: what was under way for another size may have come last."""
+        if self._repaint is not None:
+            self._repaint.stop()
+        self._repaint = self.set_timer(_RESTS_AFTER, lambda: self.screen.refresh())
+
     async def on_key_passed(self, message: KeyPassed) -> None:
         """A key has done all that it does."""
         await self._key_order.passed(message.number)
@@ -159,11 +169,11 @@ class TarmacApp(App[int]):
             await asyncio.sleep(_STATUS_SECONDS)
 
     def _told_to_end(self, number: int) -> None:
-        # The terminal may be gone: what would write to it must not hold up the end. Workers end with this process.
-        def end_anyway() -> None:
-            os._exit(128 + number)
-
-        asyncio.get_running_loop().call_later(_LAST_SECONDS, end_anyway)
+        # The terminal may be gone: what would write to it must not hold up the end, nor may a thread that Python waits
+        # for after the loop. Workers end with this process.
+        last = threading.Timer(_LAST_SECONDS, os._exit, [128 + number])
+        last.daemon = True
+        last.start()
         self._start_leaving(128 + number)
 
     async def _leave(self, code: int) -> None:
