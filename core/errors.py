@@ -1,8 +1,8 @@
 """The one family of errors: what happened, why, and what to do about it.
 
 Everything a user, a file or a client can cause is raised as a `TarmacError`. The terminal shows it as a toast or an
-inline message, the command line as one line on stderr with exit code 2 (input refused) or 1 (could not be done), HTTP as
-JSON with `status`.
+inline message, the command line as one line on stderr with exit code 2 (input refused) or 1 (could not be done), HTTP
+as JSON with `status`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How soon the studio is there: from `tarmac` to the first frame, from Enter to the first picture and the full grid.
 
-The real program in a pseudo-terminal of 200×60 that takes sixel pictures, warm, with the starter model: the explorer's grid has 48 tiles there.
-Beside the first frame stands the same for a bare Textual application of one label, in turns in the same run: less is
-not to be had.
+The real program in a pseudo-terminal of 200×60 that takes sixel pictures, warm, with the starter model: the explorer's
+grid has 48 tiles there. Beside the first frame stands the same for a bare Textual application of one label, in turns in
+the same run: less is not to be had.
 
     python -m tests.bench.startup [rounds]
 """
