@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS = 3072, 512, 4, 256, 4
 RECIPE = Recipe(steps=1450, batch=4, context=CONTEXT, rate=3e-3, warmup=50, decay=0.44, optimizer="muon")
 """First on whole files."""
-SECOND = Recipe(steps=320, batch=4, context=CONTEXT, rate=2e-3, warmup=20, decay=0.9, seed=1, optimizer="muon")
+SECOND = Recipe(steps=1200, batch=4, context=CONTEXT, rate=2e-3, warmup=20, decay=0.7, seed=1, optimizer="muon")
 """Then on files and on every definition by itself, so that a text may begin with one."""
 STRIDE = CONTEXT // 2
 PROMPT, SAMPLES = "def ", 200
