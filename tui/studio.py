@@ -140,7 +140,11 @@ class TarmacApp(App[int]):
         """Paint everything once more when the window rests: what was under way for another size may have come last."""
         if self._repaint is not None:
             self._repaint.stop()
-        self._repaint = self.set_timer(_RESTS_AFTER, lambda: self.screen.refresh())
+        self._repaint = self.set_timer(_RESTS_AFTER, self._paint_anew)
+
+    def _paint_anew(self) -> None:
+        if self._screen_stacks.get(self._current_mode):
+            self.screen.refresh()
 
     async def on_key_passed(self, message: KeyPassed) -> None:
         """A key has done all that it does."""
