@@ -11,7 +11,7 @@ from tests.tui.stage import furnish, lines, studio, text, until
 from tui.diagnostics import Section, as_text, examine, sections
 
 
-@pytest.mark.parametrize("size", [(80, 60), (160, 60)])
+@pytest.mark.parametrize("size", [(80, 80), (160, 60)])
 async def test_every_setting_with_value_origin_and_explanation(
     home: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
