@@ -58,6 +58,7 @@ async def test_a_model_taken_out_gives_its_worker_back(home: Path) -> None:
         app.post_message(ShowModel(IMAGES))
         await until(pilot, lambda: services.sessions and services.sessions[0].state == "ready")
         await until(pilot, lambda: isinstance(app.focused, Explorer))
+        await workspace_of(app).save()  # else the room was never filled, and no file is written
         await pilot.press("X")
         await until(pilot, lambda: services.sessions[0].state == "stopped")
         await until(pilot, lambda: "1 opens the directory" in text(app))
