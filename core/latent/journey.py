@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import InvalidInput
 from core.latent.plane import MAX_COORDINATE, Plane
+from core.latent.style import PLAIN, Style
 
 MAX_VIEWS = 100
 """The oldest views are forgotten; a view around a 512-dimensional vector takes 3 kB in the file."""
@@ -23,12 +24,14 @@ class View:
         cursor: Tile (x, y) that is chosen.
         truncation: 0 (the most typical picture everywhere) to 1 (as the model draws).
         zoom: Steps of tile size from the usual one; positive is larger.
+        style: What is done to every picture.
     """
 
     plane: Plane
     cursor: tuple[int, int] = (0, 0)
     truncation: float = 0.7
     zoom: int = 0
+    style: Style = PLAIN
 
     def to_json(self) -> dict[str, object]:
         """Plain data without nulls, for JSON and TOML alike."""
@@ -37,6 +40,7 @@ class View:
             "cursor": list(self.cursor),
             "truncation": self.truncation,
             "zoom": self.zoom,
+            **({} if self.style == PLAIN else {"style": self.style.to_json()}),
         }
 
     @staticmethod
@@ -51,11 +55,13 @@ class View:
         cursor = data.get("cursor", (0, 0))
         if not isinstance(cursor, list | tuple) or len(cursor) != 2:
             raise InvalidInput("a view cannot be read", "cursor must be two whole numbers")
+        plane = Plane.from_json(data.get("plane"))
         return View(
-            plane=Plane.from_json(data.get("plane")),
+            plane=plane,
             cursor=(_whole("cursor", cursor[0], MAX_COORDINATE), _whole("cursor", cursor[1], MAX_COORDINATE)),
             truncation=_truncation(data.get("truncation", 0.7)),
             zoom=_whole("zoom", data.get("zoom", 0), _MAX_ZOOM),
+            style=Style.from_json(data["style"], plane.dim) if "style" in data else PLAIN,
         )
 
 

@@ -12,6 +12,7 @@ from core.errors import InvalidInput
 from core.latent.basis import seeded_vector
 from core.latent.journey import MAX_VIEWS, Journey, View
 from core.latent.plane import Plane
+from core.latent.style import Mix, Style
 
 
 def view(seed: int) -> View:
@@ -48,8 +49,9 @@ def test_the_oldest_views_are_forgotten() -> None:
 
 
 def test_round_trip_through_json_and_toml() -> None:
+    style = Style((0, 3), Mix.of(seeded_vector(1, 8), (2, 5)), (0.0, -1.5), (0, 1))
     plane = Plane(8, 3).with_pin(1, 2, seeded_vector(4, 8)).recentred(1, 1, 5).with_distance(0.2, 3, 0)
-    journey = Journey((view(1),)).go(View(plane, (2, -7))).back()
+    journey = Journey((view(1),)).go(View(plane, (2, -7), style=style)).back()
     assert Journey.from_json(json.loads(json.dumps(journey.to_json()))) == journey
     assert Journey.from_json(tomllib.loads(tomlkit.dumps(journey.to_json()))) == journey
 
@@ -67,6 +69,7 @@ def test_round_trip_through_json_and_toml() -> None:
         ({"views": [view(1).to_json() | {"cursor": [1]}]}, "cursor"),
         ({"views": [view(1).to_json() | {"cursor": [0.5, 1]}]}, "cursor"),
         ({"views": [view(1).to_json() | {"zoom": 99}]}, "zoom"),
+        ({"views": [view(1).to_json() | {"style": 1}]}, "style"),
         ({"views": [view(1).to_json() | {"plane": {"dim": 8}}]}, "seed"),
     ],
 )
