@@ -13,9 +13,11 @@ import psutil
 import pytest
 
 STUDIO = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from core.workers.session import Session
 from tests.adapters import target
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests under nohup has it ignored, and that is inherited
 
 async def main(what):
     session = Session(target("Stub", load=600) if what == "loading" else target("Sleeper"))
