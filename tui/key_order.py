@@ -19,6 +19,9 @@ from textual.message import Message
 _LONGEST = 1.0
 """Seconds after which a key counts as done although nothing has told so, since its widget is gone."""
 
+_LONGEST_HOLD = 3.0
+"""Seconds after which keys are given out although what they wait for has not come."""
+
 
 class KeyPassed(Message):
     """Travels behind a key, up through the same queues."""
@@ -43,10 +46,31 @@ class KeyOrder:
         self._under_way = False
         self._legs: list[DOMNode | None] = []
         self._alarm: asyncio.TimerHandle | None = None
+        self._holds = 0
+        self._patience: asyncio.TimerHandle | None = None
+
+    def hold(self) -> None:
+        """Keep what is typed from now on: something that will have the keys is being made. Ends with `release`."""
+        self._holds += 1
+        if self._holds == 1:
+            self._patience = asyncio.get_running_loop().call_later(_LONGEST_HOLD, self._release_all)
+
+    def release(self) -> None:
+        """It is there; when all that was waited for is, the keys go on."""
+        if self._holds == 1:
+            self._release_all()
+        else:
+            self._holds = max(0, self._holds - 1)
+
+    def _release_all(self) -> None:
+        self._holds = 0
+        if self._patience is not None:
+            self._patience.cancel()
+        self._app.call_later(self._next)
 
     async def take(self, event: Event) -> None:
         """Give the event out now, or when those before it are done."""
-        if self._under_way:
+        if self._under_way or self._holds:
             self._waiting.append(event)
         else:
             await self._send(event)
@@ -74,7 +98,10 @@ class KeyOrder:
         self._under_way = False
         if self._alarm is not None:
             self._alarm.cancel()
-        if self._waiting:
+        await self._next()
+
+    async def _next(self) -> None:
+        if self._waiting and not self._under_way and not self._holds:
             await self._send(self._waiting.popleft())
 
     def _give_up(self, number: int) -> None:

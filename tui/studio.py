@@ -150,6 +150,14 @@ class TarmacApp(App[int]):
         """A key has done all that it does."""
         await self._key_order.passed(message.number)
 
+    def hold_keys(self) -> None:
+        """Keep what is typed until `release_keys`: the pane that it is for is being made."""
+        self._key_order.hold()
+
+    def release_keys(self) -> None:
+        """The pane has the focus, or there will be none."""
+        self._key_order.release()
+
     def _settle(self) -> None:
         gc.freeze()
         gc.enable()
@@ -223,6 +231,7 @@ class TarmacApp(App[int]):
     def on_show_model(self, message: ShowModel) -> None:
         """Bring a model into the workspace, and the workspace to the front where it is to be shown."""
         if message.show:
+            self.hold_keys()
             self.switch_mode("workspace")
         if self.workspace is not None:
             self.workspace.add_model(message.model_id, show=message.show, new_workspace=message.new_workspace)

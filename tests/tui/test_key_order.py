@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.events import Event, Key, Paste
@@ -32,6 +33,24 @@ async def test_search_and_open(home: Path) -> None:
         assert directory.query_text == "sneakers"
         assert (directory.kind, directory.origin, directory.order) == ("all", "all", "usual")
         assert "▸" in lines(app)[1].split("sneakers")[0]
+
+
+async def test_keys_after_enter_wait_for_the_pane_that_they_are_for(home: Path) -> None:
+    async with studio(furnish(home)) as (app, pilot, _):
+        await until(pilot, lambda: app.screen.query(Table) and app.screen.query_one(Table).rows)
+        burst(app, "/sneakers\r\rllj")
+        await until(pilot, lambda: app.current_mode == "workspace" and app.screen.query(Explorer))
+        await until(pilot, lambda: app.screen.query_one(Explorer).view.cursor == (2, 1))
+
+
+async def test_held_keys_are_given_out_in_the_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they wait for may never come."""
+    monkeypatch.setattr("tui.key_order._LONGEST_HOLD", 0.05)
+    async with studio(furnish(home)) as (app, pilot, _):
+        await until(pilot, lambda: app.screen.query(Table) and app.screen.query_one(Table).rows)
+        app.hold_keys()
+        burst(app, "6")
+        await until(pilot, lambda: app.current_mode == "settings")
 
 
 async def test_the_import_prompt_takes_a_path(home: Path) -> None:

@@ -70,7 +70,8 @@ class WorkspaceScreen(StudioScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#workspace-empty", Static).display = False
-        self._work(self._open(None), "opening the workspace")
+        self.app.hold_keys()
+        self._work(self._open_first(), "opening the workspace")
 
     def _work(self, coroutine: object, doing: str) -> None:
         self.run_worker(coroutine, group="workspace", exit_on_error=False, description=doing)  # type: ignore[arg-type]
@@ -87,6 +88,19 @@ class WorkspaceScreen(StudioScreen):
         """The model in front."""
         tabs = self.tabs
         return tabs[self._active] if 0 <= self._active < len(tabs) else None
+
+    async def _open_first(self) -> None:
+        try:
+            await self._open(None)
+            await self._focused()
+        finally:
+            self.app.release_keys()
+
+    async def _focused(self) -> None:
+        """Returns when the model in front, if there is one, has the keys."""
+        if self.tab is not None and self.tab.mounting is not None:
+            await self.tab.mounting
+            self.tab.focus_pane()
 
     async def _open(self, name: str | None) -> None:
         services = self.app.services
@@ -106,8 +120,14 @@ class WorkspaceScreen(StudioScreen):
 
     async def _add(self, model_id: str, show: bool, new_workspace: bool) -> None:
         await self._loaded.wait()
-        async with self._changing:
-            await self._add_alone(model_id, show, new_workspace)
+        try:
+            async with self._changing:
+                await self._add_alone(model_id, show, new_workspace)
+            if show:
+                await self._focused()
+        finally:
+            if show:
+                self.app.release_keys()
 
     async def _add_alone(self, model_id: str, show: bool, new_workspace: bool) -> None:
         if new_workspace:

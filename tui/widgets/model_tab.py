@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
+from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
 from core.errors import Cancelled, TarmacError, WorkerDied
@@ -76,6 +76,8 @@ class ModelTab(Vertical):
         self.model = model
         self.session: Session | None = None
         self.pane: Widget | None = None
+        self.mounting: AwaitMount | None = None
+        """Await it for the pane to be there."""
         self._state = dict(state)
         self._why_not = "" if model is not None else f"{model_id} is not in the library any more."
         if model is not None and model.problem is not None:
@@ -130,7 +132,7 @@ class ModelTab(Vertical):
                 self._why_not = f"Tarmac has no screen yet for a model that works like {self.model.name}."
                 self.mount(Static(f"○ {self._why_not}", classes="missing", markup=False))
                 return
-            self.mount(self.pane)
+            self.mounting = self.mount(self.pane)
         if self.pane is not None and self.pane.is_mounted:
             self.focus_pane()
         else:
