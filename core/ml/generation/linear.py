@@ -19,8 +19,8 @@ from core.ml.hardware import fast_bfloat16
 EMULATED_ROWS = 2
 """From more rows than this on, turning an emulated bfloat16 matrix into float32 first is faster."""
 
-DIGIT, FINE = 63, 126
-"""An input of int8 products is step · (a + b / FINE), a and b whole numbers from -DIGIT to DIGIT."""
+DIGIT = 63
+"""An input of int8 products is step · (a + b / DIGIT), a whole from -DIGIT to DIGIT and b whole from 0 to DIGIT."""
 
 
 class Linear(Protocol):
@@ -67,11 +67,11 @@ class _Half:
 
 
 class _Byte:
-    """Weights in int8, one scale for each output; inputs as two digits of 7 bits, 14 bits together (CPU only).
+    """Weights in int8, one scale for each output; inputs as a coarse and a fine digit of 7 bits each (CPU only).
 
-    One row costs hardly more than reading the weights, so the second digit is nearly free, and without it rounding
-    the inputs costs several times the perplexity that rounding the weights does. Seven bits also keep the products
-    exact on processors without VNNI, which add neighbouring pairs in 16 bits that saturate: 2 · 127 · 127 < 2¹⁵.
+    Inputs rounded to one digit of 8 bits cost several times the perplexity that rounding the weights does. The second
+    digit is a second row, and a row costs little beside reading the weights. With 7 bits the products are also exact
+    on processors without VNNI, which add neighbouring pairs in 16 bits that saturate: 2 · 127 · 127 < 2¹⁵.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -80,22 +80,19 @@ class _Byte:
             raise Refused("int8 is not possible", "this PyTorch build has no int8 products", "Choose another precision")
         matrix = weight.T.to("cpu", torch.float32).contiguous()
         low, high = matrix.aminmax(dim=1)
-        # -128 is left out: with it a pair could reach 2 · 127 · 128, which is still below 2¹⁵, but ±127 is symmetric.
         scales = torch.maximum(-low, high).double().div_(127).clamp_(min=1e-12)
         with quantized_engine(engine):
             packed = torch.quantize_per_channel(
                 matrix, scales, torch.zeros_like(scales, dtype=torch.int64), 0, torch.qint8
             )
             # Each digit's row takes the bias; added up as in `__call__`, the two make one.
-            share = None if bias is None else bias.to("cpu", torch.float32) * (FINE / (FINE + 1))
+            share = None if bias is None else bias.to("cpu", torch.float32) * (DIGIT / (DIGIT + 1))
             self._packed = torch.ops.quantized.linear_prepack(packed, share)
         self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
         low, high = x.aminmax()
-        step = max(-float(low), float(high), 1e-30) / DIGIT
-        coarse = torch.fake_quantize_per_tensor_affine(x, step, 0, -DIGIT, DIGIT)
-        digits = torch.cat((coarse, (x - coarse).mul_(FINE)))
-        parts = int8_product(digits, step, DIGIT + 1, self._packed)
-        result: Tensor = torch.add(parts[: len(x)], parts[len(x) :], alpha=1 / FINE)
-        return result
+        step = max(high.item(), -low.item(), 1e-30) / DIGIT
+        fine = x.remainder(step)
+        coarse, fine = int8_product(torch.cat((x - fine, fine * DIGIT)), step, DIGIT + 1, self._packed).chunk(2)
+        return torch.add(coarse, fine, alpha=1 / DIGIT)

@@ -53,7 +53,7 @@ def int8_product(x: Tensor, step: float, zero: int, packed: object) -> Tensor:
         zero: Code of an input of 0.
         packed: The weights.
     """
-    result: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(x, step, zero, packed)
+    result: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default(x, step, zero, packed)
     return result
 
 
