@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 
 @functools.cache
@@ -27,7 +28,7 @@ def streams_bfloat16() -> bool:
 @functools.cache
 def int8_engine() -> str | None:
     """Name of the quantized back end to use for int8 products, or None if this PyTorch build has none that works."""
-    names = [name for name in ("fbgemm", "x86", "onednn") if name in torch.backends.quantized.supported_engines]
+    names = [name for name in ("fbgemm", "x86") if name in torch.backends.quantized.supported_engines]
     for name in names:
         try:
             with quantized_engine(name):
@@ -35,12 +36,25 @@ def int8_engine() -> str | None:
                     torch.eye(16), torch.full((16,), 1 / 127), torch.zeros(16, dtype=torch.int64), 0, torch.qint8
                 )
                 packed = torch.ops.quantized.linear_prepack(weight, None)
-                result = torch.ops.quantized.linear_dynamic(torch.ones(1, 16), packed, False)
+                result = int8_product(torch.ones(1, 16), 1 / 63, 64, packed)
             if torch.allclose(result, torch.ones(1, 16), atol=0.02):
                 return name
         except (RuntimeError, AttributeError, NotImplementedError):
             continue
     return None
+
+
+def int8_product(x: Tensor, step: float, zero: int, packed: object) -> Tensor:
+    """Float32 product of x [rows, in] with weights from `torch.ops.quantized.linear_prepack`, their bias added.
+
+    Args:
+        x: Float32; computed with as round(x / step), from -zero to 255 - zero.
+        step: Distance of two neighbouring inputs.
+        zero: Code of an input of 0.
+        packed: The weights.
+    """
+    result: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default(x, step, zero, packed)
+    return result
 
 
 class quantized_engine:
