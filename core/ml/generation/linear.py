@@ -6,6 +6,8 @@ fastest for a single row: float32 as [in, out], bfloat16 and int8 as [out, in].
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -62,8 +64,25 @@ class _Half:
     def __call__(self, x: Tensor) -> Tensor:
         if self._emulated and x.shape[0] > EMULATED_ROWS:
             return functional.linear(x, self._weight.float(), self._bias)
-        y = functional.linear(x.bfloat16(), self._weight).float()
+        with _plain_product(x):
+            y = functional.linear(x.bfloat16(), self._weight).float()
         return y if self._bias is None else y.add_(self._bias)
+
+
+@contextmanager
+def _plain_product(x: Tensor) -> Iterator[None]:
+    """For one row on a CPU, PyTorch's own product in place of oneDNN's, which reads a bfloat16 matrix at half the
+    speed where the processor has the format (AVX512-BF16, PyTorch 2.13: 8 for 17 GB/s)."""
+    backend = torch.backends.mkldnn
+    before = backend.enabled
+    if x.shape[0] > 1 or x.device.type != "cpu" or not before:
+        yield
+        return
+    backend.enabled = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        backend.enabled = before
 
 
 class _Byte:
