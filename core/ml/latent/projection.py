@@ -211,7 +211,8 @@ def difference(images: Tensor, wanted: Tensor) -> Tensor:
     while apart.shape[-1] > 4:
         apart = F.avg_pool2d(apart, 2)
         sizes.append(apart.square().mean(dim=(1, 2, 3)))
-    return torch.stack(sizes).mean(dim=0).nan_to_num(_NO_PICTURE)
+    total: Tensor = torch.stack(sizes).mean(dim=0)
+    return total.nan_to_num(_NO_PICTURE)
 
 
 def survivors(starts: int, share: float) -> int:
