@@ -88,12 +88,11 @@ def image_gan_interface(
         },
         description="Find the principal directions of the styles",
     )
+    ground = "" if channels == 4 else ", what is transparent is white"
     project = Command(
         name="project",
         inputs={
-            "image": Image(
-                channels=4, description="Any size; its middle square is taken, what is transparent is white"
-            ),
+            "image": Image(channels=4, description=f"Any size; its middle square is taken{ground}"),
             **{name: kind for name, kind in _place(z_dim, classes).items() if name != "z"},
             "steps": Number(default=200, min=1, max=MOST_STEPS, step=1, description="More steps come nearer"),
             "seed": Number(default=0, min=0, max=MAX_SEED, step=1, description="The same seed finds the same place"),

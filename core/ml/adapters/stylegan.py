@@ -33,6 +33,9 @@ MOST_STARTS = 4
 PART_STEPS, PART_SECONDS = 10, 0.3
 """How often a projection tells how far it is: whichever comes first."""
 
+PART_SHARE = 5
+"""Where drawing the picture of a part is slow, the next waits for so many times as long."""
+
 __all__ = ["WEIGHTS", "StyleGAN2", "load", "read_architecture", "read_generator"]
 
 BF16_ERROR = 0.01
@@ -133,16 +136,19 @@ class StyleGAN2:
             starts=min(MOST_STARTS, self._max_batch),
             batch=self._max_batch,
         )
-        told, steps, found = time.monotonic(), 0, None
+        told, steps, pause, found = time.monotonic(), 0, PART_SECONDS, None
         with _memory_told(f"projecting a picture to {size} × {size}"):
             labels = self._styles.labels([inputs])
             psi = float(cast(float, inputs["truncation"]))
             for found in project(
                 self.generator, self._synthesis, target, search, psi, labels, cancelled=request.cancelled
             ):
-                if found.step - steps >= PART_STEPS or time.monotonic() - told >= PART_SECONDS:
-                    yield Answer(index, self._nearest(inputs, found.z, target), found.progress, final=False)
+                now = time.monotonic()
+                if found.step - steps >= PART_STEPS or now - told >= pause:
+                    part = self._nearest(inputs, found.z, target)
                     told, steps = time.monotonic(), found.step
+                    pause = max(PART_SECONDS, PART_SHARE * (told - now))
+                    yield Answer(index, part, found.progress, final=False)
             if found is not None and not request.cancelled():
                 yield Answer(index, self._nearest(inputs, found.z, target))
 

@@ -211,8 +211,8 @@ def difference(images: Tensor, wanted: Tensor) -> Tensor:
     while apart.shape[-1] > 4:
         apart = F.avg_pool2d(apart, 2)
         sizes.append(apart.square().mean(dim=(1, 2, 3)))
-    total: Tensor = torch.stack(sizes).mean(dim=0)
-    return total.nan_to_num(_NO_PICTURE)
+    result: Tensor = torch.stack(sizes).mean(dim=0).nan_to_num(_NO_PICTURE)
+    return result
 
 
 def survivors(starts: int, share: float) -> int:
@@ -227,7 +227,8 @@ def warmth(share: float) -> float:
 
 def on_sphere(z: Tensor) -> Tensor:
     """Each row of [N, dim] scaled to the length √dim."""
-    return F.normalize(z, dim=1) * z.shape[1] ** 0.5
+    scaled: Tensor = F.normalize(z, dim=1) * z.shape[1] ** 0.5
+    return scaled
 
 
 def prepare(picture: NDArray[np.uint8], resolution: int, channels: int) -> NDArray[np.uint8]:

@@ -31,7 +31,7 @@ def test_extras_have_defaults_that_do_nothing() -> None:
     mix = inputs.pop("mix")
     assert np.array_equal(mix, np.zeros(16))  # type: ignore[arg-type]
     assert inputs.pop("z") is not None
-    ranges = dict.fromkeys(("truncation_layers", "mix_layers", "edits", "edit_layers"), [])
+    ranges = {key: [] for key in ("truncation_layers", "mix_layers", "edits", "edit_layers")}
     assert inputs == {"truncation": 0.7, **ranges}
     assert INTERFACE.commands["directions"].check_inputs({}) == {"layers": []}
 
