@@ -6,20 +6,20 @@ names. Both are data; anything that does not fit is refused with the first diffe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from core.errors import OutOfMemory, Refused
 from core.interface import Interface
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import FILE_NAME, Manifest
-from core.ml.hardware import choose_device, device_name, fast_bfloat16, out_of_memory
+from core.ml.adapters.synthesis_choice import choose_synthesis
+from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.networks.fast_synthesis import FastSynthesis
 from core.ml.networks.stylegan2 import Generator, channels_at
 from core.workers.adapter import Answer, Request
@@ -37,9 +37,6 @@ _SIZES: dict[str, tuple[int, int, int | None]] = {
     "channel_base": (4, 1 << 20, None),
     "channel_max": (1, 8192, None),
 }
-
-BF16_ERROR = 0.01
-"""bfloat16 is used only if its pictures are closer than this to float32's, root mean square relative to the picture."""
 
 
 def load(path: Path, options: Mapping[str, object], device: str = "auto") -> StyleGAN2:
@@ -144,7 +141,7 @@ class StyleGAN2:
         self.interface = image_gan_interface(
             generator.z_dim, generator.img_resolution, generator.img_channels, generator.c_dim
         )
-        self._synthesis, self._dtype = self._choose_synthesis()
+        self._synthesis, self._dtype = choose_synthesis(generator, device)
         held = [*generator.parameters(), *generator.buffers()]
         kept = self._synthesis.memory_bytes if isinstance(self._synthesis, FastSynthesis) else 0
         self.info = {
@@ -198,31 +195,6 @@ class StyleGAN2:
             images = self._synthesis(ws)
             pixels = (images * 127.5 + 128).nan_to_num(0.0).clamp(0, 255).to(torch.uint8)
             return [picture.copy() for picture in pixels.permute(0, 2, 3, 1).cpu().numpy()]
-
-    def _choose_synthesis(self) -> tuple[Callable[[Tensor], Tensor], torch.dtype]:
-        """The fastest way here from w to pictures, and the number format of its feature maps."""
-
-        def plain(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-            return lambda ws: self.generator.synthesis(ws, noise_mode="const", dtype=dtype)
-
-        for parameter in self.generator.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        if fast_bfloat16(self.device) and self._close(plain(torch.bfloat16), plain(torch.float32)):
-            return plain(torch.bfloat16), torch.bfloat16
-        if self.device.type == "cpu":
-            return FastSynthesis(self.generator.synthesis), torch.float32
-        return plain(torch.float32), torch.float32
-
-    @torch.inference_mode()
-    def _close(self, tried: Callable[[Tensor], Tensor], exact: Callable[[Tensor], Tensor]) -> bool:
-        """Whether `tried` draws the same pictures as `exact`, by one sample at the usual truncation."""
-        z = torch.randn(1, self.generator.z_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
-        c = torch.eye(self.generator.c_dim, device=self.device)[:1] if self.generator.c_dim else None
-        ws = self.generator.mapping(z, c, truncation_psi=0.7)
-        expected = exact(ws)
-        error = (tried(ws) - expected).square().mean().sqrt()
-        return bool(error < BF16_ERROR * expected.square().mean().sqrt())
 
 
 def _batch_for(generator: Generator, device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""StyleGAN2 synthesis for CPUs: the same pictures as `SynthesisNetwork` with about a third of the arithmetic.
+"""StyleGAN2 synthesis for CPUs: the same pictures as `SynthesisNetwork` in a third of the time or less.
 
 Inference with the stored noise only. Weights are prepared once, feature maps stay [N, H, W, C], noise, bias, gain and
 activation are applied to each part of a map while it is in the cache, and memory is reused from layer to layer.
@@ -13,18 +13,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.ml.networks.ops import EPSILON, LEAK, SQRT2, upsample2d
+from core.ml.networks.direct import DirectConvolution, SpreadConvolution
+from core.ml.networks.ops import EPSILON, LEAK, SQRT2
 from core.ml.networks.stylegan2 import SynthesisBlock, SynthesisLayer, SynthesisNetwork, ToRGB
-from core.ml.networks.winograd import Convolution, Finish, TransposedConvolution, Workspace
+from core.ml.networks.winograd import Convolution, TransposedConvolution, Workspace
 
-# Below these the transforms cost more than the multiplications they save (measured, tests/bench/synthesis.py).
-MIN_SIZE, MIN_CHANNELS = 8, 128
+# Measured with tests/bench/synthesis.py. Below these minimal filtering costs more than the products it saves ...
+MIN_SIZE = 8
+MIN_CHANNELS = {torch.float32: 128, torch.bfloat16: 256}
+# ... and up to this size a doubling layer mostly waits for its weights.
+MAX_SPREAD = 8
+
+EXACT = 16
+"""Resolution up to which all is float32: these layers cost little, and all later ones inherit their errors."""
 
 CACHED = 1 << 22
 """Elements of a feature map up to which samples are drawn together; a larger one would not stay in the cache."""
 
 PART = 1 << 17
 """Elements of a feature map that are finished together, for the same reason."""
+
+_Way = Convolution | TransposedConvolution | DirectConvolution | SpreadConvolution
 
 
 class FastSynthesis:
@@ -33,29 +42,36 @@ class FastSynthesis:
     Args:
         network: Float32 on the CPU. Its convolution weights are read now and must not change afterwards.
         dtype: float32 or bfloat16, see above.
+        filtering: Use minimal filtering where it is faster; in bfloat16 it is less exact than the direct method.
     """
 
-    def __init__(self, network: SynthesisNetwork, dtype: torch.dtype = torch.float32) -> None:
-        self.network, self.dtype = network, dtype
+    def __init__(self, network: SynthesisNetwork, dtype: torch.dtype = torch.float32, filtering: bool = True) -> None:
+        self.network, self.dtype, self.filtering = network, dtype, filtering
         self._workspace = Workspace()
-        self._ways: dict[SynthesisLayer, Convolution | TransposedConvolution | DirectConvolution] = {}
+        self._ways: dict[SynthesisLayer, _Way] = {}
         self._energy: dict[SynthesisLayer, Tensor] = {}
         for layer in network.modules():
             if isinstance(layer, SynthesisLayer):
                 self._ways[layer] = self._way(layer)
                 self._energy[layer] = layer.weight.detach().square().sum(dim=[2, 3]).t().contiguous()
 
-    def _way(self, layer: SynthesisLayer) -> Convolution | TransposedConvolution | DirectConvolution:
+    def _way(self, layer: SynthesisLayer) -> _Way:
         """How the layer's convolution is computed."""
-        weight = layer.weight.detach()
+        weight, dtype = layer.weight.detach(), self._format(layer.resolution)
         size = layer.resolution // (2 if layer.up else 1)
-        wide = size >= MIN_SIZE and weight.shape[1] >= MIN_CHANNELS
-        if wide and not layer.up:
-            return Convolution(weight, self._workspace, self.dtype)
-        # bfloat16's products are too cheap for the many small transforms of the doubling layers (measured).
-        if wide and self.dtype == torch.float32:
+        filtered = self.filtering and size >= MIN_SIZE and weight.shape[1] >= MIN_CHANNELS[dtype]
+        if not layer.up:
+            return Convolution(weight, self._workspace, dtype) if filtered else DirectConvolution(weight, size, dtype)
+        if size <= MAX_SPREAD:
+            return SpreadConvolution(weight, layer.resample_filter, dtype)
+        # bfloat16's products are too cheap for the many small transforms of the doubling layers.
+        if filtered and dtype == torch.float32:
             return TransposedConvolution(weight, layer.resample_filter, self._workspace)
-        return DirectConvolution(weight, layer.resample_filter if layer.up else None, size, self.dtype)
+        return DirectConvolution(weight, size, dtype, layer.resample_filter)
+
+    def _format(self, resolution: int) -> torch.dtype:
+        """What the products and feature maps of that size are rounded to."""
+        return torch.float32 if resolution <= EXACT else self.dtype
 
     @property
     def memory_bytes(self) -> int:
@@ -76,20 +92,27 @@ class FastSynthesis:
             groups = [slice(start, start + together) for start in range(0, len(ws), together)]
             return torch.cat(
                 [
-                    self._draw(index, None if x is None else x[part], None if img is None else img[part], w, splits + 1)
-                    for part, w in zip(groups, ws.split(together), strict=True)
+                    self._draw(
+                        index,
+                        None if x is None else x[group],
+                        None if img is None else img[group],
+                        ws[group],
+                        splits + 1,
+                    )
+                    for group in groups
                 ]
             )
+        dtype = self._format(size)
         # Two maps take turns; after a split other ones do, as the larger batch's is still needed.
         if x is None:
-            x = block.const.to(self.dtype).permute(1, 2, 0).expand(len(ws), -1, -1, -1)
+            x = block.const.to(dtype).permute(1, 2, 0).expand(len(ws), -1, -1, -1)
         else:
-            doubled = self._workspace.take(f"doubled {splits}", len(ws), size, size, out, dtype=self.dtype)
+            doubled = self._workspace.take(f"doubled {splits}", len(ws), size, size, out, dtype=dtype)
             x = self._layer(block.conv0, x, ws[:, 2 * index - 1], doubled)
-        result = self._workspace.take(f"features {splits}", len(ws), size, size, out, dtype=self.dtype)
+        result = self._workspace.take(f"features {splits}", len(ws), size, size, out, dtype=dtype)
         x = self._layer(block.conv1, x, ws[:, 2 * index], result)
         rgb = _to_rgb(block.torgb, x, ws[:, 2 * index + 1])
-        img = rgb if img is None else upsample2d(img, block.resample_filter).add_(rgb)
+        img = rgb if img is None else _upsampled(img, block.resample_filter).add_(rgb)
         last = index + 1 == len(self.network.resolutions)
         return img if last else self._draw(index + 1, x, img, ws, splits)
 
@@ -123,44 +146,6 @@ class FastSynthesis:
         return result
 
 
-class DirectConvolution:
-    """A 3 x 3 convolution by PyTorch's own kernels, doubling the size and low-passed if there are `taps`.
-
-    Either the features are multiplied by the styles, or the weights, once per sample: whichever are fewer.
-
-    Args:
-        weight: [O, I, 3, 3], float32; as `conv2d_resample` wants it, without correlation if there are taps.
-        taps: Low-pass filter [4, 4].
-        size: Edge of the incoming maps.
-        dtype: Of the incoming maps and the products.
-    """
-
-    def __init__(self, weight: Tensor, taps: Tensor | None, size: int, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self.taps = None if taps is None else (taps * 4).to(dtype).expand(weight.shape[0], 1, -1, -1)
-        self.shared = 9 * weight.shape[0] > size**2
-        self.weight = weight.to(dtype) if self.shared else weight
-        self.memory_bytes = 0 if self.weight is weight else self.weight.nbytes
-
-    def __call__(self, x: Tensor, styles: Tensor, finish: Finish) -> None:
-        """`x` [N, H, H, I] times `styles` [N, I], convolved, given to `finish`."""
-        if self.shared:
-            y = self._convolve((x * styles[:, None, None]).to(self.dtype), self.weight)
-            finish(y, slice(0, len(y)), slice(0, y.shape[1]))
-            return
-        for index, style in enumerate(styles):
-            y = self._convolve(x[index : index + 1], (self.weight * style[:, None, None]).to(self.dtype))
-            finish(y, slice(index, index + 1), slice(0, y.shape[1]))
-
-    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        """[N, H, H, I] to [N, R, R, O]."""
-        x = x.permute(0, 3, 1, 2)
-        if self.taps is None:
-            return F.conv2d(x, weight, padding=1).permute(0, 2, 3, 1)
-        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-        return F.conv2d(y, self.taps, padding=1, groups=y.shape[1]).permute(0, 2, 3, 1)
-
-
 def _to_rgb(layer: ToRGB, x: Tensor, w: Tensor) -> Tensor:
     """[N, R, R, I] to [N, C, R, R], float32."""
     if x.dtype == torch.float32:
@@ -168,4 +153,11 @@ def _to_rgb(layer: ToRGB, x: Tensor, w: Tensor) -> Tensor:
         return img
     # With so few columns bfloat16's matrix product is ten times as fast this way round (measured).
     rgb = torch.matmul(x.flatten(1, 2), layer.matrix(w).transpose(1, 2).to(x.dtype))
-    return layer.finished(rgb.transpose(1, 2).float().unflatten(2, x.shape[1:3]).contiguous())
+    n, height, width, _ = x.shape
+    return layer.finished(rgb.float().transpose(1, 2).reshape(n, -1, height, width))
+
+
+def _upsampled(img: Tensor, taps: Tensor) -> Tensor:
+    """`upsample2d` with its 4 x 4 filter, as the one convolution that is fastest here."""
+    channels = img.shape[1]
+    return F.conv_transpose2d(img, (taps * 4).expand(channels, 1, -1, -1), stride=2, padding=1, groups=channels)

@@ -190,7 +190,8 @@ class ToRGB(nn.Module):
         """The weights [N, C, I] of each sample, from w [N, w_dim]."""
         styles = self.affine(w) * self.weight_gain
         # With so few outputs a matrix per sample is smaller than the features it would take to scale.
-        return self.weight[:, :, 0, 0] * styles[:, None, :]
+        weight: Tensor = self.weight[:, :, 0, 0] * styles[:, None, :]
+        return weight
 
     def finished(self, y: Tensor) -> Tensor:
         """The products [N, C, R, R] with bias and clamp."""

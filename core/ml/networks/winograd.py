@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with fewer multiplications, for inference in float32 on CPUs.
+"""3 x 3 convolutions with fewer multiplications, for inference on CPUs.
 
 Two layers cover almost all arithmetic of a StyleGAN2 generator. Both are tiled, turned into a sum of matrix products by
 minimal filtering, and put together again:
@@ -8,7 +8,9 @@ minimal filtering, and put together again:
   of 6 products, and odd outputs, a single tap that needs no transform.
 
 Feature maps are [N, H, W, C], contiguous. Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks"
-(2016), section 4; F(3, 2) follows from the points 0, 1, -1, ∞ in the same way.
+(2016), section 4; F(3, 2) follows from the points 0, 1, -1, ∞ in the same way. F(4, 3) uses the points 0, ±5/8, ±3/2, ∞
+because they halve the rounding errors of the usual 0, ±1, ±2, ∞. Operands in bfloat16 still cost five times the error
+of a direct convolution of white noise, 1.4 % instead of 0.3 %; feature maps are smoother, and suffer less.
 """
 
 from __future__ import annotations
@@ -21,24 +23,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Finish = Callable[[Tensor, slice, slice], None]
-"""Takes a part of a result, [n, h, W, O], of these samples and rows, while it is in the cache; it may be overwritten."""
+"""Takes a part of a result while it is in the cache: [n, h, W, O], of these samples and rows; it may be overwritten."""
 
 TILES = 128
 """Tiles that are worked on together: enough rows for the matrix products, few enough for the caches."""
 
-# The points of F(4, 3) are 0, A, -A, B, -B and infinity.
-_A, _B = 0.75, 1.5
-def _finite(point: float, other: float, scale: float) -> list[float]:
+_A, _B = 0.625, 1.5
+
+
+def _taps_at(point: float, other: float, scale: float) -> list[float]:
+    """The row of F(4, 3)'s weight transform for one of the points ±`_A`, ±`_B`; `other` is one of the other pair."""
     return [scale * power / (2 * point**2 * (point**2 - other**2)) for power in (1.0, point, point**2)]
 
 
+# The factors A² and B are free, and chosen so that each output takes as few additions as possible (_output_4_3).
 _G43 = torch.tensor(
     [
         [1 / (_A * _B) ** 2, 0, 0],
-        _finite(_A, _B, _A**2),
-        _finite(-_A, _B, _A**2),
-        _finite(_B, _A, _B),
-        _finite(-_B, _A, _B),
+        _taps_at(_A, _B, _A**2),
+        _taps_at(-_A, _B, _A**2),
+        _taps_at(_B, _A, _B),
+        _taps_at(-_B, _A, _B),
         [0, 0, 1],
     ],
     dtype=torch.float64,
@@ -52,17 +57,17 @@ class Workspace:
     """Memory that layers share and reuse: fresh pages from the system would cost as much as the arithmetic."""
 
     def __init__(self) -> None:
-        self._blocks: dict[str, Tensor] = {}
+        self._blocks: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def take(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """A tensor with undefined content; it is overwritten when `name` is taken again (always with one `dtype`)."""
-        size = math.prod(shape)
-        if name not in self._blocks or self._blocks[name].numel() < size:
-            self._blocks[name] = torch.empty(size, dtype=dtype)
-        return self._blocks[name][:size].view(shape)
+        """A tensor with undefined content; it is overwritten when `name` is taken again in the same format."""
+        size, key = math.prod(shape), (name, dtype)
+        if key not in self._blocks or self._blocks[key].numel() < size:
+            self._blocks[key] = torch.empty(size, dtype=dtype)
+        return self._blocks[key][:size].view(shape)
 
     def multiply(self, tiles: Tensor, weight: Tensor) -> Tensor:
-        """Matrix products [P, M, I] x [P, I, O] to [P, M, O], float32; the operands are rounded to `weight`'s format."""
+        """Matrix products [P, M, I] x [P, I, O] to [P, M, O], float32; operands are rounded to `weight`'s format."""
         shape = (tiles.shape[0], tiles.shape[1], weight.shape[2])
         products = self.take("products", *shape)
         if weight.dtype == tiles.dtype:
