@@ -5,7 +5,7 @@ and edited; the principal directions of its styles; and the latent vector of a g
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -19,7 +19,8 @@ from core.errors import OutOfMemory, Refused
 from core.interface import Interface
 from core.library.interfaces import image_gan_interface
 from core.ml.adapters.stylegan_files import WEIGHTS, read_architecture, read_generator
-from core.ml.hardware import choose_device, device_name, fast_bfloat16, out_of_memory
+from core.ml.adapters.synthesis_choice import choose_synthesis
+from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.latent.directions import StyleDirections
 from core.ml.latent.projection import Search, prepare, project
 from core.ml.latent.styles import Styler, layer_range
@@ -37,9 +38,6 @@ PART_SHARE = 5
 """Where drawing the picture of a part is slow, the next waits for so many times as long."""
 
 __all__ = ["WEIGHTS", "StyleGAN2", "load", "read_architecture", "read_generator"]
-
-BF16_ERROR = 0.01
-"""bfloat16 is used only if its pictures are closer than this to float32's, root mean square relative to the picture."""
 
 
 def load(path: Path, options: Mapping[str, object], device: str = "auto") -> StyleGAN2:
@@ -67,9 +65,9 @@ class StyleGAN2:
         self.generator = generator.to(device)
         self.device = device
         self.interface = image_gan_interface(
-            generator.z_dim, generator.img_resolution, generator.img_channels, generator.c_dim
+            generator.z_dim, generator.img_resolution, generator.img_channels, generator.c_dim, generator.w_dim
         )
-        self._synthesis, self._dtype = self._choose_synthesis()
+        self._synthesis, self._dtype = choose_synthesis(generator, device)
         self._directions = StyleDirections(generator)
         self._styles = Styler(generator, self._directions)
         held = [*generator.parameters(), *generator.buffers()]
@@ -167,31 +165,6 @@ class StyleGAN2:
             images = self._synthesis(self._styles(inputs))
             pixels = (images * 127.5 + 128).nan_to_num(0.0).clamp(0, 255).to(torch.uint8)
             return [picture.copy() for picture in pixels.permute(0, 2, 3, 1).cpu().numpy()]
-
-    def _choose_synthesis(self) -> tuple[Callable[[Tensor], Tensor], torch.dtype]:
-        """The fastest way here from w to pictures, and the number format of its feature maps."""
-
-        def plain(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-            return lambda ws: self.generator.synthesis(ws, noise_mode="const", dtype=dtype)
-
-        for parameter in self.generator.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        if fast_bfloat16(self.device) and self._close(plain(torch.bfloat16), plain(torch.float32)):
-            return plain(torch.bfloat16), torch.bfloat16
-        if self.device.type == "cpu":
-            return FastSynthesis(self.generator.synthesis), torch.float32
-        return plain(torch.float32), torch.float32
-
-    @torch.inference_mode()
-    def _close(self, tried: Callable[[Tensor], Tensor], exact: Callable[[Tensor], Tensor]) -> bool:
-        """Whether `tried` draws the same pictures as `exact`, by one sample at the usual truncation."""
-        z = torch.randn(1, self.generator.z_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
-        c = torch.eye(self.generator.c_dim, device=self.device)[:1] if self.generator.c_dim else None
-        ws = self.generator.mapping(z, c, truncation_psi=0.7)
-        expected = exact(ws)
-        error = (tried(ws) - expected).square().mean().sqrt()
-        return bool(error < BF16_ERROR * expected.square().mean().sqrt())
 
 
 def _batch_for(generator: Generator, device: torch.device) -> int:

@@ -186,17 +186,23 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(img_channels))
         self.weight_gain = in_channels**-0.5
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """[N, I, R, R] and [N, w_dim] to an image [N, C, R, R], float32 at least."""
+    def matrix(self, w: Tensor) -> Tensor:
+        """The weights [N, C, I] of each sample, from w [N, w_dim]."""
         styles = self.affine(w) * self.weight_gain
         # With so few outputs a matrix per sample is smaller than the features it would take to scale.
-        weight = self.weight[:, :, 0, 0] * styles[:, None, :]
+        weight: Tensor = self.weight[:, :, 0, 0] * styles[:, None, :]
+        return weight
+
+    def finished(self, y: Tensor) -> Tensor:
+        """The products [N, C, R, R] with bias and clamp."""
+        y = y + self.bias[:, None, None]
+        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """[N, I, R, R] and [N, w_dim] to an image [N, C, R, R], float32 at least."""
         n, _, height, width = x.shape
-        y = torch.matmul(weight.to(x.dtype), x.flatten(2)).reshape(n, -1, height, width)
-        y = y.to(torch.promote_types(y.dtype, torch.float32)) + self.bias[:, None, None]
-        if self.conv_clamp is not None:
-            y = y.clamp(-self.conv_clamp, self.conv_clamp)
-        return y
+        y = torch.matmul(self.matrix(w).to(x.dtype), x.flatten(2)).reshape(n, -1, height, width)
+        return self.finished(y.to(torch.promote_types(y.dtype, torch.float32)))
 
 
 class SynthesisBlock(nn.Module):

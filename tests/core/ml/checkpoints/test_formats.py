@@ -197,6 +197,7 @@ def test_a_model_folder_of_ours(tmp_path: Path) -> None:
     assert_close(pictures, golden["img_psi07_const"])
 
 
+@pytest.mark.usefixtures("float32_only")
 async def test_what_was_imported_runs(tmp_path: Path) -> None:
     """Through the library and the adapter that a worker would load: the published picture, as bytes."""
     from core.library.importing import import_model
