@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -54,33 +55,50 @@ class Scene:
 
 
 class TileStore:
-    """Tiles by key, and beside each its version in the size that was drawn last."""
+    """Tiles by key, and beside them the versions that were drawn last, in the sizes that they were drawn in.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: Of the versions; more are drawn anew from the tiles.
+    """
+
+    def __init__(self, most_bytes: int = 48 * 2**20) -> None:
         self._pixels: dict[int, NDArray[np.uint8]] = {}
-        self._sized: dict[int, dict[tuple[int, int], NDArray[np.uint8]]] = {}
+        self._sized: OrderedDict[tuple[int, int, int], NDArray[np.uint8]] = OrderedDict()
+        self._bytes = 0
+        self._most_bytes = most_bytes
 
     def put(self, key: int, pixels: NDArray[np.uint8]) -> None:
         """Keep a picture, uint8 [H, W, C] with C of 1, 3 or 4; grey becomes RGB, transparency is dropped."""
-        self._pixels[key] = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
-        self._sized.pop(key, None)
+        # A copy: what came over the wire may be a part of a larger block, which would stay for its sake.
+        self._pixels[key] = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3].copy()
+        self._drop([sized for sized in self._sized if sized[0] == key])
 
     def forget(self, keys: list[int]) -> None:
         """Drop pictures; unknown keys are no error."""
+        gone = set(keys)
         for key in keys:
             self._pixels.pop(key, None)
-            self._sized.pop(key, None)
+        self._drop([sized for sized in self._sized if sized[0] in gone])
 
     def sized(self, key: int, width: int, height: int) -> NDArray[np.uint8] | None:
         """The picture in one size, or None when it is not here."""
         if key not in self._pixels:
             return None
-        versions = self._sized.setdefault(key, {})
-        if (width, height) not in versions:
-            if len(versions) >= 3:  # the grid, the side pane and a thumbnail strip may show one tile at once
-                versions.pop(next(iter(versions)))
-            versions[width, height] = resized(self._pixels[key], width, height)
-        return versions[width, height]
+        wanted = key, width, height
+        if (found := self._sized.get(wanted)) is not None:
+            self._sized.move_to_end(wanted)
+            return found
+        made = resized(self._pixels[key], width, height)
+        if made is not self._pixels[key]:
+            self._sized[wanted] = made
+            self._bytes += made.nbytes
+            while self._bytes > self._most_bytes and len(self._sized) > 1:
+                self._drop([next(iter(self._sized))])
+        return made
+
+    def _drop(self, sized: list[tuple[int, int, int]]) -> None:
+        for each in sized:
+            self._bytes -= self._sized.pop(each).nbytes
 
 
 def compose(scene: Scene, geometry: Geometry, tiles: TileStore, look: Look) -> NDArray[np.uint8]:

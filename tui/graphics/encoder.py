@@ -9,13 +9,19 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import time
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.workers.wire import Channel, Message, WireError
 from tui.graphics import blocks, files, iterm2, kitty, sixel
 from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
-from tui.graphics.palette import Fitting, fixed
+from tui.graphics.palette import Fittings, Palette
+from tui.graphics.quality import FULL, Quality
 
 
 def main() -> int:
@@ -23,10 +29,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a ctrl+c in the terminal is for the studio
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     tiles = TileStore()
-    fitting = Fitting()
+    fittings = Fittings()
     try:
         while (message := channel.receive()) is not None:
-            answer = serve(message, tiles, fitting)
+            answer = serve(message, tiles, fittings)
             if answer is not None:
                 channel.send(answer)
     except (OSError, WireError):
@@ -34,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def serve(message: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message | None:
+def serve(message: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message | None:
     """Do one job; the answer to a frame, None for the others.
 
     Jobs: `{do: "tile", key, pixels}`, `{do: "forget", keys}`, `{do: "frame", ticket, ...}` as `frame_job` makes it.
@@ -47,7 +53,9 @@ def serve(message: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Messag
             tiles.forget(message["keys"])
             return None
         case _:
-            return {"ticket": message["ticket"], **_frame(message, tiles, fitting)}
+            begun = time.perf_counter()
+            made = _frame(message, tiles, fittings)
+            return {"ticket": message["ticket"], "seconds": time.perf_counter() - begun, **made}
 
 
 def frame_job(
@@ -59,10 +67,10 @@ def frame_job(
     height: int,
     cell: tuple[int, int],
     rects: list[Rect],
-    colours: int = 0,
+    quality: Quality = FULL,
     depth: str = "truecolor",
-    image: int = 0,
-    replaces: int = 0,
+    images: list[int] | None = None,
+    drop: list[int] | None = None,
     tmux: bool = False,
 ) -> Message:
     """The message that asks for a frame.
@@ -71,11 +79,11 @@ def frame_job(
         protocol: "kitty", "kitty-direct", "sixel", "iterm2" or "blocks".
         width, height: Pixels of the whole area; for blocks two pixels a cell, one above the other.
         cell: Pixels of a cell.
-        rects: Rectangles of cells to be drawn.
-        colours: Size of a fixed palette; 0 for one that is fitted to the picture.
+        rects: Rectangles of cells to be drawn; for kitty and blocks they are as wide as the area.
+        quality: How well.
         depth: Colours of half-blocks.
-        image: kitty's id for this frame.
-        replaces: kitty's id of the frame before, to be deleted once this one shows.
+        images: kitty's ids: one for each of `rects`, or the one of a placed picture.
+        drop: kitty's ids to be deleted once this frame shows.
         tmux: Wrap what tmux would swallow.
     """
     return {
@@ -93,15 +101,15 @@ def frame_job(
         "area": [width, height],
         "cell": list(cell),
         "rects": [list(rect) for rect in rects],
-        "colours": colours,
+        "quality": asdict(quality),
         "depth": depth,
-        "image": image,
-        "replaces": replaces,
+        "images": list(images or ()),
+        "drop": list(drop or ()),
         "tmux": tmux,
     }
 
 
-def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
+def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message:
     said = job["scene"]
     scene = Scene(
         columns=said["columns"],
@@ -112,35 +120,74 @@ def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
         pins=frozenset((column, row) for column, row in said["pins"]),
     )
     look = Look(*((red, green, blue) for red, green, blue in job["look"]))
-    width, height = job["area"]
-    picture = compose(scene, Geometry(width, height, scene.columns, scene.rows), tiles, look)
-    cell_width, cell_height = job["cell"]
-    columns, rows = -(-width // cell_width), -(-height // cell_height)
-    if job["protocol"] in ("sixel", "kitty", "kitty-direct"):
-        always = (look.background, look.waiting, look.accent, look.outline)
-        palette = fixed(job["colours"]) if job["colours"] else fitting.palette_for(picture, always)
-    match job["protocol"]:
-        case "blocks":
-            shown = blocks.rounded(picture) if job["depth"] == "truecolor" else picture
-            return {"lines": blocks.encode(picture, job["depth"]), "pixels": shown}
-        case "kitty":
-            data = kitty.send_virtual(job["image"], files.paletted_png(picture, palette), columns, rows)
-            return {"data": kitty.through_tmux(data) if job["tmux"] else data}
-        case "kitty-direct":
-            sources = [_pixels(rect, cell_width, cell_height) for rect in job["rects"]]
-            data = kitty.send(job["image"], files.paletted_png(picture, palette))
-            for number, (rect, source) in enumerate(zip(job["rects"], sources), 1):
-                data += _at(rect) + kitty.place(job["image"], number, source, rect[2], rect[3])
-            return {"data": data + (kitty.delete(job["replaces"]) if job["replaces"] else "")}
-    pieces = []
-    for rect in job["rects"]:
-        x, y, piece_width, piece_height = _pixels(rect, cell_width, cell_height)
-        piece = picture[y : y + piece_height, x : x + piece_width]
-        if job["protocol"] == "sixel":
-            pieces.append(_at(rect) + sixel.encode(piece, palette).decode("ascii"))
-        else:
-            pieces.append(_at(rect) + iterm2.encode(files.jpeg(piece), rect[2], rect[3]))
-    return {"data": "".join(pieces)}
+    quality = Quality(**job["quality"])
+    picture = compose(scene, Geometry(job["area"][0], job["area"][1], scene.columns, scene.rows), tiles, look)
+    if job["protocol"] == "blocks":
+        return _blocks(job, picture, quality)
+    if job["protocol"] == "iterm2":
+        return {"data": "".join(_iterm2(job, picture, rect, quality) for rect in job["rects"])}
+    palette = fittings.palette_for(picture, (look.background, look.waiting, look.accent, look.outline), quality)
+    if job["protocol"] == "sixel":
+        return {"data": "".join(_sixel(job, picture, rect, palette, quality.scale) for rect in job["rects"])}
+    made = _kitty if job["protocol"] == "kitty" else _kitty_direct
+    data = made(job, picture, palette, quality.scale) + "".join(kitty.delete(image) for image in job["drop"])
+    return {"data": kitty.through_tmux(data) if job["tmux"] else data}
+
+
+def _blocks(job: dict[str, Any], picture: NDArray[np.uint8], quality: Quality) -> Message:
+    """The rows of each rectangle one after the other: as text, and as pixels for whoever needs a part of a row."""
+    rows = [picture[2 * y : 2 * (y + height)] for _, y, _, height in job["rects"]]
+    pixels = np.concatenate(rows)
+    if quality.scale > 1:
+        coarse = files.reduced(pixels, quality.scale)
+        pixels = _enlarged(coarse, quality.scale)[: pixels.shape[0], : pixels.shape[1]]
+    lines = blocks.encode(pixels, job["depth"], quality.step)
+    exact = job["depth"] != "truecolor" and quality.step == blocks.FINEST
+    return {"lines": lines, "pixels": pixels if exact else blocks.rounded(pixels, quality.step)}
+
+
+def _enlarged(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _sixel(job: dict[str, Any], picture: NDArray[np.uint8], rect: Rect, palette: Palette, scale: int) -> str:
+    piece = _cut(picture, rect, job["cell"])
+    size = piece.shape[1], piece.shape[0]
+    return _at(rect) + sixel.encode(files.reduced(piece, scale), palette, scale, size).decode("ascii")
+
+
+def _iterm2(job: dict[str, Any], picture: NDArray[np.uint8], rect: Rect, quality: Quality) -> str:
+    piece = files.reduced(_cut(picture, rect, job["cell"]), quality.scale)
+    return _at(rect) + iterm2.encode(files.jpeg(piece, quality.jpeg), rect[2], rect[3])
+
+
+def _kitty(job: dict[str, Any], picture: NDArray[np.uint8], palette: Palette, scale: int) -> str:
+    """A picture for each band of rows; the terminal spreads it over the band's placeholders, whatever its size."""
+    data = []
+    for image, rect in zip(job["images"], job["rects"]):
+        png = files.paletted_png(files.reduced(_cut(picture, rect, job["cell"]), scale), palette)
+        data.append(kitty.send_virtual(image, png, rect[2], rect[3]))
+    return "".join(data)
+
+
+def _kitty_direct(job: dict[str, Any], picture: NDArray[np.uint8], palette: Palette, scale: int) -> str:
+    """One picture, and a placement of its part for each rectangle."""
+    image, rects, cell = job["images"][0], job["rects"], job["cell"]
+    if len(rects) == 1:
+        piece = files.reduced(_cut(picture, rects[0], cell), scale)
+        source = 0, 0, piece.shape[1], piece.shape[0]
+        data = kitty.send(image, files.paletted_png(piece, palette))
+        return data + _at(rects[0]) + kitty.place(image, 1, source, rects[0][2], rects[0][3])
+    # Parts of a picture must begin on whole pixels: here it is sent in its full size.
+    data = kitty.send(image, files.paletted_png(picture, palette))
+    for number, rect in enumerate(rects, 1):
+        data += _at(rect) + kitty.place(image, number, _pixels(rect, *cell), rect[2], rect[3])
+    return data
+
+
+def _cut(picture: NDArray[np.uint8], rect: Rect, cell: list[int]) -> NDArray[np.uint8]:
+    x, y, width, height = _pixels(rect, *cell)
+    return picture[y : y + height, x : x + width]
 
 
 def _pixels(rect: Rect, cell_width: int, cell_height: int) -> Rect:

@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tui.graphics.quality import FULL, Quality
+
 _CUBES = {252: (6, 7, 6), 64: (4, 4, 4), 32: (4, 4, 2), 16: (2, 4, 2)}
 Colours = tuple[tuple[int, int, int], ...]
 
 _SAMPLE = 1 << 14
 _WORSE = 1.25
 """A kept palette may be off by this factor more than it was on the picture that it was made for."""
+_WORSE_MOVING = 2.0
+"""The same while pictures move: colours that stay are worth more than colours that fit."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,16 @@ def fixed(colours: int) -> Palette:
     return _with_table(np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1))
 
 
-def fitted(pixels: NDArray[np.uint8], colours: int = 255, always: Colours = ()) -> Palette:
+def fitted(pixels: NDArray[np.uint8], colours: int = 255, always: Colours = (), sample: int = _SAMPLE) -> Palette:
     """The palette that suits a picture best: median cut over a sample of its pixels, bettered by k-means.
 
     Args:
         pixels: uint8 [..., 3].
         colours: Most colours, 2 to 256.
         always: Colours that must be in it exactly, few as their pixels may be.
+        sample: How many pixels are looked at; the time goes with it.
     """
-    picture = Image.fromarray(_sample(pixels)[None])
+    picture = Image.fromarray(_sample(pixels, sample)[None])
     wanted = colours - len(always)
     found = picture.quantize(wanted, method=Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or [0, 0, 0]
     table = np.array(found, np.uint8).reshape(-1, 3)[:wanted]
@@ -73,11 +78,35 @@ def fitted(pixels: NDArray[np.uint8], colours: int = 255, always: Colours = ()) 
     return _with_table(np.unique(np.concatenate([table, exact]), axis=0))
 
 
-class Fitting:
-    """A fitted palette that is kept until a picture needs another one."""
+class Fittings:
+    """The fitted palettes in use, one for each number of colours."""
 
-    def __init__(self, colours: int = 255) -> None:
-        self._colours = colours
+    def __init__(self) -> None:
+        self._fittings: dict[int, Fitting] = {}
+
+    def palette_for(self, pixels: NDArray[np.uint8], always: Colours, quality: Quality) -> Palette:
+        """A palette for a picture, uint8 [H, W, 3], of as many colours as its quality says.
+
+        Args:
+            always: Colours that must be in it exactly.
+        """
+        if quality.colours not in self._fittings:
+            full = quality.colours == FULL.colours
+            self._fittings[quality.colours] = Fitting(quality.colours) if full else _moving(quality.colours)
+        return self._fittings[quality.colours].palette_for(pixels, always)
+
+
+class Fitting:
+    """A fitted palette that is kept until a picture needs another one.
+
+    Args:
+        colours: How many it has at most.
+        worse: It may be off by this factor more than on the picture that it was made for.
+        sample: How many pixels it is made from.
+    """
+
+    def __init__(self, colours: int = 255, worse: float = _WORSE, sample: int = _SAMPLE) -> None:
+        self._colours, self._worse, self._count = colours, worse, sample
         self._palette: Palette | None = None
         self._error = 0.0
         self._always: Colours = ()
@@ -90,17 +119,22 @@ class Fitting:
         """
         sample = _sample(pixels)
         kept = self._palette if always == self._always else None
-        if kept is None or kept.error(sample) > self._error * _WORSE + 1:
-            self._palette = kept = fitted(pixels, self._colours, always)
+        if kept is None or kept.error(sample) > self._error * self._worse + 1:
+            self._palette = kept = fitted(pixels, self._colours, always, self._count)
             self._error = kept.error(sample)
             self._always = always
         return kept
 
 
-def _sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _moving(colours: int) -> Fitting:
+    """A palette for pictures that move: made in a quarter of the time, and kept longer."""
+    return Fitting(colours, _WORSE_MOVING, _SAMPLE // 8)
+
+
+def _sample(pixels: NDArray[np.uint8], count: int = _SAMPLE) -> NDArray[np.uint8]:
     flat = pixels.reshape(-1, 3)
     # A step that shares no factor with common widths, so that no column of the picture is left out.
-    step = max(1, len(flat) // _SAMPLE) | 1
+    step = max(1, len(flat) // count) | 1
     return np.ascontiguousarray(flat[::step])
 
 

@@ -31,7 +31,7 @@ def job(protocol: str, rects: list[Rect] | None = None, **named: Any) -> dict[st
     cell = (1, 2) if protocol == "blocks" else CELL
     rects = [(0, 0, COLUMNS, ROWS)] if rects is None else rects
     size = {"width": COLUMNS * cell[0], "height": ROWS * cell[1]}
-    return frame_job(SCENE, Look(), protocol=protocol, cell=cell, rects=rects, image=20, **size, **named)
+    return frame_job(SCENE, Look(), protocol=protocol, cell=cell, rects=rects, images=[20], **size, **named)
 
 
 def expected() -> np.ndarray:
@@ -61,7 +61,7 @@ async def test_every_protocol() -> None:
         wrapped = (await made(helper, "kitty", tmux=True))["data"]
         Kitty().feed(unwrap_tmux(wrapped))
 
-        direct = (await made(helper, "kitty-direct", [(0, 0, 12, 2), (3, 2, 5, 2)], replaces=0))["data"]
+        direct = (await made(helper, "kitty-direct", [(0, 0, 12, 2), (3, 2, 5, 2)]))["data"]
         parts = direct.split("\0")
         store = Kitty()
         store.feed("".join(part for index, part in enumerate(parts) if index % 2 == 0))

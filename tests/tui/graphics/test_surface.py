@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tui.graphics import kitty
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Look, Scene
 from tui.graphics.surface import Surface
@@ -18,7 +19,7 @@ ALL = np.ones((ROWS, COLUMNS), bool)
 
 
 def surface(protocol: str) -> Surface:
-    return Surface(TerminalInfo(protocol=protocol, cell_width=8, cell_height=17), 30)  # type: ignore[arg-type]
+    return Surface(TerminalInfo(protocol=protocol, cell_width=8, cell_height=17), range(30, 38))  # type: ignore[arg-type]
 
 
 def asked(on: Surface, scene: Scene = SCENE, visible: np.ndarray = ALL) -> list[tuple[int, int, int, int]] | None:
@@ -101,21 +102,19 @@ def test_placements_follow_what_is_visible_and_alternate_ids() -> None:
     on = surface("kitty-direct")
     first = on.request(SCENE, LOOK, COLUMNS, ROWS, ALL)
     assert first is not None
-    assert (first.job["image"], first.job["replaces"]) == (30, 0)
+    assert (first.job["images"], first.job["drop"]) == ([30], [])
     on.written(first)
     part = ALL.copy()
     part[5:, 10:] = False
     second = on.request(SCENE, LOOK, COLUMNS, ROWS, part)
     assert second is not None
-    assert (second.job["image"], second.job["replaces"]) == (31, 30)
+    assert (second.job["images"], second.job["drop"]) == ([31], [30])
     assert len(second.rects) == 2
     on.written(second)
     assert "a=d,d=i,i=31" in on.hide()
     assert on.hide() == ""
     assert asked(on, visible=part) is not None, "shown again"
-    deleted = on.delete()
-    assert "d=I,i=30" in deleted
-    assert "d=I,i=31" in deleted
+    assert on.delete() == kitty.delete(30), "the other one went with the frame before"
 
 
 def test_off_sends_nothing() -> None:
