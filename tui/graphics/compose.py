@@ -101,29 +101,66 @@ class TileStore:
             self._bytes -= self._sized.pop(each).nbytes
 
 
-def compose(scene: Scene, geometry: Geometry, tiles: TileStore, look: Look) -> NDArray[np.uint8]:
-    """Draw the scene: uint8 [geometry.height, geometry.width, 3]."""
-    picture = np.empty((geometry.height, geometry.width, 3), np.uint8)
+def compose(
+    scene: Scene, geometry: Geometry, tiles: TileStore, look: Look, part: Rect | None = None, scale: int = 1
+) -> NDArray[np.uint8]:
+    """Draw the scene, or a part of it, or that in less detail.
+
+    Args:
+        scene: What is to be seen.
+        geometry: How it lies.
+        tiles: The pictures.
+        look: The colours.
+        part: Pixels to be drawn; all by default.
+        scale: Draw one pixel for a square of so many.
+
+    Returns:
+        uint8 [H, W, 3] with H and W those of the part divided by the scale, rounded up.
+    """
+    left, top, width, height = part or (0, 0, geometry.width, geometry.height)
+    picture = np.empty((-(-height // scale), -(-width // scale), 3), np.uint8)
     picture[:] = look.background
     for row in range(scene.rows):
         for column in range(scene.columns):
-            place = (column, row)
-            x, y, width, height = geometry.tile(column, row)
-            key = scene.tiles.get(place)
-            pixels = None if key is None else tiles.sized(key, width, height)
-            target = picture[y : y + height, x : x + width]
-            if pixels is not None:
-                target[:] = pixels[: target.shape[0], : target.shape[1]]
-            elif scene.waiting is None or place in scene.waiting:
-                gap = max(1, width // 24) if width > 4 else 0
-                target[gap : height - gap, gap : width - gap] = look.waiting
-    if scene.cursor is not None:
-        _frame(picture, geometry.tile(*scene.cursor), look)
-    for place in scene.pins:
-        x, y, width, height = geometry.tile(*place)
-        inset = _thickness(width) if place == scene.cursor else 0
-        _mark(picture[y + inset : y + height - inset, x + inset : x + width - inset], look)
+            x, y, side, _ = geometry.tile(column, row)
+            x0, x1 = _scaled(x - left, scale), _scaled(x + side - left, scale)
+            y0, y1 = _scaled(y - top, scale), _scaled(y + side - top, scale)
+            seen = x1 > max(x0, 0) and y1 > max(y0, 0) and x0 < picture.shape[1] and y0 < picture.shape[0]
+            if not seen or (drawn := _tile(scene, (column, row), x1 - x0, y1 - y0, tiles, look)) is None:
+                continue
+            target = picture[max(0, y0) : y1, max(0, x0) : x1]
+            above, before = max(0, -y0), max(0, -x0)
+            target[:] = drawn[above : above + target.shape[0], before : before + target.shape[1]]
     return picture
+
+
+def _scaled(length: int, scale: int) -> int:
+    """Divided and rounded to the nearest, halves up."""
+    return (2 * length + scale) // (2 * scale)
+
+
+def _tile(
+    scene: Scene, place: Place, width: int, height: int, tiles: TileStore, look: Look
+) -> NDArray[np.uint8] | None:
+    """One tile with all that is drawn on it, uint8 [height, width, 3], not to be changed; None for nothing."""
+    key = scene.tiles.get(place)
+    drawn = None if key is None else tiles.sized(key, width, height)
+    if drawn is None:
+        if scene.waiting is not None and place not in scene.waiting and place != scene.cursor:
+            return None
+        drawn = np.empty((height, width, 3), np.uint8)
+        drawn[:] = look.background
+        if scene.waiting is None or place in scene.waiting:
+            gap = max(1, width // 24) if width > 4 else 0
+            drawn[gap : height - gap, gap : width - gap] = look.waiting
+    if place == scene.cursor or place in scene.pins:
+        drawn = drawn.copy()
+    if place == scene.cursor:
+        _frame(drawn, look)
+    if place in scene.pins:
+        inset = _thickness(width) if place == scene.cursor else 0
+        _mark(drawn[inset : height - inset, inset : width - inset], look)
+    return drawn
 
 
 def _mark(target: NDArray[np.uint8], look: Look) -> None:
@@ -142,14 +179,12 @@ def _thickness(side: int) -> int:
     return max(1, round(side / 24))
 
 
-def _frame(picture: NDArray[np.uint8], rect: Rect, look: Look) -> None:
-    x, y, width, height = rect
-    target = picture[max(0, y) : y + height, max(0, x) : x + width]
+def _frame(target: NDArray[np.uint8], look: Look) -> None:
+    height, width = target.shape[:2]
     thick = _thickness(width)
     rim = max(1, thick // 2) if width > 24 else 0
     for inset, depth, colour in ((0, thick, look.accent), (thick, rim, look.outline)):
-        outer = slice(inset, inset + depth), slice(inset, width - inset)
-        target[outer] = colour
+        target[inset : inset + depth, inset : width - inset] = colour
         target[height - inset - depth : height - inset, inset : width - inset] = colour
         target[inset : height - inset, inset : inset + depth] = colour
         target[inset : height - inset, width - inset - depth : width - inset] = colour

@@ -57,6 +57,8 @@ class PictureDriver(LinuxDriver):
         self.on_answer: Callable[[int, float], None] | None = None
         """Called on the event loop with the number (modulo 32) of an answered question and the monotonic time at which
         the answer was read."""
+        self.on_painting: Callable[[], None] | None = None
+        """Called on the event loop before Textual makes and writes a frame."""
         self.on_paint: Callable[[list[Span]], None] | None = None
         """Called on the event loop after Textual wrote a frame, before the frame ends for the terminal."""
         self.on_lost: Callable[[], None] | None = None
@@ -103,7 +105,10 @@ class PictureDriver(LinuxDriver):
         display, end_update = app._display, app._end_update
 
         def watched_display(screen: Any, renderable: Any) -> None:
-            self._painted = _spans(renderable)
+            spans = _spans(renderable)
+            if spans and self.on_painting is not None:
+                self.on_painting()
+            self._painted = spans
             try:
                 display(screen, renderable)
             finally:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,9 @@ from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
 from tui.graphics.palette import Fittings, Palette
 from tui.graphics.quality import FULL, Quality
+
+Draw = Callable[[Rect | None, int], NDArray[np.uint8]]
+"""From a rectangle of cells (None: all) and a scale to its pixels."""
 
 
 def main() -> int:
@@ -121,73 +125,76 @@ def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message
     )
     look = Look(*((red, green, blue) for red, green, blue in job["look"]))
     quality = Quality(**job["quality"])
-    picture = compose(scene, Geometry(job["area"][0], job["area"][1], scene.columns, scene.rows), tiles, look)
+    geometry = Geometry(job["area"][0], job["area"][1], scene.columns, scene.rows)
+
+    drawn: dict[tuple[Rect, int], NDArray[np.uint8]] = {}
+
+    def draw(rect: Rect | None, scale: int) -> NDArray[np.uint8]:
+        part = (0, 0, geometry.width, geometry.height) if rect is None else _pixels(rect, *job["cell"])
+        if (part, scale) not in drawn:
+            drawn[part, scale] = compose(scene, geometry, tiles, look, part, scale)
+        return drawn[part, scale]
+
     if job["protocol"] == "blocks":
-        return _blocks(job, picture, quality)
+        return _blocks(job, draw, quality)
     if job["protocol"] == "iterm2":
-        return {"data": "".join(_iterm2(job, picture, rect, quality) for rect in job["rects"])}
-    palette = fittings.palette_for(picture, (look.background, look.waiting, look.accent, look.outline), quality)
+        return {"data": "".join(_iterm2(draw, rect, quality) for rect in job["rects"])}
+    # The palette is for the whole picture, whatever part of it is due.
+    always = (look.background, look.waiting, look.accent, look.outline)
+    palette = fittings.palette_for(draw(None, quality.scale), always, quality)
     if job["protocol"] == "sixel":
-        return {"data": "".join(_sixel(job, picture, rect, palette, quality.scale) for rect in job["rects"])}
+        size = job["cell"]
+        return {"data": "".join(_sixel(draw, rect, size, palette, quality.scale) for rect in job["rects"])}
     made = _kitty if job["protocol"] == "kitty" else _kitty_direct
-    data = made(job, picture, palette, quality.scale) + "".join(kitty.delete(image) for image in job["drop"])
+    data = made(job, draw, palette, quality.scale) + "".join(kitty.delete(image) for image in job["drop"])
     return {"data": kitty.through_tmux(data) if job["tmux"] else data}
 
 
-def _blocks(job: dict[str, Any], picture: NDArray[np.uint8], quality: Quality) -> Message:
+def _blocks(job: dict[str, Any], draw: Draw, quality: Quality) -> Message:
     """The rows of each rectangle one after the other: as text, and as pixels for whoever needs a part of a row."""
-    rows = [picture[2 * y : 2 * (y + height)] for _, y, _, height in job["rects"]]
-    pixels = np.concatenate(rows)
-    if quality.scale > 1:
-        coarse = files.reduced(pixels, quality.scale)
-        pixels = _enlarged(coarse, quality.scale)[: pixels.shape[0], : pixels.shape[1]]
+    parts = []
+    for rect in job["rects"]:
+        part, (_, _, width, height) = draw(rect, quality.scale), rect
+        if quality.scale > 1:
+            part = part.repeat(quality.scale, axis=0).repeat(quality.scale, axis=1)[: 2 * height, :width]
+        parts.append(part)
+    pixels = np.concatenate(parts)
     lines = blocks.encode(pixels, job["depth"], quality.step)
     exact = job["depth"] != "truecolor" and quality.step == blocks.FINEST
     return {"lines": lines, "pixels": pixels if exact else blocks.rounded(pixels, quality.step)}
 
 
-def _enlarged(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+def _sixel(draw: Draw, rect: Rect, cell: list[int], palette: Palette, scale: int) -> str:
+    size = rect[2] * cell[0], rect[3] * cell[1]
+    return _at(rect) + sixel.encode(draw(rect, scale), palette, scale, size).decode("ascii")
 
 
-def _sixel(job: dict[str, Any], picture: NDArray[np.uint8], rect: Rect, palette: Palette, scale: int) -> str:
-    piece = _cut(picture, rect, job["cell"])
-    size = piece.shape[1], piece.shape[0]
-    return _at(rect) + sixel.encode(files.reduced(piece, scale), palette, scale, size).decode("ascii")
+def _iterm2(draw: Draw, rect: Rect, quality: Quality) -> str:
+    return _at(rect) + iterm2.encode(files.jpeg(draw(rect, quality.scale), quality.jpeg), rect[2], rect[3])
 
 
-def _iterm2(job: dict[str, Any], picture: NDArray[np.uint8], rect: Rect, quality: Quality) -> str:
-    piece = files.reduced(_cut(picture, rect, job["cell"]), quality.scale)
-    return _at(rect) + iterm2.encode(files.jpeg(piece, quality.jpeg), rect[2], rect[3])
-
-
-def _kitty(job: dict[str, Any], picture: NDArray[np.uint8], palette: Palette, scale: int) -> str:
+def _kitty(job: dict[str, Any], draw: Draw, palette: Palette, scale: int) -> str:
     """A picture for each band of rows; the terminal spreads it over the band's placeholders, whatever its size."""
     data = []
     for image, rect in zip(job["images"], job["rects"]):
-        png = files.paletted_png(files.reduced(_cut(picture, rect, job["cell"]), scale), palette)
+        png = files.paletted_png(draw(rect, scale), palette)
         data.append(kitty.send_virtual(image, png, rect[2], rect[3]))
     return "".join(data)
 
 
-def _kitty_direct(job: dict[str, Any], picture: NDArray[np.uint8], palette: Palette, scale: int) -> str:
+def _kitty_direct(job: dict[str, Any], draw: Draw, palette: Palette, scale: int) -> str:
     """One picture, and a placement of its part for each rectangle."""
-    image, rects, cell = job["images"][0], job["rects"], job["cell"]
+    image, rects = job["images"][0], job["rects"]
     if len(rects) == 1:
-        piece = files.reduced(_cut(picture, rects[0], cell), scale)
+        piece = draw(rects[0], scale)
         source = 0, 0, piece.shape[1], piece.shape[0]
         data = kitty.send(image, files.paletted_png(piece, palette))
         return data + _at(rects[0]) + kitty.place(image, 1, source, rects[0][2], rects[0][3])
     # Parts of a picture must begin on whole pixels: here it is sent in its full size.
-    data = kitty.send(image, files.paletted_png(picture, palette))
+    data = kitty.send(image, files.paletted_png(draw(None, 1), palette))
     for number, rect in enumerate(rects, 1):
-        data += _at(rect) + kitty.place(image, number, _pixels(rect, *cell), rect[2], rect[3])
+        data += _at(rect) + kitty.place(image, number, _pixels(rect, *job["cell"]), rect[2], rect[3])
     return data
-
-
-def _cut(picture: NDArray[np.uint8], rect: Rect, cell: list[int]) -> NDArray[np.uint8]:
-    x, y, width, height = _pixels(rect, *cell)
-    return picture[y : y + height, x : x + width]
 
 
 def _pixels(rect: Rect, cell_width: int, cell_height: int) -> Rect:

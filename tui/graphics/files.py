@@ -37,13 +37,6 @@ def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), method))
 
 
-def reduced(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """One pixel for each square of `scale` x `scale`, the last ones cut off. uint8 [H, W, 3] in and out."""
-    if scale == 1:
-        return pixels
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(scale))
-
-
 def _saved(picture: Image.Image, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)

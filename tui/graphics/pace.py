@@ -202,13 +202,15 @@ class Pace:
         self._save(now)
         moving = len(self._sent_at) == _MANY and now - self._sent_at[0] <= _RECENT
         room = self.limit * _USUAL if moving else max(self.limit * _USUAL, self._saved)
+        # Where even the last rung takes long (a busy machine), worse pictures would not come much sooner.
+        time = max(TRANSFER, 1.5 * self.seconds_for(len(self.ladder) - 1, pixels))
         for level in range(len(self.ladder)):
             size = self.bytes_for(level, pixels)
             link, work = size * self._slowness, self.seconds_for(level, pixels)
             # What is better than the last frame must fit with ease, lest frames be good and bad by turns.
             ease = 0.8 if moving and level < self._last_level else 1.0
-            fits_time = max(link, work) <= TRANSFER * ease if moving else link + work <= TRANSFER
-            if size <= room * ease and fits_time:
+            fits = link <= TRANSFER * ease and work <= time * ease if moving else link + work <= time
+            if size <= room * ease and fits:
                 return level
         return len(self.ladder) - 1
 

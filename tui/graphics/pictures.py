@@ -48,12 +48,14 @@ class Frame:
         number: Counts from 1; the question after it carries the number `2 * number + 1`.
         level: The rung of the ladder; 0 is full quality.
         size: Bytes.
+        seconds: What the helper needed to make it.
         requests: What it shows.
     """
 
     number: int
     level: int
     size: int
+    seconds: float
     requests: tuple[Request, ...]
 
 
@@ -92,6 +94,8 @@ class Pictures:
         self._number = 0
         self._unpainted: int | None = None
         """The frame of half-blocks that Textual is about to paint."""
+        self._painting = False
+        """The question before it has been written."""
         self._suspended = False
         self._busy = False
         # Ids below 256; where two studios share one terminal (panes of a multiplexer) they should differ.
@@ -100,6 +104,7 @@ class Pictures:
         self._ids: dict[GridCanvas, int] = {}
         if self._driver is not None:
             self._driver.on_answer = self._on_answer
+            self._driver.on_painting = self._on_painting
             self._driver.on_paint = self._on_paint
             self._driver.on_lost = self._on_lost
 
@@ -220,13 +225,15 @@ class Pictures:
                 self.failure = str(error)
                 await self._news(None)
             return
-        size = sum(map(_size, frames))
-        self.pace.made(level, sum(request.pixels for _, request in requests), size, sum(map(_seconds, frames)))
+        size, seconds = sum(map(_size, frames)), sum(map(_seconds, frames))
+        self.pace.made(level, sum(request.pixels for _, request in requests), size, seconds)
         await self._allowed()
         if self._suspended or not all(canvas in self._canvases and canvas.still_wants(r) for canvas, r in requests):
             _give_back([(canvas, request) for canvas, request in requests if canvas in self._canvases])
             return
-        self._deliver(requests, frames, level, size)
+        self._number += 1
+        shown = tuple(request for _, request in requests)
+        self._deliver(requests, frames, Frame(self._number, level, size, seconds, shown))
 
     def _requests(self, level: int, sharp: bool, most: int | None) -> list[tuple[GridCanvas, Request]]:
         found = []
@@ -239,28 +246,25 @@ class Pictures:
                 most = None if most is None else most - request.pixels
         return found
 
-    def _deliver(
-        self, requests: list[tuple[GridCanvas, Request]], frames: list[Message], level: int, size: int
-    ) -> None:
+    def _deliver(self, requests: list[tuple[GridCanvas, Request]], made: list[Message], frame: Frame) -> None:
         self.frames += 1
-        self.bytes += size
-        self._number += 1
-        taken = [canvas.take(request, frame) for (canvas, request), frame in zip(requests, frames)]
+        self.bytes += frame.size
+        taken = [canvas.take(request, part) for (canvas, request), part in zip(requests, made)]
         if self.on_frame is not None:
-            self.on_frame(Frame(self._number, level, size, tuple(request for _, request in requests)))
+            self.on_frame(frame)
         if self._driver is None:
             return
-        self.pace.sent(self._number, size, time.monotonic())
+        self.pace.sent(frame.number, frame.size, time.monotonic())
         if None in taken:  # text: the second question follows once Textual has painted it
-            self._unpainted = self._number
-            self._driver.write_picture("", before=2 * self._number)
-            asyncio.get_running_loop().call_later(_PAINT_LIMIT, self._painted, self._number)
+            self._unpainted, self._painting = frame.number, False
+            asyncio.get_running_loop().call_later(_PAINT_LIMIT, self._painted, frame.number)
         else:
             data = "".join(filter(None, taken))
-            self._driver.write_picture(data, 2 * self._number + 1, before=2 * self._number)
+            self._driver.write_picture(data, 2 * frame.number + 1, before=2 * frame.number)
 
     def _painted(self, number: int) -> None:
         if self._unpainted == number and self._driver is not None:
+            self._on_painting()
             self._unpainted = None
             if not self._suspended:
                 self._driver.write_picture("", 2 * number + 1)
@@ -275,6 +279,11 @@ class Pictures:
         else:
             self.pace.begun(number, now)
         self._wake.set()
+
+    def _on_painting(self) -> None:
+        if self._unpainted is not None and not self._painting and self._driver is not None and not self._suspended:
+            self._painting = True
+            self._driver.write_picture("", before=2 * self._unpainted)
 
     def _on_paint(self, spans: list[Span]) -> None:
         self._suspended = False
