@@ -76,7 +76,7 @@ class ExplorerApp(App[None]):
         self.query_one(Explorer).focus()
         self.run_worker(self.session.start(), exit_on_error=False)
         if "DEMO_REPORT" in os.environ:
-            self.set_interval(0.1, self.report)
+            self.set_interval(0.1 if self.trace is None else 0.5, self.report)
         if self.trace is not None:
             self.trace.start()
             self.trace.watch_frames(self)

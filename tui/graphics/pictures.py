@@ -194,7 +194,8 @@ class Pictures:
         """Until the terminal can take a frame."""
         while self._driver is not None:
             now = time.monotonic()
-            left = self.pace.wait(now)
+            # Textual joins what it has not painted yet: half-blocks that follow too soon would be one frame with these.
+            left = self.pace.wait(now) if self._unpainted is None else None
             if left is not None and left <= 0:
                 return
             await self._waited(left, now)
@@ -266,6 +267,7 @@ class Pictures:
         if self._unpainted == number and self._driver is not None:
             self._on_painting()
             self._unpainted = None
+            self._wake.set()
             if not self._suspended:
                 self._driver.write_picture("", 2 * number + 1)
 
