@@ -61,7 +61,7 @@ class TileStore:
         most_bytes: Of the versions; more are drawn anew from the tiles.
     """
 
-    def __init__(self, most_bytes: int = 48 * 2**20) -> None:
+    def __init__(self, most_bytes: int = 24 * 2**20) -> None:
         self._pixels: dict[int, NDArray[np.uint8]] = {}
         self._sized: OrderedDict[tuple[int, int, int], NDArray[np.uint8]] = OrderedDict()
         self._bytes = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui.graphics.palette import Fitting, fitted, fixed
+from tui.graphics.palette import Fitting, Fittings, fitted, fixed
+from tui.graphics.quality import FULL, Quality
 
 
 @pytest.mark.parametrize("colours", [16, 32, 64, 252])
@@ -39,3 +40,19 @@ def test_a_palette_is_kept_while_it_serves() -> None:
     first = fitting.palette_for(red)
     assert fitting.palette_for(red[::-1]) is first
     assert fitting.palette_for(red[..., ::-1]) is not first
+
+
+def test_colours_stay_longer_while_pictures_move() -> None:
+    """A palette at rest gives way to a better one; the one of moving pictures only where it is far off."""
+    fittings, moving = Fittings(), Quality(scale=2, colours=32)
+    random = np.random.default_rng(4)
+    first = random.integers(60, 200, (64, 64, 3), dtype=np.uint8)
+    other = np.clip(first.astype(int) * 1.15 - 10, 0, 255).astype(np.uint8)
+    rest, quick = fittings.palette_for(first, (), FULL), fittings.palette_for(first, (), moving)
+    assert len(quick.colours) <= 32 < len(rest.colours)
+    assert fittings.palette_for(other, (), moving) is quick
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = np.linspace(0, 255, 64)
+    assert fittings.palette_for(first, (), moving) is quick
+    assert fittings.palette_for(first, ((1, 2, 3),), moving) is not quick, "a colour that must be there"
+    assert (fittings.palette_for(red, ((1, 2, 3),), moving).colours == (1, 2, 3)).all(axis=1).any()
