@@ -73,6 +73,7 @@ def frame_job(
     rects: list[Rect],
     quality: Quality = FULL,
     depth: str = "truecolor",
+    canvas: int = 0,
     images: list[int] | None = None,
     drop: list[int] | None = None,
     tmux: bool = False,
@@ -86,6 +87,7 @@ def frame_job(
         rects: Rectangles of cells to be drawn; for kitty and blocks they are as wide as the area.
         quality: How well.
         depth: Colours of half-blocks.
+        canvas: Tells canvases apart.
         images: kitty's ids: one for each of `rects`, or the one of a placed picture.
         drop: kitty's ids to be deleted once this frame shows.
         tmux: Wrap what tmux would swallow.
@@ -107,6 +109,7 @@ def frame_job(
         "rects": [list(rect) for rect in rects],
         "quality": asdict(quality),
         "depth": depth,
+        "canvas": canvas,
         "images": list(images or ()),
         "drop": list(drop or ()),
         "tmux": tmux,
@@ -141,7 +144,7 @@ def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message
         return {"data": "".join(_iterm2(draw, rect, quality) for rect in job["rects"])}
     # The palette is for the whole picture, whatever part of it is due.
     always = (look.background, look.waiting, look.accent, look.outline)
-    palette = fittings.palette_for(draw(None, quality.scale), always, quality)
+    palette = fittings.palette_for(job["canvas"], draw(None, quality.scale), always, quality)
     if job["protocol"] == "sixel":
         size = job["cell"]
         return {"data": "".join(_sixel(draw, rect, size, palette, quality.scale) for rect in job["rects"])}

@@ -37,6 +37,8 @@ _RECENT, _MANY = 0.4, 2
 """This many frames within so many seconds are a movement, not a single step."""
 _PIECE = 0.25
 """Seconds that a piece of the full picture may take to reach the terminal."""
+_PIECE_WORK = 0.1
+"""Seconds that it may take to be made."""
 _SMALLEST_PIECE = 32_768
 """Bytes of the smallest piece worth a question of its own."""
 _LONG = 0.03
@@ -120,8 +122,8 @@ class Pace:
         if pixels > 0:
             _learn(self._bytes_factor, level, size / (rung.bytes * pixels))
             self._most = max(self._most, pixels)
-            # A small part takes as long to compose as the whole: it would be a bad guide.
-            if pixels > self._most / 2:
+            # A small part costs more than its share: it would be a bad guide.
+            if pixels >= self._most / 10:
                 _learn(self._time_factor, level, seconds * 1e9 / (rung.nanoseconds * pixels))
         self._last_level = level
 
@@ -217,7 +219,9 @@ class Pace:
     def piece(self) -> int:
         """Pixels of the full picture that make one piece of it at rest."""
         size = max(_SMALLEST_PIECE, _PIECE / self._slowness)
-        return max(1, int(size / max(1e-9, self.bytes_for(0, 1_000_000) / 1_000_000)))
+        by_link = size / max(1e-9, self.bytes_for(0, 1_000_000) / 1_000_000)
+        by_work = _PIECE_WORK / max(1e-12, self.seconds_for(0, 1_000_000) / 1_000_000)
+        return max(1, int(min(by_link, by_work)))
 
     def bytes_for(self, level: int, pixels: int) -> float:
         """How large a frame is expected to be."""

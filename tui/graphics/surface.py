@@ -55,7 +55,7 @@ class Surface:
 
     Args:
         info: The terminal.
-        images: kitty's ids that belong to the canvas, two at least.
+        images: kitty's ids that belong to the canvas, two at least; the first is its number in all protocols.
     """
 
     def __init__(self, info: TerminalInfo, images: Sequence[int]) -> None:
@@ -149,6 +149,7 @@ class Surface:
             rects=rects,
             quality=quality,
             depth=self.info.colours,
+            canvas=self._images[0],
             images=images,
             drop=drop,
             tmux=self.info.tmux,

@@ -48,11 +48,13 @@ def test_colours_stay_longer_while_pictures_move() -> None:
     random = np.random.default_rng(4)
     first = random.integers(60, 200, (64, 64, 3), dtype=np.uint8)
     other = np.clip(first.astype(int) * 1.15 - 10, 0, 255).astype(np.uint8)
-    rest, quick = fittings.palette_for(first, (), FULL), fittings.palette_for(first, (), moving)
+    rest, quick = fittings.palette_for(1, first, (), FULL), fittings.palette_for(1, first, (), moving)
     assert len(quick.colours) <= 32 < len(rest.colours)
-    assert fittings.palette_for(other, (), moving) is quick
+    assert fittings.palette_for(1, other, (), moving) is quick
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = np.linspace(0, 255, 64)
-    assert fittings.palette_for(first, (), moving) is quick
-    assert fittings.palette_for(first, ((1, 2, 3),), moving) is not quick, "a colour that must be there"
-    assert (fittings.palette_for(red, ((1, 2, 3),), moving).colours == (1, 2, 3)).all(axis=1).any()
+    assert fittings.palette_for(1, first, (), moving) is quick
+    fittings.palette_for(2, red, (), moving)
+    assert fittings.palette_for(1, first, (), moving) is quick, "another canvas has its own"
+    assert fittings.palette_for(1, first, ((1, 2, 3),), moving) is not quick, "a colour that must be there"
+    assert (fittings.palette_for(1, red, ((1, 2, 3),), moving).colours == (1, 2, 3)).all(axis=1).any()

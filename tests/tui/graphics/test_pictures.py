@@ -42,7 +42,7 @@ def last_cursor(shown: list[dict[str, Any]]) -> object:
 def test_a_slow_line_gets_less_and_the_whole_picture_at_rest(runs: list[Run], kind: str) -> None:
     link = Link(0.06, 200_000)
     run, pressed = held(runs, kind, link)
-    run.until_quiet(0.6)
+    run.until_quiet(1.5)
     notes = run.end()
     shown, at = frames(notes), arrivals(run, notes)
     moving = [note for note in shown if pressed[1] <= note["t"] <= pressed[-1]]
@@ -63,7 +63,7 @@ def test_a_stall_freezes_no_key_and_queues_no_frame(runs: list[Run]) -> None:
     run.terminal.stalled = True
     more = run.hold("right", 1.0)
     run.terminal.stalled = False
-    run.until_quiet(0.6)
+    run.until_quiet(1.5)
     notes = run.end()
     # A key counts as handled when the program knows of its step or a later one.
     told = [(note["t"], note["handled"][0]) for note in notes if "handled" in note]
@@ -78,7 +78,7 @@ def test_a_stall_freezes_no_key_and_queues_no_frame(runs: list[Run]) -> None:
 
 def test_pictures_do_not_pile_up_in_the_terminal(runs: list[Run]) -> None:
     run, _ = held(runs, "kitty", Link())
-    run.until_quiet(0.6)
+    run.until_quiet(1.5)
     sent = len(run.terminal.seen.questions)
     seen = run.terminal.seen
     assert sent > 8
