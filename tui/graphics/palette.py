@@ -85,6 +85,11 @@ class Fittings:
     def __init__(self) -> None:
         self._fittings: dict[tuple[int, int], Fitting] = {}
 
+    def kept(self, canvas: int, always: Colours, quality: Quality) -> Palette | None:
+        """The palette in use, unasked whether it still serves; None where there is none yet."""
+        fitting = self._fittings.get((canvas, quality.colours))
+        return None if fitting is None else fitting.kept(always)
+
     def palette_for(self, canvas: int, pixels: NDArray[np.uint8], always: Colours, quality: Quality) -> Palette:
         """A palette for a picture, uint8 [H, W, 3], of as many colours as its quality says.
 
@@ -116,6 +121,10 @@ class Fitting:
         self._error = 0.0
         self._always: Colours = ()
 
+    def kept(self, always: Colours) -> Palette | None:
+        """The palette in use if it has these colours exactly."""
+        return self._palette if always == self._always else None
+
     def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
         """A palette for a picture, uint8 [H, W, 3]: the one in use if it serves.
 
@@ -123,7 +132,7 @@ class Fitting:
             always: Colours that must be in it exactly.
         """
         sample = _sample(pixels)
-        kept = self._palette if always == self._always else None
+        kept = self.kept(always)
         if kept is None or kept.error(sample) > self._error * self._worse + 1:
             self._palette = kept = fitted(pixels, self._colours, always, self._count)
             self._error = kept.error(sample)
