@@ -23,6 +23,7 @@ from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
 from tui.graphics.layout import fit
 from tui.graphics.pictures import Pictures
+from tui.graphics.plain import row_colours
 from tui.graphics.quality import FULL, Quality
 from tui.graphics.strips import PictureStrip, SparingStrip
 from tui.graphics.surface import Mask, Request, Surface
@@ -337,41 +338,22 @@ class GridCanvas(Widget):
     def _plain_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         """Dim squares where pictures will be, as long as there are none."""
         columns, rows = self._cells()
-        look = self._look()
-        row_colours: list[Colour] = [look.background] * max(self.size.width, stop)
+        look, width = self._look(), max(self.size.width, stop)
+        colours: list[Colour] = [look.background] * width
         if self._surface is not None and columns and rows:
-            cell_width, cell_height = self.surface.cell
-            geometry = self.surface.geometry(columns, rows, self._scene)
-            middle = y * cell_height + cell_height // 2
-            for column in range(self._scene.columns):
-                left, _, side, _ = geometry.tile(column, 0)
-                found = geometry.at(left, middle)
-                if found is None or (colour := self._plain_colour((column, found[1]), look)) is None:
-                    continue
-                _, top, _, _ = geometry.tile(column, found[1])
-                last_line = (y + 1) * cell_height + cell_height // 2 >= top + side and side > 2 * cell_height
-                first, last = round(left / cell_width), round((left + side) / cell_width)
-                gap = 1 if last - first > 2 else 0
-                if not last_line:
-                    row_colours[first : last - gap] = [colour] * (last - gap - first)
+            geometry = self._surface.geometry(columns, rows, self._scene)
+            off = self._surface.info.protocol == "off"
+            colours = row_colours(self._scene, geometry, self._surface.cell, look, y, width, cursor=off)
         segments: list[Segment] = []
         cell = start
         while cell < stop:
             end = cell
-            while end < stop and row_colours[end] == row_colours[cell]:
+            while end < stop and colours[end] == colours[cell]:
                 end += 1
-            style = RichStyle(bgcolor=RichColor.from_rgb(*row_colours[cell]))
+            style = RichStyle(bgcolor=RichColor.from_rgb(*colours[cell]))
             segments.append(Segment(" " * (end - cell), style))
             cell = end
         return segments
-
-    def _plain_colour(self, place: Place, look: Look) -> Colour | None:
-        scene = self._scene
-        if self.surface.info.protocol == "off" and place == scene.cursor:
-            return look.accent
-        if place in scene.tiles or scene.waiting is None or place in scene.waiting:
-            return look.waiting
-        return None
 
     def _cells(self) -> tuple[int, int]:
         """Columns and rows of the picture area."""
