@@ -35,7 +35,7 @@ _BURST = 0.5
 """Seconds of budget that are saved up at rest: the first steps of a movement can be full pictures."""
 _RECENT, _MANY = 0.4, 2
 """This many frames within so many seconds are a movement, not a single step."""
-_PIECE = 0.25
+_PIECE = 0.15
 """Seconds that a piece of the full picture may take to reach the terminal."""
 _PIECE_WORK = 0.1
 """Seconds that it may take to be made."""

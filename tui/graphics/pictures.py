@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -130,6 +131,8 @@ class Pictures:
         """A canvas begins to take part."""
         self._canvases.append(canvas)
         if self._task is None:
+            # A full collection looks at everything that was ever imported, 20 to 40 ms in the middle of a movement.
+            gc.freeze()
             self._task = asyncio.create_task(self._run(), name="pictures")
 
     def remove(self, canvas: GridCanvas) -> None:
@@ -190,15 +193,18 @@ class Pictures:
                 return
             await self._waited(left, now)
 
-    async def _allowed(self) -> None:
-        """Until the terminal can take a frame."""
+    async def _allowed(self, sharp: bool) -> bool:
+        """Until the terminal can take a frame; False when a piece of a picture at rest is overtaken by a change."""
         while self._driver is not None:
             now = time.monotonic()
+            if sharp and not self.pace.resting(now):
+                return False
             # Textual joins what it has not painted yet: half-blocks that follow too soon would be one frame with these.
             left = self.pace.wait(now) if self._unpainted is None else None
             if left is not None and left <= 0:
-                return
+                break
             await self._waited(left, now)
+        return True
 
     async def _waited(self, seconds: float | None, now: float) -> None:
         patience = self.pace.patience(now)
@@ -228,8 +234,8 @@ class Pictures:
             return
         size, seconds = sum(map(_size, frames)), sum(map(_seconds, frames))
         self.pace.made(level, sum(request.pixels for _, request in requests), size, seconds)
-        await self._allowed()
-        if self._suspended or not all(canvas in self._canvases and canvas.still_wants(r) for canvas, r in requests):
+        goes = await self._allowed(sharp) and not self._suspended
+        if not goes or not all(canvas in self._canvases and canvas.still_wants(part) for canvas, part in requests):
             _give_back([(canvas, request) for canvas, request in requests if canvas in self._canvases])
             return
         self._number += 1

@@ -66,6 +66,8 @@ class Surface:
         self._sent: set[int] = set()
         self._setup: object = None
         self._drawn: dict[Place, tuple[object, ...]] = {}
+        self._marked: Scene | None = None
+        """The scene that `_drawn` is of."""
         self._stale: Mask = np.zeros((0, 0), bool)
         self._soft: Mask = np.zeros((0, 0), bool)
         self._placed: Mask | None = None
@@ -275,10 +277,13 @@ class Surface:
         setup = (columns, rows, geometry, look)
         if setup != self._setup:
             self._setup = setup
-            self._drawn = {}
+            self._drawn, self._marked = {}, None
             self._stale = np.ones((rows, columns), bool)
             self._soft = np.zeros((rows, columns), bool)
             self._placed = None
+        if scene is self._marked:
+            return
+        self._marked = scene
         for row in range(scene.rows):
             for column in range(scene.columns):
                 place = (column, row)

@@ -129,8 +129,8 @@ def test_rest_means_full_quality() -> None:
     later = world.now + REST
     assert world.pace.resting(later)
     assert world.pace.ladder[world.pace.level(GRID, later)] == FULL
-    # In pieces that hold a new change up for a quarter of a second.
-    assert world.pace.bytes_for(0, world.pace.piece()) == pytest.approx(250_000 / 4, rel=0.2)
+    # In pieces that do not hold a new change up for long.
+    assert world.pace.bytes_for(0, world.pace.piece()) == pytest.approx(0.15 * 250_000, rel=0.2)
 
 
 def test_a_single_step_is_full_where_the_link_allows_it_and_quick_where_not() -> None:
