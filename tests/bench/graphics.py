@@ -288,7 +288,7 @@ def table(kinds: list[str], links: list[Link], seconds: float, tiles: str, peer:
 
 
 def memory(kinds: list[str], frames: int = 2000) -> None:
-    """Memory of the program and its helper, and the terminal's pictures, after 200 and after many frames."""
+    """Memory of the program and its helper, and the terminal's pictures, after 200, half and all of many frames."""
     print(
         f"{'':8} {'frames':>6} {'program MiB':>12} {'helper MiB':>11} {'kitty pictures now':>19} {'most':>5} {'ids':>4}"
     )
@@ -296,7 +296,7 @@ def memory(kinds: list[str], frames: int = 2000) -> None:
         run = explorer(kind, Link(), "waves")
         try:
             run.until_full()
-            for wanted in (200, frames):
+            for wanted in (200, frames // 2, frames):
                 for key in itertools.cycle(("right", "left")):
                     if len(run.terminal.seen.questions) >= 2 * wanted:
                         break

@@ -27,9 +27,6 @@ from tui.graphics.quality import FULL, Quality
 Draw = Callable[[Rect | None, int], NDArray[np.uint8]]
 """From a rectangle of cells (None: all) and a scale to its pixels."""
 
-_SMALL = 16
-"""A part of the picture this many times smaller than the whole is small."""
-
 
 def main() -> int:
     """Serve jobs from the socket whose descriptor is the only argument."""
@@ -145,12 +142,10 @@ def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message
         return _blocks(job, draw, quality)
     if job["protocol"] == "iterm2":
         return {"data": "".join(_iterm2(draw, rect, quality) for rect in job["rects"])}
-    # The palette is for the whole picture, whatever part of it is due; a small part is no reason to look at it again.
+    # The palette is for the whole picture, whatever part of it is due.
     always = (look.background, look.waiting, look.accent, look.outline)
-    due = sum(part[2] * part[3] for part in (_pixels(rect, *job["cell"]) for rect in job["rects"]))
-    palette = fittings.kept(job["canvas"], always, quality) if _SMALL * due < geometry.width * geometry.height else None
-    if palette is None:
-        palette = fittings.palette_for(job["canvas"], draw(None, quality.scale), always, quality)
+    contents = sorted(scene.tiles.values())
+    palette = fittings.palette_for(job["canvas"], contents, lambda: draw(None, quality.scale), always, quality)
     if job["protocol"] == "sixel":
         size = job["cell"]
         return {"data": "".join(_sixel(draw, rect, size, palette, quality.scale) for rect in job["rects"])}

@@ -6,6 +6,7 @@ colours do not flicker from frame to frame and a megapixel is mapped in millisec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -84,18 +85,22 @@ class Fittings:
 
     def __init__(self) -> None:
         self._fittings: dict[tuple[int, int], Fitting] = {}
+        self._contents: dict[tuple[int, int], object] = {}
 
-    def kept(self, canvas: int, always: Colours, quality: Quality) -> Palette | None:
-        """The palette in use, unasked whether it still serves; None where there is none yet."""
-        fitting = self._fittings.get((canvas, quality.colours))
-        return None if fitting is None else fitting.kept(always)
-
-    def palette_for(self, canvas: int, pixels: NDArray[np.uint8], always: Colours, quality: Quality) -> Palette:
-        """A palette for a picture, uint8 [H, W, 3], of as many colours as its quality says.
+    def palette_for(
+        self,
+        canvas: int,
+        contents: object,
+        draw: Callable[[], NDArray[np.uint8]],
+        always: Colours,
+        quality: Quality,
+    ) -> Palette:
+        """A palette for a picture, of as many colours as its quality says.
 
         Args:
             canvas: Canvases are told apart by this number: what suits one need not suit another.
-            pixels: The picture.
+            contents: What decides the picture's colours; while it is equal the picture is not looked at again.
+            draw: Gives the whole picture, uint8 [H, W, 3].
             always: Colours that must be in it exactly.
             quality: Tells how many colours.
         """
@@ -103,7 +108,10 @@ class Fittings:
         if which not in self._fittings:
             full = quality.colours == FULL.colours
             self._fittings[which] = Fitting(quality.colours) if full else _moving(quality.colours)
-        return self._fittings[which].palette_for(pixels, always)
+        fitting = self._fittings[which]
+        kept = fitting.kept(always) if self._contents.get(which) == contents else None
+        self._contents[which] = contents
+        return kept or fitting.palette_for(draw(), always)
 
 
 class Fitting:

@@ -22,7 +22,7 @@ from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.encoder import frame_job
 from tui.graphics.helper import EncoderHelper, HelperGone
 from tui.graphics.layout import Geometry, Rect
-from tui.graphics.quality import Quality
+from tui.graphics.quality import FULL, Quality
 
 SCENE = Scene(3, 2, {(0, 0): 1, (2, 1): 2}, None, (0, 0), frozenset({(2, 1)}))
 CELL = 8, 17
@@ -115,6 +115,24 @@ async def test_every_protocol_in_less_detail() -> None:
         assert coarse["pixels"].shape == full["pixels"].shape
         assert sum(map(len, coarse["lines"])) < sum(map(len, full["lines"]))
         assert coarse["seconds"] > 0
+    finally:
+        helper.close()
+
+
+@pytest.mark.parametrize("quality", [FULL, Quality(scale=2, colours=64)])
+async def test_small_parts_have_colours_that_suit_them(quality: Quality) -> None:
+    """Empty places come first, then tiles, a row of cells at a time."""
+    helper = EncoderHelper()
+    try:
+        empty = {**job("sixel", quality=quality), "scene": {**job("sixel")["scene"], "tiles": []}}  # type: ignore[dict-item]
+        await helper.frame(empty, {})
+        picture = expected().astype(int)
+        for y in range(ROWS):
+            data = (await made(helper, "sixel", [(0, y, COLUMNS, 1)], quality=quality))["data"].split("\0")[2]
+            wanted = picture[17 * y : 17 * y + 17]
+            off = np.abs(read_sixel(data.encode()) - wanted).mean()
+            assert off < (8 if quality == FULL else 60)
+            assert len(np.unique(read_sixel(data.encode()).reshape(-1, 3), axis=0)) > 8
     finally:
         helper.close()
 

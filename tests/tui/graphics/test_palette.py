@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tui.graphics.palette import Fitting, Fittings, fitted, fixed
+from tui.graphics.palette import Fitting, Fittings, Palette, fitted, fixed
 from tui.graphics.quality import FULL, Quality
 
 
@@ -48,13 +50,39 @@ def test_colours_stay_longer_while_pictures_move() -> None:
     random = np.random.default_rng(4)
     first = random.integers(60, 200, (64, 64, 3), dtype=np.uint8)
     other = np.clip(first.astype(int) * 1.15 - 10, 0, 255).astype(np.uint8)
-    rest, quick = fittings.palette_for(1, first, (), FULL), fittings.palette_for(1, first, (), moving)
-    assert len(quick.colours) <= 32 < len(rest.colours)
-    assert fittings.palette_for(1, other, (), moving) is quick
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = np.linspace(0, 255, 64)
-    assert fittings.palette_for(1, first, (), moving) is quick
-    fittings.palette_for(2, red, (), moving)
-    assert fittings.palette_for(1, first, (), moving) is quick, "another canvas has its own"
-    assert fittings.palette_for(1, first, ((1, 2, 3),), moving) is not quick, "a colour that must be there"
-    assert (fittings.palette_for(1, red, ((1, 2, 3),), moving).colours == (1, 2, 3)).all(axis=1).any()
+
+    def palette(
+        pixels: np.ndarray, contents: object, quality: Quality = moving, canvas: int = 1, **named: Any
+    ) -> Palette:
+        return fittings.palette_for(canvas, contents, lambda: pixels, named.get("always", ()), quality)
+
+    rest, quick = palette(first, "first", FULL), palette(first, "first")
+    assert len(quick.colours) <= 32 < len(rest.colours)
+    assert palette(other, "other") is quick
+    palette(red, "red", canvas=2)
+    assert palette(first, "first") is quick, "another canvas has its own"
+    assert palette(first, "first", always=((1, 2, 3),)) is not quick, "a colour that must be there"
+    assert (palette(red, "red", always=((1, 2, 3),)).colours == (1, 2, 3)).all(axis=1).any()
+
+
+def test_a_picture_is_looked_at_once_and_whenever_its_contents_change() -> None:
+    fittings, looked = Fittings(), []
+    grey, red = np.full((64, 64, 3), 40, np.uint8), np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = np.linspace(0, 255, 64)
+
+    def palette(pixels: np.ndarray, contents: object) -> Palette:
+        def draw() -> np.ndarray:
+            looked.append(contents)
+            return pixels
+
+        return fittings.palette_for(1, contents, draw, (), FULL)
+
+    first = palette(grey, [])
+    assert palette(grey, []) is first
+    assert looked == [[]]
+    second = palette(red, [1, 2])
+    assert second.error(red) < 5, "tiles have come"
+    assert palette(red, [1, 2]) is second
+    assert looked == [[], [1, 2]]
