@@ -71,7 +71,13 @@ class Run:
     """One program in one played terminal."""
 
     def __init__(
-        self, kind: str, link: Link, module: Sequence[str], environ: dict[str, str], size: tuple[int, int] = USUAL_SIZE
+        self,
+        kind: str,
+        link: Link,
+        module: Sequence[str],
+        environ: dict[str, str],
+        size: tuple[int, int] = USUAL_SIZE,
+        notes: bool = True,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tarmac-bench-"))
         self.trace = self.folder / "trace.jsonl"
@@ -82,6 +88,8 @@ class Run:
             **{"TARMAC_HOME": str(self.folder / "home"), "DEMO_TRACE": str(self.trace)},
             **{"DEMO_REPORT": str(self.report), "TEXTUAL_COLOR_SYSTEM": "truecolor", **environ},
         }
+        if not notes:  # they take memory
+            del whole["DEMO_TRACE"]
         command = [sys.executable, "-c", _START, *module]
         self.terminal = PlayedTerminal(kind, link, size, command, whole)
 
@@ -123,7 +131,7 @@ class Run:
         self.terminal.press(b"q")
         _until(lambda: self.terminal.process.poll() is not None, "the end", 30)
         self.terminal.close()
-        return [json.loads(line) for line in self.trace.read_text().splitlines()]
+        return [json.loads(line) for line in self.trace.read_text().splitlines()] if self.trace.exists() else []
 
     def full(self) -> bool:
         """No tile is missing."""
@@ -131,7 +139,7 @@ class Run:
         return bool(told) and len(told["tiles"]) == told["grid"][0] * told["grid"][1]
 
 
-def explorer(kind: str, link: Link, tiles: str, model: str = "") -> Run:
+def explorer(kind: str, link: Link, tiles: str, model: str = "", notes: bool = True) -> Run:
     """The explorer's demo."""
     view = {"plane": {"dim": 16, "seed": 7, "distance": 0.5}, "zoom": ZOOMS.get(kind, USUAL_ZOOM)}
     environ = {
@@ -139,7 +147,7 @@ def explorer(kind: str, link: Link, tiles: str, model: str = "") -> Run:
         "DEMO_OPTIONS": json.dumps({"flat": int(tiles == "flat")}),
         **({"DEMO_MODEL": model} if model else {}),
     }
-    return Run(kind, link, ["tests.demo_explorer", kind], environ, SIZES.get(kind, USUAL_SIZE))
+    return Run(kind, link, ["tests.demo_explorer", kind], environ, SIZES.get(kind, USUAL_SIZE), notes)
 
 
 def arrivals(run: Run, notes: list[dict[str, Any]]) -> dict[int, float]:
@@ -293,7 +301,7 @@ def memory(kinds: list[str], frames: int = 2000) -> None:
         f"{'':8} {'frames':>6} {'program MiB':>12} {'helper MiB':>11} {'kitty pictures now':>19} {'most':>5} {'ids':>4}"
     )
     for kind in kinds:
-        run = explorer(kind, Link(), "waves")
+        run = explorer(kind, Link(), "waves", notes=False)
         try:
             run.until_full()
             for wanted in (200, frames // 2, frames):

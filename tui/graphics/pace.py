@@ -39,6 +39,8 @@ _PIECE = 0.15
 """Seconds that a piece of the full picture may take to reach the terminal."""
 _PIECE_WORK = 0.1
 """Seconds that it may take to be made."""
+_MOST_PIECES = 8
+"""Pieces of a picture where only their making takes long."""
 _SMALLEST_PIECE = 32_768
 """Bytes of the smallest piece worth a question of its own."""
 _LONG = 0.03
@@ -123,7 +125,7 @@ class Pace:
             _learn(self._bytes_factor, level, size / (rung.bytes * pixels))
             self._most = max(self._most, pixels)
             # A small part costs more than its share: it would be a bad guide.
-            if pixels >= self._most / 10:
+            if pixels >= self._most / (2 * _MOST_PIECES):
                 _learn(self._time_factor, level, seconds * 1e9 / (rung.nanoseconds * pixels))
         self._last_level = level
 
@@ -221,7 +223,8 @@ class Pace:
         size = max(_SMALLEST_PIECE, _PIECE / self._slowness)
         by_link = size / max(1e-9, self.bytes_for(0, 1_000_000) / 1_000_000)
         by_work = _PIECE_WORK / max(1e-12, self.seconds_for(0, 1_000_000) / 1_000_000)
-        return max(1, int(min(by_link, by_work)))
+        # Smaller than this share of a whole picture the pieces would tell nothing about their time, and come slowly.
+        return max(1, int(min(by_link, max(by_work, self._most / _MOST_PIECES))))
 
     def bytes_for(self, level: int, pixels: int) -> float:
         """How large a frame is expected to be."""

@@ -133,6 +133,16 @@ def test_rest_means_full_quality() -> None:
     assert world.pace.bytes_for(0, world.pace.piece()) == pytest.approx(0.15 * 250_000, rel=0.2)
 
 
+def test_one_slow_frame_does_not_break_the_picture_into_crumbs() -> None:
+    """The first picture waits for a palette; those after it do not."""
+    pace = Pace(ladder("sixel"), 0.1)
+    pace.made(0, GRID, 400_000, 5.0)
+    assert pace.piece() >= GRID // 8
+    for _ in range(12):
+        pace.made(0, pace.piece(), 50_000, 0.01)
+    assert pace.piece() > GRID // 4
+
+
 def test_a_single_step_is_full_where_the_link_allows_it_and_quick_where_not() -> None:
     fast, slow = World(0.001, 50e6), World(0.03, 250_000)
     for world in (fast, slow):
