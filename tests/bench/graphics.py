@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -82,6 +83,7 @@ class Run:
         self.folder = Path(tempfile.mkdtemp(prefix="tarmac-bench-"))
         self.trace = self.folder / "trace.jsonl"
         self.report = self.folder / "report.json"
+        self.last_told: dict[str, Any] = {}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         whole = {
             **{**kept, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1"},
@@ -131,7 +133,14 @@ class Run:
         self.terminal.press(b"q")
         _until(lambda: self.terminal.process.poll() is not None, "the end", 30)
         self.terminal.close()
+        self.last_told = self.told()
         return [json.loads(line) for line in self.trace.read_text().splitlines()] if self.trace.exists() else []
+
+    def close(self) -> None:
+        """End the program, whatever it does, and leave nothing behind."""
+        if self.terminal.process.poll() is None:
+            self.terminal.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def full(self) -> bool:
         """No tile is missing."""
@@ -141,9 +150,10 @@ class Run:
 
 def explorer(kind: str, link: Link, tiles: str, model: str = "", notes: bool = True) -> Run:
     """The explorer's demo."""
-    view = {"plane": {"dim": 16, "seed": 7, "distance": 0.5}, "zoom": ZOOMS.get(kind, USUAL_ZOOM)}
+    dim = 64 if model else 16
+    view = {"plane": {"dim": dim, "seed": 7, "distance": 0.5}, "zoom": ZOOMS.get(kind, USUAL_ZOOM)}
     environ = {
-        "DEMO_STATE": json.dumps({} if model else {"journey": {"index": 0, "views": [view]}}),
+        "DEMO_STATE": json.dumps({"journey": {"index": 0, "views": [view]}}),
         "DEMO_OPTIONS": json.dumps({"flat": int(tiles == "flat")}),
         **({"DEMO_MODEL": model} if model else {}),
     }
@@ -197,7 +207,7 @@ def evaluate(run: Run, pressed: list[float], notes: list[dict[str, Any]], link: 
     levels: dict[int, int] = {}
     for note in moving:
         levels[note["level"]] = levels.get(note["level"], 0) + 1
-    told = run.told()
+    told = run.last_told
     sizes = [note["size"] for note in moving]
     return Result(
         grid="x".join(map(str, told.get("grid", ["?"]))),
@@ -224,8 +234,7 @@ def measure(kind: str, link: Link, seconds: float, tiles: str) -> Result:
         run.until_quiet(1.5)
         return evaluate(run, pressed, run.end(), link)
     finally:
-        if run.terminal.process.poll() is None:
-            run.terminal.close()
+        run.close()
 
 
 def measure_peer(kind: str, link: Link, seconds: float, grid: tuple[int, int]) -> Result:
@@ -243,8 +252,7 @@ def measure_peer(kind: str, link: Link, seconds: float, grid: tuple[int, int]) -
         told = {"bytes_a_frame": received / frames, "bytes_a_second": received / seconds}
         return Result(**{**vars(result), **told, "grid": "x".join(map(str, grid))})
     finally:
-        if run.terminal.process.poll() is None:
-            run.terminal.close()
+        run.close()
 
 
 def at_share(values: list[float], share: float) -> float:
@@ -320,8 +328,7 @@ def memory(kinds: list[str], frames: int = 2000) -> None:
             run.end()
             print(f"{kind:8} {'ended':>6} {'':12} {'':11} {len(run.terminal.seen.images):19}")
         finally:
-            if run.terminal.process.poll() is None:
-                run.terminal.close()
+            run.close()
 
 
 def _memory(pid: int) -> tuple[int, int]:
@@ -358,8 +365,7 @@ def stall(kinds: list[str], seconds: float = 5.0) -> None:
                 flush=True,
             )
         finally:
-            if run.terminal.process.poll() is None:
-                run.terminal.close()
+            run.close()
 
 
 def starter(kinds: list[str], steps: int = 30) -> None:
@@ -369,8 +375,7 @@ def starter(kinds: list[str], steps: int = 30) -> None:
         try:
             _starter(run, kind, steps)
         finally:
-            if run.terminal.process.poll() is None:
-                run.terminal.close()
+            run.close()
 
 
 def _starter(run: Run, kind: str, steps: int) -> None:

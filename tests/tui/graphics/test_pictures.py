@@ -16,8 +16,7 @@ def runs() -> Iterator[list[Run]]:
     started: list[Run] = []
     yield started
     for run in started:
-        if run.terminal.process.poll() is None:
-            run.terminal.close()
+        run.close()
 
 
 def held(runs: list[Run], kind: str, link: Link, seconds: float = 1.0) -> tuple[Run, list[float]]:
