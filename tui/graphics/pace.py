@@ -80,6 +80,8 @@ class Pace:
     def __init__(self, ladder: Sequence[Quality], round_trip: float | None = None, limit: float = LIMIT) -> None:
         self.ladder = tuple(ladder)
         self.limit = limit
+        self.changes = 0
+        """How often something has changed."""
         self._trips: deque[float] = deque([round_trip] if round_trip is not None else [], maxlen=12)
         self._seconds_a_byte: float | None = None
         self._flights: deque[_Flight] = deque()
@@ -116,6 +118,7 @@ class Pace:
 
     def changed(self, now: float) -> None:
         """There is something new to be seen."""
+        self.changes += 1
         self._changed_at = now
 
     def made(self, level: int, pixels: int, size: int, seconds: float) -> None:

@@ -81,11 +81,11 @@ def fitted(pixels: NDArray[np.uint8], colours: int = 255, always: Colours = (), 
 
 
 class Fittings:
-    """The fitted palettes in use, one for each canvas and number of colours."""
+    """The fitted palettes in use, for each number of colours one for each canvas that needs its own."""
 
     def __init__(self) -> None:
         self._fittings: dict[tuple[int, int], Fitting] = {}
-        self._contents: dict[tuple[int, int], object] = {}
+        self._used: dict[tuple[int, int], tuple[object, Colours, Palette]] = {}
 
     def palette_for(
         self,
@@ -105,13 +105,20 @@ class Fittings:
             quality: Tells how many colours.
         """
         which = canvas, quality.colours
+        if which in self._used and self._used[which][:2] == (contents, always):
+            return self._used[which][2]
         if which not in self._fittings:
             full = quality.colours == FULL.colours
             self._fittings[which] = Fitting(quality.colours) if full else _moving(quality.colours)
-        fitting = self._fittings[which]
-        kept = fitting.kept(always) if self._contents.get(which) == contents else None
-        self._contents[which] = contents
-        return kept or fitting.palette_for(draw(), always)
+        own, picture = self._fittings[which], draw()
+        # A tile shown large beside the grid is a tile of the grid: the grid's palette has its colours.
+        others = [
+            each for (_, colours), each in self._fittings.items() if colours == quality.colours and each is not own
+        ]
+        serving = next((found for each in (own, *others) if (found := each.serving(picture, always))), None)
+        palette = serving or own.palette_for(picture, always)
+        self._used[which] = contents, always, palette
+        return palette
 
 
 class Fitting:
@@ -129,23 +136,26 @@ class Fitting:
         self._error = 0.0
         self._always: Colours = ()
 
-    def kept(self, always: Colours) -> Palette | None:
-        """The palette in use if it has these colours exactly."""
-        return self._palette if always == self._always else None
+    def serving(self, pixels: NDArray[np.uint8], always: Colours) -> Palette | None:
+        """The palette in use if it suits a picture, uint8 [H, W, 3]."""
+        if self._palette is None or always != self._always:
+            return None
+        serves = self._palette.error(_sample(pixels)) <= self._error * self._worse + 1
+        return self._palette if serves else None
 
     def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
         """A palette for a picture, uint8 [H, W, 3]: the one in use if it serves.
 
         Args:
+            pixels: The picture.
             always: Colours that must be in it exactly.
         """
-        sample = _sample(pixels)
-        kept = self.kept(always)
-        if kept is None or kept.error(sample) > self._error * self._worse + 1:
-            self._palette = kept = fitted(pixels, self._colours, always, self._count)
-            self._error = kept.error(sample)
+        palette = self.serving(pixels, always)
+        if palette is None:
+            self._palette = palette = fitted(pixels, self._colours, always, self._count)
+            self._error = palette.error(_sample(pixels))
             self._always = always
-        return kept
+        return palette
 
 
 def _moving(colours: int) -> Fitting:
@@ -166,6 +176,7 @@ def _with_table(colours: NDArray[np.uint8]) -> Palette:
     red, green, blue = np.meshgrid(axis, axis, axis, indexing="ij")
     wanted = np.stack([red.ravel(), green.ravel(), blue.ravel()], axis=1)
     there = colours.astype(np.float32)
-    # Squared distance without the part that is the same for all candidates.
-    distance = (there**2).sum(axis=1) - 2 * wanted @ there.T
-    return Palette(colours, distance.argmin(axis=1).astype(np.uint8))
+    # Squared distance without the part that is the same for all candidates; in parts that a processor's cache holds.
+    own = (there**2).sum(axis=1)
+    nearest = [(own - 2 * part @ there.T).argmin(axis=1) for part in np.split(wanted, 32)]
+    return Palette(colours, np.concatenate(nearest).astype(np.uint8))

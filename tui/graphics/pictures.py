@@ -23,7 +23,7 @@ from core.workers.wire import Message
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import PictureDriver, Span
 from tui.graphics.helper import EncoderHelper, HelperGone
-from tui.graphics.pace import LIMIT, Pace
+from tui.graphics.pace import LIMIT, REST, Pace
 from tui.graphics.quality import ladder
 from tui.graphics.surface import Request
 
@@ -164,18 +164,28 @@ class Pictures:
 
     async def _run(self) -> None:
         while True:
-            now = time.monotonic()
-            sharp = self._driver is None or self.pace.resting(now)
-            pixels = sum(canvas.due(sharp) for canvas in self._canvases)
-            self._busy = bool(pixels) and not self._suspended
+            stale, soft = self._due(False), self._due(True)
+            self._busy = bool(stale or soft) and not self._suspended
             if not self._busy:
-                # Until the picture rests, and a millisecond, lest the clock say that it does not yet.
-                await self._news(None if sharp else self.pace.rests_in(now) + 0.001)
+                await self._news(None)
                 continue
-            await self._turn(pixels)
+            if not stale and (left := self._rests_in(soft)) > 0:
+                await self._news(left)
+                continue
+            await self._turn(stale or soft)
             await self._frame()
             if self._driver is None:
                 await asyncio.sleep(0.02)  # nothing answers here: leave Textual the time to paint
+
+    def _due(self, sharp: bool) -> int:
+        return sum(canvas.due(sharp) for canvas in self._canvases)
+
+    def _rests_in(self, pixels: int) -> float:
+        """Seconds until a picture at rest of so many pixels has to be begun, to be made when it rests."""
+        if self._driver is None:
+            return 0.0
+        work = self.pace.seconds_for(0, min(pixels, self.pace.piece()))
+        return self.pace.rests_in(time.monotonic()) - min(work, REST / 2)
 
     async def _news(self, seconds: float | None) -> None:
         """Until something has happened, or so many seconds are over."""
@@ -193,14 +203,21 @@ class Pictures:
                 return
             await self._waited(left, now)
 
-    async def _allowed(self, sharp: bool) -> bool:
-        """Until the terminal can take a frame; False when a piece of a picture at rest is overtaken by a change."""
+    async def _allowed(self, rests: bool, changes: int) -> bool:
+        """Until the terminal can take a frame; False when a picture at rest is overtaken by a change.
+
+        Args:
+            rests: It is one of a picture at rest.
+            changes: How many changes there had been when it was asked for.
+        """
         while self._driver is not None:
             now = time.monotonic()
-            if sharp and not self.pace.resting(now):
+            if rests and self.pace.changes != changes:
                 return False
             # Textual joins what it has not painted yet: half-blocks that follow too soon would be one frame with these.
             left = self.pace.wait(now) if self._unpainted is None else None
+            if left is not None and rests:
+                left = max(left, self.pace.rests_in(now))
             if left is not None and left <= 0:
                 break
             await self._waited(left, now)
@@ -215,13 +232,13 @@ class Pictures:
 
     async def _frame(self) -> None:
         """Have the next frame made, and write it."""
-        level, sharp, most = 0, True, None
+        level, rests, most, changes = 0, True, None, self.pace.changes
         if self._driver is not None:
-            now = time.monotonic()
-            sharp = self.pace.resting(now)
-            level = self.pace.level(sum(canvas.due(sharp) for canvas in self._canvases), now)
-            most = self.pace.piece() if sharp else None
-        requests = self._requests(level, sharp, most)
+            now, stale = time.monotonic(), self._due(False)
+            rests = not stale or self.pace.resting(now)
+            level = 0 if rests else self.pace.level(stale, now)
+            most = self.pace.piece() if rests else None
+        requests = self._requests(level, rests, most)
         if not requests:
             return
         try:
@@ -234,7 +251,7 @@ class Pictures:
             return
         size, seconds = sum(map(_size, frames)), sum(map(_seconds, frames))
         self.pace.made(level, sum(request.pixels for _, request in requests), size, seconds)
-        goes = await self._allowed(sharp) and not self._suspended
+        goes = await self._allowed(rests, changes) and not self._suspended
         if not goes or not all(canvas in self._canvases and canvas.still_wants(part) for canvas, part in requests):
             _give_back([(canvas, request) for canvas, request in requests if canvas in self._canvases])
             return

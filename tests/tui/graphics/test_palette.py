@@ -67,6 +67,20 @@ def test_colours_stay_longer_while_pictures_move() -> None:
     assert (palette(red, "red", always=((1, 2, 3),)).colours == (1, 2, 3)).all(axis=1).any()
 
 
+def test_a_palette_that_serves_is_shared() -> None:
+    """The tile under the cursor is shown large as well: what serves the grid serves it."""
+    fittings = Fittings()
+    grid = np.random.default_rng(6).integers(0, 256, (64, 64, 3), dtype=np.uint8) // 64 * 64
+    of_grid = fittings.palette_for(1, "grid", lambda: grid, (), FULL)
+    assert fittings.palette_for(2, "tile", lambda: grid[:16, :16], (), FULL) is of_grid
+    strange = np.full((16, 16, 3), 7, np.uint8)
+    strange[..., 0] = np.linspace(0, 255, 16)
+    own = fittings.palette_for(2, "strange", lambda: strange, (), FULL)
+    assert own is not of_grid
+    assert own.error(strange) < 4
+    assert fittings.palette_for(1, "grid again", lambda: grid, (), FULL) is of_grid
+
+
 def test_a_picture_is_looked_at_once_and_whenever_its_contents_change() -> None:
     fittings, looked = Fittings(), []
     grey, red = np.full((64, 64, 3), 40, np.uint8), np.zeros((64, 64, 3), np.uint8)
