@@ -1,7 +1,7 @@
-"""The pacemaker: one for an app. It has frames made, one at a time, and writes the next when the last was taken.
+"""The pacemaker: one for an app. It has frames made and writes them when `pace` says that the terminal can take them.
 
 A canvas that changes says so; what it looks like is asked only when its turn comes, so whatever changed in between is
-in one frame and nothing is ever queued.
+in one frame and nothing is ever queued. What has changed on several canvases goes out together.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.bench._held_key import Run, arrivals, explorer
 from tests.bench._played_terminal import Link
-from tests.bench.graphics import Run, arrivals, explorer
 
 
 @pytest.fixture
