@@ -42,6 +42,12 @@ class Settings:
         "How pictures are drawn in the terminal; auto asks the terminal",
         choices=("auto", "kitty", "sixel", "iterm2", "blocks", "off"),
     )
+    link: int = _setting(
+        1000,
+        "Kilobytes a second that pictures may send while they move; still ones are always whole",
+        low=20,
+        high=100_000,
+    )
     theme: str = _setting("dark", "Colours: the name of a theme file", pattern=r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
     mouse: bool = _setting(True, "Whether the mouse works; off leaves it to the terminal's own selection")
     animations: bool = _setting(False, "Whether things slide and fade; each costs bytes over SSH")

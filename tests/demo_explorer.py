@@ -2,7 +2,8 @@
 
 For looking, and for the tests in real terminals. OPTIONS (JSON, in the environment variable DEMO_OPTIONS) go to the
 stub, for example {"resolution": 256, "delay": 0.05}. DEMO_STATE (JSON) is the explorer's state. DEMO_REPORT names a
-file that is kept up to date with what should be on the screen.
+file that is kept up to date with what should be on the screen. DEMO_TRACE names a file that gets the notes of
+`tests.bench._trace` at the end. DEMO_MODEL is a model of the library to be used instead of the stub.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from textual.widgets import Static
 
 from core.errors import TarmacError
 from core.library.interfaces import image_gan_interface
+from core.library.models import Library
 from core.workers.session import Session
 from tests.adapters import target
+from tests.bench._trace import Trace
 from tui.graphics import TerminalInfo, probe
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
@@ -58,20 +61,25 @@ class ExplorerApp(App[None]):
         self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any
     ) -> None:
         super().__init__(driver_class=None if info is None else picture_driver(info))
-        self.session = Session(target("Stub", **options))
+        self.model = Library().get(os.environ["DEMO_MODEL"]) if "DEMO_MODEL" in os.environ else None
+        self.session = Session(self.model.target() if self.model else target("Stub", **options))
         self.state = state
+        self.trace = Trace(os.environ["DEMO_TRACE"]) if "DEMO_TRACE" in os.environ else None
         self.failures: list[TarmacError] = []
 
     def compose(self) -> ComposeResult:
         yield Static("header", classes="edge")
-        yield Explorer(self.session, stub_model(), self.state)
+        yield Explorer(self.session, self.model or stub_model(), self.state)
         yield Static("footer", classes="edge")
 
     def on_mount(self) -> None:
         self.query_one(Explorer).focus()
         self.run_worker(self.session.start(), exit_on_error=False)
         if "DEMO_REPORT" in os.environ:
-            self.set_interval(0.1, self.report)
+            self.set_interval(0.1 if self.trace is None else 0.5, self.report)
+        if self.trace is not None:
+            self.trace.start()
+            self.trace.watch_frames(self)
 
     def report(self) -> None:
         """Say where the grid is and what should be in it."""
@@ -99,7 +107,13 @@ class ExplorerApp(App[None]):
         beside.replace(path)
 
     async def on_unmount(self) -> None:
+        if self.trace is not None:
+            self.trace.write()
         await self.session.stop()
+
+    def on_explorer_state_changed(self) -> None:
+        if self.trace is not None:
+            self.trace.note(handled=self.query_one(Explorer).view.cursor)
 
     def on_explorer_failed(self, event: Explorer.Failed) -> None:
         self.failures.append(event.error)

@@ -106,6 +106,8 @@ class TarmacApp(App[int]):
         self.services = services if services is not None else Services()
         self.terminal = terminal
         self._repaint: Timer | None = None
+        self.moving_bytes = 1000 * self.services.config.settings.link
+        """Bytes a second that pictures may send while they move."""
         self.losses: dict[str, str] = {}
         """What would be lost by leaving now, by a name for each."""
         self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]

@@ -34,6 +34,7 @@ def test_the_environment_overrides_the_file_overrides_the_default(path: Path) ->
     assert config.settings == Settings(images="kitty", theme="light", threads=3, mouse=False)
     assert config.origins == {
         "images": "environment",
+        "link": "default",
         "theme": "file",
         "mouse": "environment",
         "animations": "default",

@@ -17,7 +17,9 @@ Depth = Literal["truecolor", "256", "16", "mono"]
 
 HALF = "▄"
 
-_ROUND = 8
+FINEST = 8
+"""The usual distance of colours: what an eye takes for a smooth ramp."""
+
 _SHADES = " ░▒▓█"
 _DARK = [(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)]
 _LIGHT = [(127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0), (92, 92, 255), (255, 0, 255), (0, 255, 255)]
@@ -25,25 +27,28 @@ _STANDARD = np.array([*_DARK, *_LIGHT, (255, 255, 255)], np.int32)
 _CUBE = np.array([0, 95, 135, 175, 215, 255], np.int32)
 
 
-def encode(pixels: NDArray[np.uint8], depth: Depth) -> list[str]:
+def encode(pixels: NDArray[np.uint8], depth: Depth, step: int = FINEST) -> list[str]:
     """The picture's rows as text with colour codes, each complete in itself and closed with a reset.
 
     Args:
         pixels: uint8 [2 * rows, columns, 3].
         depth: What the terminal can show.
+        step: Distance of the colours, 8 to 64: fewer of them, fewer changes of colour.
     """
+    if depth != "mono" and (depth == "truecolor" or step > FINEST):
+        pixels = rounded(pixels, step)
     top, bottom = pixels[0::2], pixels[1::2]
     if depth == "mono":
         return ["".join(_SHADES[shade] for shade in row) for row in _shades(top, bottom)]
     if depth == "truecolor":
-        return [_true_row(*pair) for pair in zip(rounded(top).tolist(), rounded(bottom).tolist())]
+        return [_true_row(*pair) for pair in zip(top.tolist(), bottom.tolist())]
     find = _index_256 if depth == "256" else _index_16
     return [_indexed_row(*pair) for pair in zip(find(top).tolist(), find(bottom).tolist())]
 
 
-def rounded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The colours that `encode` shows in truecolour: rounded to multiples of 8, white kept white."""
-    near = (pixels.astype(np.int32) + _ROUND // 2) // _ROUND * _ROUND
+def rounded(pixels: NDArray[np.uint8], step: int = FINEST) -> NDArray[np.uint8]:
+    """The colours that `encode` shows in truecolour: rounded to multiples of `step`, white kept white."""
+    near = (pixels.astype(np.int32) + step // 2) // step * step
     return np.minimum(near, 255).astype(np.uint8)
 
 

@@ -23,6 +23,8 @@ from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
 from tui.graphics.layout import fit
 from tui.graphics.pictures import Pictures
+from tui.graphics.plain import row_colours
+from tui.graphics.quality import FULL, Quality
 from tui.graphics.strips import PictureStrip, SparingStrip
 from tui.graphics.surface import Mask, Request, Surface
 
@@ -122,12 +124,29 @@ class GridCanvas(Widget):
 
     # -- for the pacemaker
 
-    def next_request(self) -> Request | None:
-        """The frame that is due, None if what is seen is right."""
+    def due(self, sharp: bool) -> int:
+        """How many pixels of the full picture have to be sent, 0 if what is seen is right.
+
+        Args:
+            sharp: What was sent in less than full quality counts as well.
+        """
+        columns, rows = self._cells()
+        if not columns or not rows:
+            return 0
+        return self.surface.due(self._scene, self._look(), columns, rows, self._visible(), sharp)
+
+    def next_request(self, quality: Quality = FULL, sharp: bool = True, most: int | None = None) -> Request | None:
+        """The frame that is due, None if what is seen is right.
+
+        Args:
+            quality: How well it is to be drawn.
+            sharp: What was sent in less than full quality is sent again.
+            most: Pixels of the full picture that it should hold at most.
+        """
         columns, rows = self._cells()
         if not columns or not rows:
             return None
-        return self.surface.request(self._scene, self._look(), columns, rows, self._visible())
+        return self.surface.request(self._scene, self._look(), columns, rows, self._visible(), quality, sharp, most)
 
     def pixels_of(self, key: int) -> Pixels | None:
         """A tile's picture."""
@@ -147,10 +166,8 @@ class GridCanvas(Widget):
             lines, pixels = frame["lines"], frame["pixels"]
             assert isinstance(lines, list)
             assert isinstance(pixels, np.ndarray)
-            self._lines, self._line_pixels = lines, pixels
-            self._shown_size = (request.columns, request.rows)
+            self._take_rows(request, lines, pixels)
             self._awaits_paint = True
-            self.refresh()
             return None
         data = frame["data"]
         assert isinstance(data, str)
@@ -158,6 +175,25 @@ class GridCanvas(Widget):
             self._shown_size = (request.columns, request.rows)
             self.refresh()
         return self._placed(data)
+
+    def _take_rows(self, request: Request, lines: list[str], pixels: Pixels) -> None:
+        """Put new rows of half-blocks among those that are there, and have them painted."""
+        columns, rows = request.columns, request.rows
+        if self._shown_size != (columns, rows):
+            self._shown_size = (columns, rows)
+            self._line_pixels = np.empty((2 * rows, columns, 3), np.uint8)
+            self._line_pixels[:] = self._look().background
+            self._lines = blocks.encode(self._line_pixels[:2], self.surface.info.colours) * rows
+            self._strips_key = None
+            self.refresh()
+        assert self._line_pixels is not None
+        strips, made = self._strips_now(), 0
+        for _, top, _, height in request.rects:
+            self._lines[top : top + height] = lines[made : made + height]
+            self._line_pixels[2 * top : 2 * (top + height)] = pixels[2 * made : 2 * (made + height)]
+            made += height
+            strips[top : top + height] = [self._block_strip(y, self.size.width) for y in range(top, top + height)]
+            self.refresh(Region(0, top, self.size.width, height))
 
     def after_paint(self, spans: list[Span]) -> bool:
         """Textual has painted these parts of the screen; whether a frame of this canvas was among them."""
@@ -180,7 +216,7 @@ class GridCanvas(Widget):
     def on_mount(self) -> None:
         """Take part in the app's pictures."""
         self._pictures = Pictures.of(self.app)
-        self._surface = Surface(self._pictures.info, self._pictures.next_image())
+        self._surface = Surface(self._pictures.info, self._pictures.take_images(self))
         self._pictures.add(self)
 
     def on_unmount(self) -> None:
@@ -231,7 +267,7 @@ class GridCanvas(Widget):
         protocol = surface.info.protocol if surface else "off"
         ready = self._shown_size == (columns, rows)
         if ready and protocol == "blocks":
-            key: object = (width, height, id(self._lines))
+            key: object = (width, height, "blocks")
         elif ready and protocol == "kitty":
             key = (width, height, "kitty", self._look())
         else:
@@ -277,10 +313,10 @@ class GridCanvas(Widget):
         return SparingStrip(text, segments, 0, width)
 
     def _placeholder_strip(self, y: int, columns: int, width: int) -> Strip:
-        image = self.surface.image
+        image, row = self.surface.placeholder(y)
 
         def text(start: int, stop: int) -> str:
-            return kitty.placeholders(image, y, start, min(stop, columns)) + " " * (stop - max(start, columns))
+            return kitty.placeholders(image, row, start, min(stop, columns)) + " " * (stop - max(start, columns))
 
         return PictureStrip(text, lambda start, stop: self._plain_segments(y, start, stop), 0, width)
 
@@ -302,41 +338,22 @@ class GridCanvas(Widget):
     def _plain_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         """Dim squares where pictures will be, as long as there are none."""
         columns, rows = self._cells()
-        look = self._look()
-        row_colours: list[Colour] = [look.background] * max(self.size.width, stop)
+        look, width = self._look(), max(self.size.width, stop)
+        colours: list[Colour] = [look.background] * width
         if self._surface is not None and columns and rows:
-            cell_width, cell_height = self.surface.cell
-            geometry = self.surface.geometry(columns, rows, self._scene)
-            middle = y * cell_height + cell_height // 2
-            for column in range(self._scene.columns):
-                left, _, side, _ = geometry.tile(column, 0)
-                found = geometry.at(left, middle)
-                if found is None or (colour := self._plain_colour((column, found[1]), look)) is None:
-                    continue
-                _, top, _, _ = geometry.tile(column, found[1])
-                last_line = (y + 1) * cell_height + cell_height // 2 >= top + side and side > 2 * cell_height
-                first, last = round(left / cell_width), round((left + side) / cell_width)
-                gap = 1 if last - first > 2 else 0
-                if not last_line:
-                    row_colours[first : last - gap] = [colour] * (last - gap - first)
+            geometry = self._surface.geometry(columns, rows, self._scene)
+            off = self._surface.info.protocol == "off"
+            colours = row_colours(self._scene, geometry, self._surface.cell, look, y, width, cursor=off)
         segments: list[Segment] = []
         cell = start
         while cell < stop:
             end = cell
-            while end < stop and row_colours[end] == row_colours[cell]:
+            while end < stop and colours[end] == colours[cell]:
                 end += 1
-            style = RichStyle(bgcolor=RichColor.from_rgb(*row_colours[cell]))
+            style = RichStyle(bgcolor=RichColor.from_rgb(*colours[cell]))
             segments.append(Segment(" " * (end - cell), style))
             cell = end
         return segments
-
-    def _plain_colour(self, place: Place, look: Look) -> Colour | None:
-        scene = self._scene
-        if self.surface.info.protocol == "off" and place == scene.cursor:
-            return look.accent
-        if place in scene.tiles or scene.waiting is None or place in scene.waiting:
-            return look.waiting
-        return None
 
     def _cells(self) -> tuple[int, int]:
         """Columns and rows of the picture area."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -54,58 +55,112 @@ class Scene:
 
 
 class TileStore:
-    """Tiles by key, and beside each its version in the size that was drawn last."""
+    """Tiles by key, and beside them the versions that were drawn last, in the sizes that they were drawn in.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: Of the versions; more are drawn anew from the tiles.
+    """
+
+    def __init__(self, most_bytes: int = 24 * 2**20) -> None:
         self._pixels: dict[int, NDArray[np.uint8]] = {}
-        self._sized: dict[int, dict[tuple[int, int], NDArray[np.uint8]]] = {}
+        self._sized: OrderedDict[tuple[int, int, int], NDArray[np.uint8]] = OrderedDict()
+        self._bytes = 0
+        self._most_bytes = most_bytes
 
     def put(self, key: int, pixels: NDArray[np.uint8]) -> None:
         """Keep a picture, uint8 [H, W, C] with C of 1, 3 or 4; grey becomes RGB, transparency is dropped."""
-        self._pixels[key] = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
-        self._sized.pop(key, None)
+        # A copy: what came over the wire may be a part of a larger block, which would stay for its sake.
+        self._pixels[key] = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3].copy()
+        self._drop([sized for sized in self._sized if sized[0] == key])
 
     def forget(self, keys: list[int]) -> None:
         """Drop pictures; unknown keys are no error."""
+        gone = set(keys)
         for key in keys:
             self._pixels.pop(key, None)
-            self._sized.pop(key, None)
+        self._drop([sized for sized in self._sized if sized[0] in gone])
 
     def sized(self, key: int, width: int, height: int) -> NDArray[np.uint8] | None:
         """The picture in one size, or None when it is not here."""
         if key not in self._pixels:
             return None
-        versions = self._sized.setdefault(key, {})
-        if (width, height) not in versions:
-            if len(versions) >= 3:  # the grid, the side pane and a thumbnail strip may show one tile at once
-                versions.pop(next(iter(versions)))
-            versions[width, height] = resized(self._pixels[key], width, height)
-        return versions[width, height]
+        wanted = key, width, height
+        if (found := self._sized.get(wanted)) is not None:
+            self._sized.move_to_end(wanted)
+            return found
+        made = resized(self._pixels[key], width, height)
+        if made is not self._pixels[key]:
+            self._sized[wanted] = made
+            self._bytes += made.nbytes
+            while self._bytes > self._most_bytes and len(self._sized) > 1:
+                self._drop([next(iter(self._sized))])
+        return made
+
+    def _drop(self, sized: list[tuple[int, int, int]]) -> None:
+        for each in sized:
+            self._bytes -= self._sized.pop(each).nbytes
 
 
-def compose(scene: Scene, geometry: Geometry, tiles: TileStore, look: Look) -> NDArray[np.uint8]:
-    """Draw the scene: uint8 [geometry.height, geometry.width, 3]."""
-    picture = np.empty((geometry.height, geometry.width, 3), np.uint8)
+def compose(
+    scene: Scene, geometry: Geometry, tiles: TileStore, look: Look, part: Rect | None = None, scale: int = 1
+) -> NDArray[np.uint8]:
+    """Draw the scene, or a part of it, or that in less detail.
+
+    Args:
+        scene: What is to be seen.
+        geometry: How it lies.
+        tiles: The pictures.
+        look: The colours.
+        part: Pixels to be drawn; all by default.
+        scale: Draw one pixel for a square of so many.
+
+    Returns:
+        uint8 [H, W, 3] with H and W those of the part divided by the scale, rounded up.
+    """
+    left, top, width, height = part or (0, 0, geometry.width, geometry.height)
+    picture = np.empty((-(-height // scale), -(-width // scale), 3), np.uint8)
     picture[:] = look.background
     for row in range(scene.rows):
         for column in range(scene.columns):
-            place = (column, row)
-            x, y, width, height = geometry.tile(column, row)
-            key = scene.tiles.get(place)
-            pixels = None if key is None else tiles.sized(key, width, height)
-            target = picture[y : y + height, x : x + width]
-            if pixels is not None:
-                target[:] = pixels[: target.shape[0], : target.shape[1]]
-            elif scene.waiting is None or place in scene.waiting:
-                gap = max(1, width // 24) if width > 4 else 0
-                target[gap : height - gap, gap : width - gap] = look.waiting
-    if scene.cursor is not None:
-        _frame(picture, geometry.tile(*scene.cursor), look)
-    for place in scene.pins:
-        x, y, width, height = geometry.tile(*place)
-        inset = _thickness(width) if place == scene.cursor else 0
-        _mark(picture[y + inset : y + height - inset, x + inset : x + width - inset], look)
+            x, y, side, _ = geometry.tile(column, row)
+            x0, x1 = _scaled(x - left, scale), _scaled(x + side - left, scale)
+            y0, y1 = _scaled(y - top, scale), _scaled(y + side - top, scale)
+            seen = x1 > max(x0, 0) and y1 > max(y0, 0) and x0 < picture.shape[1] and y0 < picture.shape[0]
+            if not seen or (drawn := _tile(scene, (column, row), x1 - x0, y1 - y0, tiles, look)) is None:
+                continue
+            target = picture[max(0, y0) : y1, max(0, x0) : x1]
+            above, before = max(0, -y0), max(0, -x0)
+            target[:] = drawn[above : above + target.shape[0], before : before + target.shape[1]]
     return picture
+
+
+def _scaled(length: int, scale: int) -> int:
+    """Divided and rounded to the nearest, halves up."""
+    return (2 * length + scale) // (2 * scale)
+
+
+def _tile(
+    scene: Scene, place: Place, width: int, height: int, tiles: TileStore, look: Look
+) -> NDArray[np.uint8] | None:
+    """One tile with all that is drawn on it, uint8 [height, width, 3], not to be changed; None for nothing."""
+    key = scene.tiles.get(place)
+    drawn = None if key is None else tiles.sized(key, width, height)
+    if drawn is None:
+        if scene.waiting is not None and place not in scene.waiting and place != scene.cursor:
+            return None
+        drawn = np.empty((height, width, 3), np.uint8)
+        drawn[:] = look.background
+        if scene.waiting is None or place in scene.waiting:
+            gap = max(1, width // 24) if width > 4 else 0
+            drawn[gap : height - gap, gap : width - gap] = look.waiting
+    if place == scene.cursor or place in scene.pins:
+        drawn = drawn.copy()
+    if place == scene.cursor:
+        _frame(drawn, look)
+    if place in scene.pins:
+        inset = _thickness(width) if place == scene.cursor else 0
+        _mark(drawn[inset : height - inset, inset : width - inset], look)
+    return drawn
 
 
 def _mark(target: NDArray[np.uint8], look: Look) -> None:
@@ -124,14 +179,12 @@ def _thickness(side: int) -> int:
     return max(1, round(side / 24))
 
 
-def _frame(picture: NDArray[np.uint8], rect: Rect, look: Look) -> None:
-    x, y, width, height = rect
-    target = picture[max(0, y) : y + height, max(0, x) : x + width]
+def _frame(target: NDArray[np.uint8], look: Look) -> None:
+    height, width = target.shape[:2]
     thick = _thickness(width)
     rim = max(1, thick // 2) if width > 24 else 0
     for inset, depth, colour in ((0, thick, look.accent), (thick, rim, look.outline)):
-        outer = slice(inset, inset + depth), slice(inset, width - inset)
-        target[outer] = colour
+        target[inset : inset + depth, inset : width - inset] = colour
         target[height - inset - depth : height - inset, inset : width - inset] = colour
         target[inset : height - inset, inset : inset + depth] = colour
         target[inset : height - inset, width - inset - depth : width - inset] = colour

@@ -24,7 +24,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui.graphics.brands import TerminalInfo
-from tui.graphics.reports import ReportFilter, question
+from tui.graphics.reports import COLUMNS, ReportFilter, question
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -54,35 +54,47 @@ class PictureDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self.on_answer: Callable[[int], None] | None = None
-        """Called on the event loop with the number (modulo 32) of an answered question."""
+        self.on_answer: Callable[[int, float], None] | None = None
+        """Called on the event loop with the number (modulo 32) of an answered question and the monotonic time at which
+        the answer was read."""
+        self.on_painting: Callable[[], None] | None = None
+        """Called on the event loop before Textual makes and writes a frame."""
         self.on_paint: Callable[[list[Span]], None] | None = None
         """Called on the event loop after Textual wrote a frame, before the frame ends for the terminal."""
         self.on_lost: Callable[[], None] | None = None
         """Called on the event loop when the screen is handed over (exit, suspend): clean up by `write_picture`."""
         self._answered = threading.Event()
         self._answered.set()
+        self._last_question = 0
         self._filter = ReportFilter(late=self.info.round_trip is None)
         self._painted: list[Span] = []
         self._watch_painting(app)
 
     # -- writing
 
-    def write_picture(self, data: str, number: int | None = None) -> None:
+    def write_picture(self, data: str, number: int | None = None, before: int | None = None) -> None:
         """Write sequences as one frame; the cursor ends where it was.
 
         Args:
             data: Sequences that may move the cursor.
             number: Ask for an answer under this number when the terminal has taken it all.
+            before: Ask for an answer under this number when it begins to take it.
         """
+        if before is not None:
+            self._expect(before)
+            data = question(before) + data
         if number is not None:
-            self._filter.expecting = True
-            self._answered.clear()
+            self._expect(number)
             data += question(number)
         if data:
             # Inside Textual's own frame the marks are there already.
             start, end = (SYNC_START, SYNC_END) if self._synchronizes and not self._painted else ("", "")
             self.write(f"{start}\x1b7{data}\x1b8{end}")
+
+    def _expect(self, number: int) -> None:
+        self._filter.expecting = True
+        self._last_question = number % COLUMNS
+        self._answered.clear()
 
     @property
     def _synchronizes(self) -> bool:
@@ -93,7 +105,10 @@ class PictureDriver(LinuxDriver):
         display, end_update = app._display, app._end_update
 
         def watched_display(screen: Any, renderable: Any) -> None:
-            self._painted = _spans(renderable)
+            spans = _spans(renderable)
+            if spans and self.on_painting is not None:
+                self.on_painting()
+            self._painted = spans
             try:
                 display(screen, renderable)
             finally:
@@ -141,7 +156,7 @@ class PictureDriver(LinuxDriver):
                 now = time.monotonic()
                 typed, answered = self._filter.feed(data, now) if data else (self._filter.release(now), [])
                 if answered:
-                    self._report(answered)
+                    self._report(answered, now)
                 self._dispatch(parser, decode(typed))
                 for event in parser.tick():
                     self.process_message(event)
@@ -156,12 +171,13 @@ class PictureDriver(LinuxDriver):
             for event in parser.feed(with_alt_digits(text)):
                 self.process_message(event)
 
-    def _report(self, answered: list[int]) -> None:
-        self._answered.set()
-        self._filter.expecting = False
+    def _report(self, answered: list[int], now: float) -> None:
+        if self._last_question in answered:
+            self._answered.set()
+            self._filter.expecting = False
         for number in answered:
             if self.on_answer is not None:
-                self._loop.call_soon_threadsafe(self.on_answer, number)
+                self._loop.call_soon_threadsafe(self.on_answer, number, now)
 
 
 def with_alt_digits(text: str) -> str:

@@ -9,13 +9,23 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.workers.wire import Channel, Message, WireError
 from tui.graphics import blocks, files, iterm2, kitty, sixel
 from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
-from tui.graphics.palette import Fitting, fixed
+from tui.graphics.palette import Fittings, Palette
+from tui.graphics.quality import FULL, Quality
+
+Draw = Callable[[Rect | None, int], NDArray[np.uint8]]
+"""From a rectangle of cells (None: all) and a scale to its pixels."""
 
 
 def main() -> int:
@@ -23,10 +33,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a ctrl+c in the terminal is for the studio
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     tiles = TileStore()
-    fitting = Fitting()
+    fittings = Fittings()
     try:
         while (message := channel.receive()) is not None:
-            answer = serve(message, tiles, fitting)
+            answer = serve(message, tiles, fittings)
             if answer is not None:
                 channel.send(answer)
     except (OSError, WireError):
@@ -34,7 +44,7 @@ def main() -> int:
     return 0
 
 
-def serve(message: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message | None:
+def serve(message: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message | None:
     """Do one job; the answer to a frame, None for the others.
 
     Jobs: `{do: "tile", key, pixels}`, `{do: "forget", keys}`, `{do: "frame", ticket, ...}` as `frame_job` makes it.
@@ -47,7 +57,9 @@ def serve(message: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Messag
             tiles.forget(message["keys"])
             return None
         case _:
-            return {"ticket": message["ticket"], **_frame(message, tiles, fitting)}
+            begun = time.perf_counter()
+            made = _frame(message, tiles, fittings)
+            return {"ticket": message["ticket"], "seconds": time.perf_counter() - begun, **made}
 
 
 def frame_job(
@@ -59,10 +71,11 @@ def frame_job(
     height: int,
     cell: tuple[int, int],
     rects: list[Rect],
-    colours: int = 0,
+    quality: Quality = FULL,
     depth: str = "truecolor",
-    image: int = 0,
-    replaces: int = 0,
+    canvas: int = 0,
+    images: list[int] | None = None,
+    drop: list[int] | None = None,
     tmux: bool = False,
 ) -> Message:
     """The message that asks for a frame.
@@ -71,11 +84,12 @@ def frame_job(
         protocol: "kitty", "kitty-direct", "sixel", "iterm2" or "blocks".
         width, height: Pixels of the whole area; for blocks two pixels a cell, one above the other.
         cell: Pixels of a cell.
-        rects: Rectangles of cells to be drawn.
-        colours: Size of a fixed palette; 0 for one that is fitted to the picture.
+        rects: Rectangles of cells to be drawn; for kitty and blocks they are as wide as the area.
+        quality: How well.
         depth: Colours of half-blocks.
-        image: kitty's id for this frame.
-        replaces: kitty's id of the frame before, to be deleted once this one shows.
+        canvas: Tells canvases apart.
+        images: kitty's ids: one for each of `rects`, or the one of a placed picture.
+        drop: kitty's ids to be deleted once this frame shows.
         tmux: Wrap what tmux would swallow.
     """
     return {
@@ -93,15 +107,16 @@ def frame_job(
         "area": [width, height],
         "cell": list(cell),
         "rects": [list(rect) for rect in rects],
-        "colours": colours,
+        "quality": asdict(quality),
         "depth": depth,
-        "image": image,
-        "replaces": replaces,
+        "canvas": canvas,
+        "images": list(images or ()),
+        "drop": list(drop or ()),
         "tmux": tmux,
     }
 
 
-def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
+def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message:
     said = job["scene"]
     scene = Scene(
         columns=said["columns"],
@@ -112,35 +127,78 @@ def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
         pins=frozenset((column, row) for column, row in said["pins"]),
     )
     look = Look(*((red, green, blue) for red, green, blue in job["look"]))
-    width, height = job["area"]
-    picture = compose(scene, Geometry(width, height, scene.columns, scene.rows), tiles, look)
-    cell_width, cell_height = job["cell"]
-    columns, rows = -(-width // cell_width), -(-height // cell_height)
-    if job["protocol"] in ("sixel", "kitty", "kitty-direct"):
-        always = (look.background, look.waiting, look.accent, look.outline)
-        palette = fixed(job["colours"]) if job["colours"] else fitting.palette_for(picture, always)
-    match job["protocol"]:
-        case "blocks":
-            shown = blocks.rounded(picture) if job["depth"] == "truecolor" else picture
-            return {"lines": blocks.encode(picture, job["depth"]), "pixels": shown}
-        case "kitty":
-            data = kitty.send_virtual(job["image"], files.paletted_png(picture, palette), columns, rows)
-            return {"data": kitty.through_tmux(data) if job["tmux"] else data}
-        case "kitty-direct":
-            sources = [_pixels(rect, cell_width, cell_height) for rect in job["rects"]]
-            data = kitty.send(job["image"], files.paletted_png(picture, palette))
-            for number, (rect, source) in enumerate(zip(job["rects"], sources), 1):
-                data += _at(rect) + kitty.place(job["image"], number, source, rect[2], rect[3])
-            return {"data": data + (kitty.delete(job["replaces"]) if job["replaces"] else "")}
-    pieces = []
+    quality = Quality(**job["quality"])
+    geometry = Geometry(job["area"][0], job["area"][1], scene.columns, scene.rows)
+
+    drawn: dict[tuple[Rect, int], NDArray[np.uint8]] = {}
+
+    def draw(rect: Rect | None, scale: int) -> NDArray[np.uint8]:
+        part = (0, 0, geometry.width, geometry.height) if rect is None else _pixels(rect, *job["cell"])
+        if (part, scale) not in drawn:
+            drawn[part, scale] = compose(scene, geometry, tiles, look, part, scale)
+        return drawn[part, scale]
+
+    if job["protocol"] == "blocks":
+        return _blocks(job, draw, quality)
+    if job["protocol"] == "iterm2":
+        return {"data": "".join(_iterm2(draw, rect, quality) for rect in job["rects"])}
+    # The palette is for the whole picture, whatever part of it is due.
+    always = (look.background, look.waiting, look.accent, look.outline)
+    contents = sorted(scene.tiles.values())
+    palette = fittings.palette_for(job["canvas"], contents, lambda: draw(None, quality.scale), always, quality)
+    if job["protocol"] == "sixel":
+        size = job["cell"]
+        return {"data": "".join(_sixel(draw, rect, size, palette, quality.scale) for rect in job["rects"])}
+    made = _kitty if job["protocol"] == "kitty" else _kitty_direct
+    data = made(job, draw, palette, quality.scale) + "".join(kitty.delete(image) for image in job["drop"])
+    return {"data": kitty.through_tmux(data) if job["tmux"] else data}
+
+
+def _blocks(job: dict[str, Any], draw: Draw, quality: Quality) -> Message:
+    """The rows of each rectangle one after the other: as text, and as pixels for whoever needs a part of a row."""
+    parts = []
     for rect in job["rects"]:
-        x, y, piece_width, piece_height = _pixels(rect, cell_width, cell_height)
-        piece = picture[y : y + piece_height, x : x + piece_width]
-        if job["protocol"] == "sixel":
-            pieces.append(_at(rect) + sixel.encode(piece, palette).decode("ascii"))
-        else:
-            pieces.append(_at(rect) + iterm2.encode(files.jpeg(piece), rect[2], rect[3]))
-    return {"data": "".join(pieces)}
+        part, (_, _, width, height) = draw(rect, quality.scale), rect
+        if quality.scale > 1:
+            part = part.repeat(quality.scale, axis=0).repeat(quality.scale, axis=1)[: 2 * height, :width]
+        parts.append(part)
+    pixels = np.concatenate(parts)
+    lines = blocks.encode(pixels, job["depth"], quality.step)
+    exact = job["depth"] != "truecolor" and quality.step == blocks.FINEST
+    return {"lines": lines, "pixels": pixels if exact else blocks.rounded(pixels, quality.step)}
+
+
+def _sixel(draw: Draw, rect: Rect, cell: list[int], palette: Palette, scale: int) -> str:
+    size = rect[2] * cell[0], rect[3] * cell[1]
+    return _at(rect) + sixel.encode(draw(rect, scale), palette, scale, size).decode("ascii")
+
+
+def _iterm2(draw: Draw, rect: Rect, quality: Quality) -> str:
+    return _at(rect) + iterm2.encode(files.jpeg(draw(rect, quality.scale), quality.jpeg), rect[2], rect[3])
+
+
+def _kitty(job: dict[str, Any], draw: Draw, palette: Palette, scale: int) -> str:
+    """A picture for each band of rows; the terminal spreads it over the band's placeholders, whatever its size."""
+    data = []
+    for image, rect in zip(job["images"], job["rects"]):
+        png = files.paletted_png(draw(rect, scale), palette)
+        data.append(kitty.send_virtual(image, png, rect[2], rect[3]))
+    return "".join(data)
+
+
+def _kitty_direct(job: dict[str, Any], draw: Draw, palette: Palette, scale: int) -> str:
+    """One picture, and a placement of its part for each rectangle."""
+    image, rects = job["images"][0], job["rects"]
+    if len(rects) == 1:
+        piece = draw(rects[0], scale)
+        source = 0, 0, piece.shape[1], piece.shape[0]
+        data = kitty.send(image, files.paletted_png(piece, palette))
+        return data + _at(rects[0]) + kitty.place(image, 1, source, rects[0][2], rects[0][3])
+    # Parts of a picture must begin on whole pixels: here it is sent in its full size.
+    data = kitty.send(image, files.paletted_png(draw(None, 1), palette))
+    for number, rect in enumerate(rects, 1):
+        data += _at(rect) + kitty.place(image, number, _pixels(rect, *job["cell"]), rect[2], rect[3])
+    return data
 
 
 def _pixels(rect: Rect, cell_width: int, cell_height: int) -> Rect:

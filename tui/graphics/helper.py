@@ -8,12 +8,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.workers.wire import AsyncChannel, Message
+
+_MOST_BYTES = 64 * 2**20
+"""Of the tiles that the helper keeps; those drawn longest ago are forgotten, and sent again when they come back."""
 
 _MOST_STARTS = 5
 """Deaths in a row without one good answer after which no further start is tried."""
@@ -31,7 +35,9 @@ class EncoderHelper:
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._tickets = itertools.count(1)
-        self._there: set[int] = set()
+        self._there: OrderedDict[int, int] = OrderedDict()
+        """The tiles that the helper has, by key, with their bytes; the one drawn longest ago first."""
+        self._bytes = 0
         self._failures = 0
 
     @property
@@ -57,9 +63,14 @@ class EncoderHelper:
         channel = await self._open()
         if self._channel is not channel:
             raise HelperGone("closed while it was starting")
-        for key in tiles.keys() - self._there:
-            channel.send({"do": "tile", "key": key, "pixels": tiles[key]})
-            self._there.add(key)
+        for key, pixels in tiles.items():
+            if key not in self._there:
+                channel.send({"do": "tile", "key": key, "pixels": pixels})
+                self._there[key] = pixels.nbytes
+                self._bytes += pixels.nbytes
+            self._there.move_to_end(key)
+        if self._bytes > _MOST_BYTES:
+            self.forget(self._longest_ago(tiles.keys()))
         ticket = next(self._tickets)
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[ticket] = answer
@@ -76,11 +87,23 @@ class EncoderHelper:
         gone = [key for key in keys if key in self._there]
         if gone and self._channel is not None:
             self._channel.send({"do": "forget", "keys": gone})
-        self._there.difference_update(gone)
+        for key in gone:
+            self._bytes -= self._there.pop(key)
 
     def close(self) -> None:
         """End the helper; a later frame starts a new one."""
         self._drop()
+
+    def _longest_ago(self, needed: Collection[int]) -> list[int]:
+        """The tiles to forget so that a quarter of the room is free, none of them needed now."""
+        found, over = [], self._bytes - _MOST_BYTES * 3 // 4
+        for key, size in self._there.items():
+            if over <= 0:
+                break
+            if key not in needed:
+                found.append(key)
+                over -= size
+        return found
 
     async def _open(self) -> AsyncChannel:
         if self._channel is not None:
@@ -116,6 +139,7 @@ class EncoderHelper:
         if channel is not None:
             channel.close()
         self._there.clear()
+        self._bytes = 0
         process, self._process = self._process, None
         if process is not None:
             process.terminate()

@@ -6,6 +6,7 @@ pixels and need not begin on a cell's edge; what is sent to the terminal always 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,17 @@ def cells_of(rect: Rect, cell_width: int, cell_height: int) -> Rect:
     left, top = x // cell_width, y // cell_height
     right, bottom = -(-(x + width) // cell_width), -(-(y + height) // cell_height)
     return left, top, right - left, bottom - top
+
+
+def bands(rows: int, most: int, least: int = 5) -> list[tuple[int, int]]:
+    """Cut rows of cells into at most `most` bands of at least `least` rows (or one), as equal as can be.
+
+    Returns:
+        First row and number of rows of each.
+    """
+    count = max(1, min(most, rows // least))
+    edges = [index * rows // count for index in range(count + 1)]
+    return [(top, bottom - top) for top, bottom in itertools.pairwise(edges)]
 
 
 def rectangles(mask: NDArray[np.bool_]) -> list[Rect]:

@@ -17,34 +17,40 @@ _TOKEN = 5 + 6 + 6
 """Bytes of the widest run: separator and colour (5), a gap (6), the run itself (6)."""
 
 
-def encode(pixels: NDArray[np.uint8], palette: Palette) -> bytes:
+def encode(pixels: NDArray[np.uint8], palette: Palette, scale: int = 1, size: tuple[int, int] | None = None) -> bytes:
     """One complete sixel sequence.
 
     Args:
-        pixels: uint8 [H, W, 3]; H and W at least 1 and less than 10000.
+        pixels: uint8 [H, W, 3]; H and W at least 1 and, times `scale`, less than 10000.
         palette: At most 256 colours.
+        scale: Draw each pixel as a square of this size: 1, 2, 3 or 6. Costs what the pixels cost, not the squares.
+        size: Width and height of the whole in pixels, where the last squares are cut off.
     """
     indices = palette.indices(pixels)
-    height, width = indices.shape
+    width, height = size or (indices.shape[1] * scale, indices.shape[0] * scale)
     used = np.unique(indices)
     percent = np.round(palette.colours.astype(np.float32) * (100 / 255)).astype(int)
     definitions = "".join("#{};2;{};{};{}".format(index, *percent[index]) for index in used)
     header = f'\x1bP0;1;0q"1;1;{width};{height}{definitions}'
-    return header.encode() + _data(indices) + b"\x1b\\"
+    return header.encode() + _data(indices, scale, width, height) + b"\x1b\\"
 
 
-def _data(indices: NDArray[np.uint8]) -> bytes:
-    band, colour, column, bits = _columns(indices)
+def _data(indices: NDArray[np.uint8], scale: int, width: int, height: int) -> bytes:
+    band, colour, column, bits = _columns(indices, scale)
+    if rest := height % 6:
+        last = band == height // 6
+        bits[last] &= (1 << rest) - 1
     # A run: the same six bits of the same colour in columns that follow each other.
     line = band * 256 + colour
     same_line = line[1:] == line[:-1]
     goes_on = same_line & (column[1:] == column[:-1] + 1) & (bits[1:] == bits[:-1])
     starts = np.flatnonzero(np.concatenate(([True], ~goes_on)))
     lengths = np.diff(np.concatenate((starts, [len(line)])))
-    run_line, run_band, run_column = line[starts], band[starts], column[starts]
+    run_line, run_band, run_column = line[starts], band[starts], column[starts] * scale
     new_line = np.concatenate(([True], run_line[1:] != run_line[:-1]))
     new_band = np.concatenate(([False], run_band[1:] != run_band[:-1]))
-    ends = run_column + lengths
+    ends = np.minimum(run_column + lengths * scale, width)
+    lengths = ends - run_column
     gaps = run_column - np.where(new_line, 0, np.concatenate(([0], ends[:-1])))
 
     tokens = np.zeros((len(starts), _TOKEN), np.uint8)
@@ -60,21 +66,23 @@ def _data(indices: NDArray[np.uint8]) -> bytes:
     return text
 
 
-def _columns(indices: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+def _columns(indices: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.int64], ...]:
     """Which colours each column of each band has, sorted: band, colour, column, bits (bit 0 is the top row)."""
     height, width = indices.shape
-    bands = -(-height // 6)
-    padded = np.full((bands * 6, width), -1, np.int16)
+    in_band = 6 // scale
+    bands = -(-height // in_band)
+    padded = np.full((bands * in_band, width), -1, np.int16)
     padded[:height] = indices
-    rows = padded.reshape(bands, 6, width)
+    rows = padded.reshape(bands, in_band, width)
+    square = (1 << scale) - 1
     keys = []
-    for row in range(6):
+    for row in range(in_band):
         own = rows[:, row]
         bits = np.zeros((bands, width), np.int64)
         first = own >= 0
-        for other in range(6):
+        for other in range(in_band):
             equal = rows[:, other] == own
-            bits |= equal.astype(np.int64) << other
+            bits |= equal.astype(np.int64) * (square << other * scale)
             if other < row:
                 first &= ~equal
         band, column = np.nonzero(first)

@@ -6,6 +6,7 @@ pictures lie over cells and vanish where text is written; kitty placements lie o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,8 @@ from tui.graphics import kitty
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Look, Place, Scene
 from tui.graphics.encoder import frame_job
-from tui.graphics.layout import Geometry, Rect, cells_of, rectangles
+from tui.graphics.layout import Geometry, Rect, bands, cells_of, rectangles
+from tui.graphics.quality import FULL, Quality
 
 Mask = NDArray[np.bool_]
 """bool [rows, columns] of the canvas's cells."""
@@ -27,19 +29,25 @@ class Request:
     """One frame to be made.
 
     Attributes:
+        scene: What it shows.
         job: The message for the helper process.
         keys: The tiles it names.
         rects: Cells that it draws.
         columns, rows: Size of the canvas in cells.
         visible: The cells that could be drawn on when it was asked for.
+        pixels: How many pixels of the full picture it draws.
+        sharp: It draws them as well as they can be drawn.
     """
 
+    scene: Scene
     job: Message
     keys: frozenset[int]
     rects: list[Rect]
     columns: int
     rows: int
     visible: Mask = field(repr=False)
+    pixels: int = 0
+    sharp: bool = True
 
 
 class Surface:
@@ -47,18 +55,21 @@ class Surface:
 
     Args:
         info: The terminal.
-        image: kitty's id; this one and the next belong to the canvas.
+        images: kitty's ids that belong to the canvas, two at least; the first is its number in all protocols.
     """
 
-    def __init__(self, info: TerminalInfo, image: int) -> None:
+    def __init__(self, info: TerminalInfo, images: Sequence[int]) -> None:
         self.info = info
-        self.image = image
-        """The id on the screen (placeholders) or the one to be sent next (placement)."""
-        self._other = image + 1
-        self._sent = False
+        self._images = tuple(images)
+        self._placed_image = 0
+        """Which of the two ids of a placed picture is sent next."""
+        self._sent: set[int] = set()
         self._setup: object = None
         self._drawn: dict[Place, tuple[object, ...]] = {}
+        self._marked: Scene | None = None
+        """The scene that `_drawn` is of."""
         self._stale: Mask = np.zeros((0, 0), bool)
+        self._soft: Mask = np.zeros((0, 0), bool)
         self._placed: Mask | None = None
         self._shown: Mask = np.zeros((0, 0), bool)
         self._origin = (0, 0)
@@ -83,61 +94,98 @@ class Surface:
         width, height = self.cell
         return Geometry(columns * width, rows * height, scene.columns, scene.rows)
 
-    def request(self, scene: Scene, look: Look, columns: int, rows: int, visible: Mask) -> Request | None:
-        """What to send so that the terminal shows the scene; None if it does. What is asked for counts as sent."""
+    def due(self, scene: Scene, look: Look, columns: int, rows: int, visible: Mask, sharp: bool = True) -> int:
+        """How many pixels of the full picture have to be sent so that the terminal shows the scene; 0 if it does.
+
+        Args:
+            sharp: What was sent in less than full quality has to be sent again.
+        """
         if not visible.any() or self.info.protocol == "off":
+            return 0
+        self._mark_changes(scene, look, columns, rows, self.geometry(columns, rows, scene))
+        width, height = self.cell
+        return int(self._due(visible, sharp).sum()) * width * height
+
+    def request(
+        self,
+        scene: Scene,
+        look: Look,
+        columns: int,
+        rows: int,
+        visible: Mask,
+        quality: Quality = FULL,
+        sharp: bool = True,
+        most: int | None = None,
+    ) -> Request | None:
+        """What to send next for the terminal to show the scene; None if it does. What is asked for counts as sent.
+
+        Args:
+            quality: How well.
+            sharp: What was sent in less than full quality is sent again.
+            most: Pixels of the full picture that one frame should hold: of more, the part nearest to the cursor.
+        """
+        if not self.due(scene, look, columns, rows, visible, sharp):
             return None
         geometry = self.geometry(columns, rows, scene)
-        self._mark_changes(scene, look, columns, rows, geometry)
-        protocol = self.info.protocol
-        if protocol == "kitty-direct":
-            if not self._stale.any() and self._placed is not None and np.array_equal(self._placed, visible):
-                return None
-            rects = rectangles(visible)
+        due = self._due(visible, sharp)
+        rects, images = self._pieces(due, visible, geometry, scene, most)
+        drop: list[int] = []
+        cells = np.zeros_like(due)
+        for x, y, width, height in rects:
+            cells[y : y + height, x : x + width] = True
+        self._stale &= ~cells
+        self._soft[cells] = quality != FULL
+        if self.info.protocol == "kitty-direct":
+            drop = [image for image in self._sent if image not in images]
+            # One picture for all: what is hidden now is sent again when it comes to light.
             self._stale[:] = False
-        elif self.is_text:
-            if not self._stale.any():
-                return None
-            rects = []
-            self._stale[:] = False
-        else:
-            due = self._stale & visible
-            if not due.any():
-                return None
-            rects = rectangles(due)
-            self._stale &= ~visible
+        elif self.info.protocol == "kitty":
+            drop = sorted(self._sent - set(self._images[: len(self._bands())]))
         job = frame_job(
             scene,
             look,
-            protocol=protocol,
+            protocol=self.info.protocol,
             width=geometry.width,
             height=geometry.height,
             cell=self.cell,
             rects=rects,
+            quality=quality,
             depth=self.info.colours,
-            image=self.image,
-            replaces=self._other if self._sent else 0,
+            canvas=self._images[0],
+            images=images,
+            drop=drop,
             tmux=self.info.tmux,
         )
-        return Request(job, frozenset(scene.tiles.values()), rects, columns, rows, visible)
+        pixels = int(cells.sum()) * self.cell[0] * self.cell[1]
+        return Request(
+            scene, job, frozenset(scene.tiles.values()), rects, columns, rows, visible, pixels, quality == FULL
+        )
 
     def written(self, request: Request, origin: tuple[int, int] = (0, 0)) -> None:
         """The frame has been handed to the terminal, with the canvas at `origin` of the screen (x, y in cells)."""
-        self._sent = True
+        self._sent -= set(_ids(request.job, "drop"))
+        self._sent |= set(_ids(request.job, "images"))
         if self._shown.shape != request.visible.shape or origin != self._origin:
             self._shown, self._origin = np.zeros_like(request.visible), origin
         for x, y, width, height in request.rects:
             self._shown[y : y + height, x : x + width] = True
         if self.info.protocol == "kitty-direct":
-            self.image, self._other = self._other, self.image
+            self._placed_image = 1 - self._placed_image
             self._placed = request.visible
+
+    def placeholder(self, y: int) -> tuple[int, int]:
+        """The id of the picture that a row of cells shows by placeholders, and which of the picture's rows it is."""
+        for image, (top, height) in zip(self._images, self._bands()):
+            if y < top + height:
+                return image, y - top
+        raise IndexError(y)
 
     def give_back(self, request: Request) -> None:
         """The frame was not written: what it would have drawn is still to be drawn."""
         if request.visible.shape != self._stale.shape:
             self._setup = None
             return
-        for x, y, width, height in request.rects or [(0, 0, request.columns, request.rows)]:
+        for x, y, width, height in request.rects:
             self._stale[y : y + height, x : x + width] = True
 
     def holds(self, y: int, start: int, stop: int, origin: tuple[int, int], shape: tuple[int, int]) -> bool:
@@ -174,7 +222,7 @@ class Surface:
 
     def lost(self) -> None:
         """The terminal holds nothing any more."""
-        self._setup, self._sent, self._placed = None, False, None
+        self._setup, self._sent, self._placed = None, set(), None
         self._shown = np.zeros((0, 0), bool)
 
     def hide(self) -> str:
@@ -182,23 +230,60 @@ class Surface:
         if self.info.protocol != "kitty-direct" or self._placed is None:
             return ""
         self._placed = None
-        return kitty.hide(self._other)
+        return kitty.hide(self._images[1 - self._placed_image])
 
     def delete(self) -> str:
         """What frees all that the terminal holds for this canvas."""
-        if not self._sent or self.info.protocol not in ("kitty", "kitty-direct"):
-            return ""
+        data = "".join(kitty.delete(image) for image in sorted(self._sent))
         self.lost()
-        data = kitty.delete(self.image) + kitty.delete(self._other)
         return kitty.through_tmux(data) if self.info.tmux else data
+
+    def _bands(self) -> list[tuple[int, int]]:
+        """The rows of cells, cut so that each part is a picture with an id of its own."""
+        return bands(len(self._stale), len(self._images))
+
+    def _due(self, visible: Mask, sharp: bool) -> Mask:
+        due: Mask = self._stale | self._soft if sharp else self._stale
+        if self.info.protocol == "kitty-direct":
+            moved = self._placed is None or not np.array_equal(self._placed, visible)
+            return visible if moved or due.any() else np.zeros_like(visible)
+        return due if self.is_text else due & visible
+
+    def _pieces(
+        self, due: Mask, visible: Mask, geometry: Geometry, scene: Scene, most: int | None
+    ) -> tuple[list[Rect], list[int]]:
+        """The rectangles to be drawn and kitty's ids for them."""
+        rows, columns = due.shape
+        if self.info.protocol == "kitty-direct":
+            return rectangles(visible), [self._images[self._placed_image]]
+        middle = rows / 2
+        if scene.cursor is not None:
+            _, y, _, height = cells_of(geometry.tile(*scene.cursor), *self.cell)
+            middle = y + height / 2
+        limit = None if most is None else max(1, most // (self.cell[0] * self.cell[1]))
+        if self.info.protocol == "kitty":
+            touched = [
+                (image, (0, top, columns, height))
+                for image, (top, height) in zip(self._images, self._bands())
+                if np.any(due[top : top + height])
+            ]
+            chosen = _nearest([rect for _, rect in touched], middle, limit)
+            return chosen, [image for image, rect in touched if rect in chosen]
+        if self.info.protocol == "blocks":
+            due = np.repeat(np.any(due, axis=1, keepdims=True), columns, axis=1)
+        return _nearest(_sliced(rectangles(due), limit), middle, limit), []
 
     def _mark_changes(self, scene: Scene, look: Look, columns: int, rows: int, geometry: Geometry) -> None:
         setup = (columns, rows, geometry, look)
         if setup != self._setup:
             self._setup = setup
-            self._drawn = {}
+            self._drawn, self._marked = {}, None
             self._stale = np.ones((rows, columns), bool)
+            self._soft = np.zeros((rows, columns), bool)
             self._placed = None
+        if scene is self._marked:
+            return
+        self._marked = scene
         for row in range(scene.rows):
             for column in range(scene.columns):
                 place = (column, row)
@@ -207,3 +292,34 @@ class Surface:
                     self._drawn[place] = now
                     x, y, width, height = cells_of(geometry.tile(column, row), *self.cell)
                     self._stale[y : y + height, x : x + width] = True
+
+
+def _ids(job: Message, name: str) -> list[int]:
+    ids = job[name]
+    assert isinstance(ids, list)
+    return ids
+
+
+def _sliced(rects: list[Rect], limit: int | None) -> list[Rect]:
+    """The same cells in rectangles that hold no more than `limit` cells, or one row."""
+    if limit is None:
+        return rects
+    found = []
+    for x, y, width, height in rects:
+        step = max(1, limit // width)
+        found += [(x, top, width, min(step, y + height - top)) for top in range(y, y + height, step)]
+    return found
+
+
+def _nearest(rects: list[Rect], middle: float, limit: int | None) -> list[Rect]:
+    """As many rectangles as make up `limit` cells, at least one, the nearest to a row first; from top to bottom."""
+    if limit is None:
+        return rects
+    chosen: list[Rect] = []
+    cells = 0
+    for rect in sorted(rects, key=lambda rect: abs(rect[1] + rect[3] / 2 - middle)):
+        cells += rect[2] * rect[3]
+        if chosen and cells > limit:
+            break
+        chosen.append(rect)
+    return sorted(chosen, key=lambda rect: (rect[1], rect[0]))

@@ -53,3 +53,16 @@ def test_without_colours_light_and_dark_are_told_apart() -> None:
 def test_flat_areas_are_spaces() -> None:
     line = blocks.encode(np.full((2, 50, 3), 96, np.uint8), "truecolor")[0]
     assert line == "\x1b[48;2;96;96;96m" + " " * 50 + "\x1b[0m"
+
+
+@pytest.mark.parametrize("step", [16, 32, 64])
+def test_coarser_colours_are_fewer_bytes(step: int) -> None:
+    ramp = np.linspace(0, 255, 80).astype(np.uint8)
+    pixels = np.stack([np.tile(ramp, (12, 1)), np.tile(ramp[::-1], (12, 1)), np.full((12, 80), 90, np.uint8)], -1)
+    fine, coarse = blocks.encode(pixels, "truecolor"), blocks.encode(pixels, "truecolor", step)
+    assert sum(map(len, coarse)) < 0.75 * sum(map(len, fine)) * 16 / step + 200
+    shown = blocks.rounded(pixels, step)
+    assert np.abs(shown.astype(int) - pixels).max() <= step // 2
+    for y, row in enumerate(read_blocks(coarse)):
+        assert [above for above, _ in row] == [tuple(colour) for colour in shown[2 * y].tolist()]
+    assert len("".join(blocks.encode(pixels, "256", step))) <= len("".join(blocks.encode(pixels, "256")))

@@ -203,7 +203,7 @@ def test_kitty_is_left_as_it_was(play: Callable[[bytes], Player]) -> None:
     for message in re.findall(rb"\x1b_G(?!i=4211)[^\x1b]*\x1b\\", bytes(at.output)):
         store.feed(message.decode())
         most = max(most, len(store.pictures))
-    assert most == 1
+    assert 1 <= most <= 8, "one for each band of the picture"
     assert store.pictures == {}
     text = bytes(at.output).decode("utf-8", "replace")
     assert text.count("\U0010eeee") >= 80 * 20, "the placeholders are on the screen"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui.graphics.layout import Geometry, cells_of, fit, rectangles
+from tui.graphics.layout import Geometry, bands, cells_of, fit, rectangles
 
 
 @pytest.mark.parametrize("size", [(640, 340, 9, 5), (1, 1, 1, 1), (7, 3, 9, 5), (1360, 900, 10, 7)])
@@ -48,3 +48,12 @@ def test_rectangles_cover_exactly() -> None:
         assert np.array_equal(again, mask.astype(int))
     assert rectangles(np.ones((5, 7), bool)) == [(0, 0, 7, 5)]
     assert rectangles(np.zeros((5, 7), bool)) == []
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 9, 10, 22, 57, 200])
+def test_bands_cover_all_rows(rows: int) -> None:
+    found = bands(rows, 8)
+    assert len(found) <= 8
+    assert [top for top, _ in found] == [sum(height for _, height in found[:index]) for index in range(len(found))]
+    assert sum(height for _, height in found) == rows
+    assert min(height for _, height in found) >= min(rows, 5)

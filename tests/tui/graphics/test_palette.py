@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tui.graphics.palette import Fitting, fitted, fixed
+from tui.graphics.palette import Fitting, Fittings, Palette, fitted, fixed
+from tui.graphics.quality import FULL, Quality
 
 
 @pytest.mark.parametrize("colours", [16, 32, 64, 252])
@@ -39,3 +42,61 @@ def test_a_palette_is_kept_while_it_serves() -> None:
     first = fitting.palette_for(red)
     assert fitting.palette_for(red[::-1]) is first
     assert fitting.palette_for(red[..., ::-1]) is not first
+
+
+def test_colours_stay_longer_while_pictures_move() -> None:
+    """A palette at rest gives way to a better one; the one of moving pictures only where it is far off."""
+    fittings, moving = Fittings(), Quality(scale=2, colours=32)
+    random = np.random.default_rng(4)
+    first = random.integers(60, 200, (64, 64, 3), dtype=np.uint8)
+    other = np.clip(first.astype(int) * 1.15 - 10, 0, 255).astype(np.uint8)
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = np.linspace(0, 255, 64)
+
+    def palette(
+        pixels: np.ndarray, contents: object, quality: Quality = moving, canvas: int = 1, **named: Any
+    ) -> Palette:
+        return fittings.palette_for(canvas, contents, lambda: pixels, named.get("always", ()), quality)
+
+    rest, quick = palette(first, "first", FULL), palette(first, "first")
+    assert len(quick.colours) <= 32 < len(rest.colours)
+    assert palette(other, "other") is quick
+    palette(red, "red", canvas=2)
+    assert palette(first, "first") is quick, "another canvas has its own"
+    assert palette(first, "first", always=((1, 2, 3),)) is not quick, "a colour that must be there"
+    assert (palette(red, "red", always=((1, 2, 3),)).colours == (1, 2, 3)).all(axis=1).any()
+
+
+def test_a_palette_that_serves_is_shared() -> None:
+    """The tile under the cursor is shown large as well: what serves the grid serves it."""
+    fittings = Fittings()
+    grid = np.random.default_rng(6).integers(0, 256, (64, 64, 3), dtype=np.uint8) // 64 * 64
+    of_grid = fittings.palette_for(1, "grid", lambda: grid, (), FULL)
+    assert fittings.palette_for(2, "tile", lambda: grid[:16, :16], (), FULL) is of_grid
+    strange = np.full((16, 16, 3), 7, np.uint8)
+    strange[..., 0] = np.linspace(0, 255, 16)
+    own = fittings.palette_for(2, "strange", lambda: strange, (), FULL)
+    assert own is not of_grid
+    assert own.error(strange) < 4
+    assert fittings.palette_for(1, "grid again", lambda: grid, (), FULL) is of_grid
+
+
+def test_a_picture_is_looked_at_once_and_whenever_its_contents_change() -> None:
+    fittings, looked = Fittings(), []
+    grey, red = np.full((64, 64, 3), 40, np.uint8), np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = np.linspace(0, 255, 64)
+
+    def palette(pixels: np.ndarray, contents: object) -> Palette:
+        def draw() -> np.ndarray:
+            looked.append(contents)
+            return pixels
+
+        return fittings.palette_for(1, contents, draw, (), FULL)
+
+    first = palette(grey, [])
+    assert palette(grey, []) is first
+    assert looked == [[]]
+    second = palette(red, [1, 2])
+    assert second.error(red) < 5, "tiles have come"
+    assert palette(red, [1, 2]) is second
+    assert looked == [[], [1, 2]]

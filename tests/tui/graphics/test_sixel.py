@@ -36,6 +36,18 @@ def test_runs_and_flat_areas() -> None:
     assert len(encoded) < 400
 
 
+@pytest.mark.parametrize("scale", [1, 2, 3, 6])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (12, 12), (40, 17), (41, 34), (301, 70)])
+def test_squares_for_pixels_cut_off_at_the_edge(scale: int, width: int, height: int) -> None:
+    pixels, palette = noise(-(-height // scale), -(-width // scale)), fixed(32)
+    encoded = sixel.encode(pixels, palette, scale, (width, height))
+    large = pixels.repeat(scale, axis=0).repeat(scale, axis=1)[:height, :width]
+    wanted = palette.colours[palette.indices(large)]
+    assert np.abs(read_sixel(encoded) - wanted.astype(np.int16)).max() <= 2
+    # Not only the same picture: the same bytes as if the squares had been drawn pixel by pixel.
+    assert encoded == sixel.encode(large, palette)
+
+
 def test_only_used_colours_are_defined() -> None:
     encoded = sixel.encode(np.full((6, 6, 3), 255, np.uint8), fixed(252))
     assert encoded.count(b";2;") == 1
