@@ -31,6 +31,11 @@ _KITTY_OPTIONS = (
 )
 
 
+def cache() -> Path:
+    """Where tests keep what they fetched once; outside of the tree."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tarmac-tests"
+
+
 def need(*programs: str) -> None:
     """Skip the test where a program is missing; fail instead where TARMAC_REQUIRE_TERMINALS is 1."""
     missing = [program for program in programs if shutil.which(program) is None]
@@ -72,7 +77,12 @@ class Terminal:
         size: Columns and rows.
         command: What runs in it.
         environ: Additions to a bare environment (no COLORTERM: what SSH leaves).
+
+    Attributes:
+        cell: Pixels of a character.
     """
+
+    cell: tuple[float, float] = CELL
 
     def __init__(
         self, display: str, kind: str, size: tuple[int, int], command: list[str], environ: Mapping[str, str]
