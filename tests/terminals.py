@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,7 @@ class Terminal:
         size: Columns and rows.
         command: What runs in it.
         environ: Additions to a bare environment (no COLORTERM: what SSH leaves).
+        enter: Makes a command line of the terminal's that runs it somewhere else.
 
     Attributes:
         cell: Pixels of a character.
@@ -85,7 +86,13 @@ class Terminal:
     cell: tuple[float, float] = CELL
 
     def __init__(
-        self, display: str, kind: str, size: tuple[int, int], command: list[str], environ: Mapping[str, str]
+        self,
+        display: str,
+        kind: str,
+        size: tuple[int, int],
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        enter: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
         self.display = display
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
@@ -99,7 +106,7 @@ class Terminal:
             sixel = ["-ti", "vt340"] if kind == "xterm" else []
             line = [*_XTERM, *sixel, "-geometry", f"{columns}x{rows}+0+0", "-e", *command]
         self.process = subprocess.Popen(
-            line,
+            enter(line),
             env=self._environ,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import termios
 import threading
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.terminals import ROOT, cache, need
+from tests.terminals import ROOT, cache, need, python
 
 PACKAGES = ("@xterm/xterm@6.0.0", "@xterm/addon-image@0.9.0")
 
@@ -116,9 +115,9 @@ class Page:
         self._profile = tempfile.mkdtemp(prefix="tarmac-chromium-")
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
+        chromium = ["chromium", f"--user-data-dir={self._profile}", *_FLAGS]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_PIPES, str(commands), str(answers)]
-            + ["chromium", f"--user-data-dir={self._profile}", *_FLAGS],
+            [*python("-c", _WITH_PIPES, str(commands), str(answers)), *chromium],
             pass_fds=[commands, answers],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -204,9 +203,7 @@ class WebTerminal:
     ) -> None:
         folder = xterm_js()
         self._page = Page()
-        self._page.do(
-            "Emulation.setDeviceMetricsOverride", width=1664, height=1100, deviceScaleFactor=1, mobile=False
-        )
+        self._page.do("Emulation.setDeviceMetricsOverride", width=1664, height=1100, deviceScaleFactor=1, mobile=False)
         frame = self._page.do("Page.getFrameTree")["frameTree"]["frame"]["id"]
         style = (folder / "xterm/css/xterm.css").read_text()
         self._page.do("Page.setDocumentContent", frameId=frame, html=_PAGE % style)
@@ -221,7 +218,7 @@ class WebTerminal:
         self._tell_size(*size)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _IN_TERMINAL, *command],
+            python("-c", _IN_TERMINAL, *command),
             env={**kept, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", **environ},
             cwd=ROOT,
             stdin=inner,

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from core.workers.wire import Channel, Message, WireError
-from tui.graphics import blocks, files, iterm2, kitty, sixel
+from tui.graphics import blocks, files, iterm2, kitty, sixel, tmux_sixel
 from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
 from tui.graphics.palette import Fitting, fixed
@@ -137,7 +137,8 @@ def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
         x, y, piece_width, piece_height = _pixels(rect, cell_width, cell_height)
         piece = picture[y : y + piece_height, x : x + piece_width]
         if job["protocol"] == "sixel":
-            pieces.append(_at(rect) + sixel.encode(piece, palette).decode("ascii"))
+            encode = tmux_sixel.encode if job["tmux"] else sixel.encode
+            pieces.append(_at(rect) + encode(piece, palette).decode("ascii"))
         else:
             pieces.append(_at(rect) + iterm2.encode(files.jpeg(piece), rect[2], rect[3]))
     return {"data": "".join(pieces)}

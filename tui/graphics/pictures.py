@@ -190,6 +190,9 @@ class Pictures:
         ask = False
         for canvas in self._canvases:
             ask |= canvas.after_paint(spans)
+        if any(canvas.surface.broken and canvas.surface.draws_in_tmux for canvas in self._canvases):
+            for canvas in self._canvases:
+                canvas.surface.lost()
         if ask and not self._answer.is_set():
             self._ask("")
         self._wake.set()

@@ -17,16 +17,17 @@ _TOKEN = 5 + 6 + 6
 """Bytes of the widest run: separator and colour (5), a gap (6), the run itself (6)."""
 
 
-def encode(pixels: NDArray[np.uint8], palette: Palette) -> bytes:
+def encode(pixels: NDArray[np.uint8], palette: Palette, *, define_all: bool = False) -> bytes:
     """One complete sixel sequence.
 
     Args:
         pixels: uint8 [H, W, 3]; H and W at least 1 and less than 10000.
         palette: At most 256 colours.
+        define_all: Define the colours that no pixel has, too.
     """
     indices = palette.indices(pixels)
     height, width = indices.shape
-    used = np.unique(indices)
+    used = np.arange(len(palette.colours)) if define_all else np.unique(indices)
     percent = np.round(palette.colours.astype(np.float32) * (100 / 255)).astype(int)
     definitions = "".join("#{};2;{};{};{}".format(index, *percent[index]) for index in used)
     header = f'\x1bP0;1;0q"1;1;{width};{height}{definitions}'

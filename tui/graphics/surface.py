@@ -17,6 +17,7 @@ from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Look, Place, Scene
 from tui.graphics.encoder import frame_job
 from tui.graphics.layout import Geometry, Rect, cells_of, rectangles
+from tui.graphics.tmux_sixel import whole_bands
 
 Mask = NDArray[np.bool_]
 """bool [rows, columns] of the canvas's cells."""
@@ -62,11 +63,18 @@ class Surface:
         self._placed: Mask | None = None
         self._shown: Mask = np.zeros((0, 0), bool)
         self._origin = (0, 0)
+        self.broken = False
+        """Text was written over the picture since the last frame (what happens in tmux then: `draws_in_tmux`)."""
 
     @property
     def lies_over_text(self) -> bool:
         """The picture vanishes where text is written."""
         return self.info.protocol in ("sixel", "iterm2")
+
+    @property
+    def draws_in_tmux(self) -> bool:
+        """tmux keeps the pictures and draws them: text over a part of one takes all of it away."""
+        return self.info.tmux and self.info.protocol == "sixel"
 
     @property
     def is_text(self) -> bool:
@@ -105,6 +113,8 @@ class Surface:
             if not due.any():
                 return None
             rects = rectangles(due)
+            if self.draws_in_tmux:
+                rects = whole_bands(rects, visible, self.cell[1])
             self._stale &= ~visible
         job = frame_job(
             scene,
@@ -158,6 +168,7 @@ class Surface:
     def wiped(self, y: int, start: int, stop: int) -> None:
         """Text was written into the cells [start, stop) of a row."""
         if y < len(self._shown):
+            self.broken |= bool(self._shown[y, start:stop].any())
             self._shown[y, start:stop] = False
         if y < len(self._stale):
             self._stale[y, start:stop] = True
@@ -170,11 +181,12 @@ class Surface:
         elif self.lies_over_text:
             self._stale |= cells
             if self._shown.shape == cells.shape:
+                self.broken |= bool((self._shown & cells).any())
                 self._shown &= ~cells
 
     def lost(self) -> None:
         """The terminal holds nothing any more."""
-        self._setup, self._sent, self._placed = None, False, None
+        self._setup, self._sent, self._placed, self.broken = None, False, None, False
         self._shown = np.zeros((0, 0), bool)
 
     def hide(self) -> str:

@@ -1,0 +1,68 @@
+"""The explorer in terminals of Debian 13: kitty with placeholders, tmux 3.5 in between. By `make test-terminals`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import terminals
+from tests.newer_debian import NewerDebian
+from tests.terminals import Terminal
+from tests.watched_explorer import (
+    LARGE,
+    WatchedExplorer,
+    command,
+    environment,
+    nothing_stale_whatever_happens,
+)
+
+pytestmark = [pytest.mark.newer]
+
+
+@pytest.fixture(scope="module")
+def debian() -> NewerDebian:
+    return NewerDebian()
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    terminals.need("Xvfb", "xdotool")
+    with terminals.screen() as name:
+        yield name
+
+
+@pytest.mark.parametrize(("kind", "protocol"), [("xterm", "sixel"), ("kitty", "kitty")])
+def test_nothing_stale(debian: NewerDebian, display: str, tmp_path: Path, kind: str, protocol: str) -> None:
+    terminal = Terminal(display, kind, LARGE, debian.back(command()), environment(tmp_path), debian.enter)
+    try:
+        nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "protocol"),
+    [
+        ("xterm", "", "sixel"),
+        ("kitty", "set -g allow-passthrough on", "kitty"),
+    ],
+)
+def test_nothing_stale_in_tmux(
+    debian: NewerDebian, display: str, tmp_path: Path, kind: str, option: str, protocol: str
+) -> None:
+    """tmux 3.5 draws sixel itself, or hands kitty's pictures on where it is allowed to."""
+    settings = tmp_path / "tmux.conf"
+    settings.write_text(f"{option}\nset -g status off\n")
+    socket = f"tarmac-{os.getpid()}-{kind}"
+    tmux = ["tmux", "-L", socket, "-f", str(settings), "new-session"]
+    line = ["sh", "-c", '"$@"; read line', "sh", *tmux, *debian.back(command())]
+    terminal = Terminal(display, kind, LARGE, line, environment(tmp_path), debian.enter)
+    try:
+        nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)
+    finally:
+        terminal.close()
+        subprocess.run(debian.enter([*tmux[:3], "kill-server"]), capture_output=True, check=False)
