@@ -18,6 +18,7 @@ from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import PictureDriver, Span
 from tui.graphics.helper import EncoderHelper, HelperGone
 from tui.graphics.surface import Request
+from tui.graphics.tmux_watch import resend_what_tmux_drops
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -59,6 +60,7 @@ class Pictures:
         self._helper = EncoderHelper()
         self._canvases: list[GridCanvas] = []
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._answer = asyncio.Event()
         self._answer.set()
@@ -94,6 +96,9 @@ class Pictures:
         self._canvases.append(canvas)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="pictures")
+            if self.info.tmux and self.info.protocol in ("kitty", "sixel"):
+                watch = resend_what_tmux_drops(lambda: self.frames, lambda: canvas.app.size, self._send_again)
+                self._watch = asyncio.create_task(watch, name="tmux")
 
     def remove(self, canvas: GridCanvas) -> None:
         """A canvas goes; with the last one goes the helper process."""
@@ -105,6 +110,9 @@ class Pictures:
             if self._task is not None:
                 self._task.cancel()
                 self._task = None
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
             self._helper.close()
 
     def request(self) -> None:
@@ -191,10 +199,14 @@ class Pictures:
         for canvas in self._canvases:
             ask |= canvas.after_paint(spans)
         if any(canvas.surface.broken and canvas.surface.draws_in_tmux for canvas in self._canvases):
-            for canvas in self._canvases:
-                canvas.surface.lost()
+            self._send_again()
         if ask and not self._answer.is_set():
             self._ask("")
+        self._wake.set()
+
+    def _send_again(self) -> None:
+        for canvas in self._canvases:
+            canvas.surface.lost()
         self._wake.set()
 
     def _on_lost(self) -> None:

@@ -45,7 +45,7 @@ def whole_bands(rects: list[Rect], visible: NDArray[np.bool_], cell_height: int)
         # The rest with rows that are there already, or one rectangle of whole bands around a small one.
         bottom = y + height
         for top in (bottom - step, y):
-            inside = 0 <= top and top + step <= len(visible)
+            inside = top >= 0 and top + step <= len(visible)
             if inside and (height > step or visible[top : top + step, x : x + width].all()):
                 found.append((x, top, width, step))
                 break

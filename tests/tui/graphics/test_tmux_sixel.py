@@ -29,7 +29,7 @@ def test_heights_are_whole_bands_and_nothing_is_left_out(rect: Rect, cell_height
     found = whole_bands([rect], VISIBLE, cell_height)
     assert all(height * cell_height % 6 == 0 for _, _, _, height in found)
     assert cells(found)[cells([rect])].all()
-    assert all(0 <= y and y + height <= 20 for _, y, _, height in found)
+    assert all(y >= 0 and y + height <= 20 for _, y, _, height in found)
 
 
 def test_nothing_is_drawn_over_what_is_in_front() -> None:
