@@ -23,8 +23,10 @@ from core.library.interfaces import image_gan_interface
 from core.workers.session import Session
 from tests.adapters import target
 from tui.graphics import TerminalInfo, probe
+from tui.graphics.brands import choose
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
+from tui.graphics.pictures import Pictures
 from tui.widgets.explorer import Explorer
 
 
@@ -52,6 +54,9 @@ class ExplorerApp(App[None]):
         ("t", "theme", "theme"),
         ("x", "dialog", "dialog"),
         ("n", "toast", "toast"),
+        ("f8", "images('auto')", "pictures as they were found best"),
+        ("f9", "images('blocks')", "half-blocks"),
+        ("f10", "images('off')", "no pictures"),
     ]
 
     def __init__(
@@ -112,6 +117,10 @@ class ExplorerApp(App[None]):
 
     def action_toast(self) -> None:
         self.notify("over the corner of the grid", timeout=1)
+
+    def action_images(self, choice: str) -> None:
+        pictures = Pictures.of(self)
+        pictures.show_by(choose(pictures.info, choice))
 
 
 if __name__ == "__main__":

@@ -195,3 +195,27 @@ def nothing_stale_whatever_happens(at: WatchedExplorer, protocol: str) -> None:
     at.wait("the grid again")
     terminal.press("q")
     wait(at.blank, "a clean screen after the end")
+
+
+def nothing_stale_after_a_switch(at: WatchedExplorer, protocol: str) -> None:
+    """Switches from the way that was found to half-blocks, to none, and back.
+
+    Raises:
+        AssertionError: The pixels were not right in time.
+    """
+    terminal = at.terminal
+    at.wait("the first grid")
+    first = at.told()
+    assert first["protocol"] == protocol
+    terminal.press("F9")
+    at.wait_until(lambda told: told["protocol"] == "blocks", "half-blocks")
+    at.wait("the grid in half-blocks")
+    terminal.press("F10")
+    at.wait_until(lambda told: told["protocol"] == "off", "no pictures")
+    wait(lambda: at.covered(first), "the pictures to go")
+    terminal.press("F8")
+    at.wait_until(lambda told: told["protocol"] == protocol, "the first way")
+    at.wait("the grid as it was")
+    terminal.press("Right", "F9", "F8", "F9", "F8")
+    at.wait_until(lambda told: told["cursor"] != first["cursor"] and told["protocol"] == protocol, "back and forth")
+    at.wait("the grid after switching back and forth")

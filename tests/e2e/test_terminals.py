@@ -19,6 +19,7 @@ from tests.watched_explorer import (
     WatchedExplorer,
     command,
     environment,
+    nothing_stale_after_a_switch,
     nothing_stale_whatever_happens,
 )
 from tests.web_terminal import WebTerminal
@@ -51,6 +52,16 @@ def test_nothing_stale_in_a_browser(tmp_path: Path, protocol: str) -> None:
     try:
         assert all(float(side).is_integer() for side in terminal.cell), "pixels can be compared one by one"
         nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(("kind", "protocol"), [("xterm", "sixel"), ("kitty", "kitty-direct")])
+def test_another_way_to_draw_at_any_time(display: str, tmp_path: Path, kind: str, protocol: str) -> None:
+    terminals.need(kind)
+    terminal = Terminal(display, kind, (100, 30), command(), environment(tmp_path))
+    try:
+        nothing_stale_after_a_switch(WatchedExplorer(terminal, tmp_path), protocol)
     finally:
         terminal.close()
 

@@ -19,6 +19,7 @@ from textual.widget import Widget
 
 from core.workers.wire import Message as WireMessage
 from tui.graphics import blocks, kitty
+from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
 from tui.graphics.layout import fit
@@ -121,6 +122,14 @@ class GridCanvas(Widget):
         return self._surface
 
     # -- for the pacemaker
+
+    def start_anew(self, info: TerminalInfo, image: int) -> None:
+        """Show everything again, in the way that `info` says."""
+        self._surface = Surface(info, image)
+        self._lines, self._line_pixels = [], None
+        self._shown_size, self._awaits_paint, self._strips_key = (0, 0), False, None
+        self.refresh()
+        self.post_message(self.Sized(self))
 
     def next_request(self) -> Request | None:
         """The frame that is due, None if what is seen is right."""
@@ -286,12 +295,14 @@ class GridCanvas(Widget):
 
     def _block_text(self, y: int, start: int, stop: int) -> str:
         assert self._line_pixels is not None
+        if self.surface.info.colours in ("mono", "ascii"):
+            return self._lines[y][start:stop]
         part = self._line_pixels[2 * y : 2 * y + 2, start:stop]
         return blocks.encode(part, self.surface.info.colours)[0]
 
     def _block_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         assert self._line_pixels is not None
-        if self.surface.info.colours == "mono":
+        if self.surface.info.colours in ("mono", "ascii"):
             return [Segment(self._lines[y][start:stop])]
         top, bottom = self._line_pixels[2 * y : 2 * y + 2, start:stop].tolist()
         return [

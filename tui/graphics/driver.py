@@ -62,7 +62,7 @@ class PictureDriver(LinuxDriver):
         """Called on the event loop when the screen is handed over (exit, suspend): clean up by `write_picture`."""
         self._answered = threading.Event()
         self._answered.set()
-        self._filter = ReportFilter(late=self.info.round_trip is None)
+        self._filter = ReportFilter(late=self.info.round_trip is None, unfinished=self.info.unfinished)
         self._painted: list[Span] = []
         self._watch_painting(app)
 

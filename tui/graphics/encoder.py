@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from core.workers.wire import Channel, Message, WireError
-from tui.graphics import blocks, files, iterm2, kitty, sixel, tmux_sixel
+from tui.graphics import blocks, dots, files, iterm2, kitty, sixel, tmux_sixel
 from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
 from tui.graphics.palette import Fitting, fixed
@@ -120,6 +120,8 @@ def _frame(job: dict[str, Any], tiles: TileStore, fitting: Fitting) -> Message:
         always = (look.background, look.waiting, look.accent, look.outline)
         palette = fixed(job["colours"]) if job["colours"] else fitting.palette_for(picture, always)
     match job["protocol"]:
+        case "blocks" if job["depth"] == "mono":
+            return {"lines": dots.braille(picture), "pixels": picture[::2, ::2]}
         case "blocks":
             shown = blocks.rounded(picture) if job["depth"] == "truecolor" else picture
             return {"lines": blocks.encode(picture, job["depth"]), "pixels": shown}

@@ -45,6 +45,7 @@ class Pictures:
         return found
 
     def __init__(self, app: App[Any]) -> None:
+        self._app = app
         driver = app._driver
         self._driver = driver if isinstance(driver, PictureDriver) else None
         self.info = self._driver.info if self._driver else _plain(app)
@@ -96,9 +97,7 @@ class Pictures:
         self._canvases.append(canvas)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="pictures")
-            if self.info.tmux and self.info.protocol in ("kitty", "sixel"):
-                watch = resend_what_tmux_drops(lambda: self.frames, lambda: canvas.app.size, self._send_again)
-                self._watch = asyncio.create_task(watch, name="tmux")
+            self._watch_tmux()
 
     def remove(self, canvas: GridCanvas) -> None:
         """A canvas goes; with the last one goes the helper process."""
@@ -114,6 +113,16 @@ class Pictures:
                 self._watch.cancel()
                 self._watch = None
             self._helper.close()
+
+    def show_by(self, info: TerminalInfo) -> None:
+        """From now on show pictures in another way; the old ones are taken off the screen."""
+        self.write("".join(canvas.surface.delete() for canvas in self._canvases))
+        self.info = info
+        for canvas in self._canvases:
+            canvas.start_anew(info, self.next_image())
+        if self._task is not None:
+            self._watch_tmux()
+        self._wake.set()
 
     def request(self) -> None:
         """Some canvas has changed."""
@@ -142,6 +151,7 @@ class Pictures:
                     self._busy = False
 
     async def _show(self, canvas: GridCanvas, request: Request) -> None:
+        surface = canvas.surface
         tiles = {key: tile for key in request.keys if (tile := canvas.pixels_of(key)) is not None}
         try:
             frame = await self._helper.frame(request.job, tiles)
@@ -152,7 +162,8 @@ class Pictures:
                 self._wake.clear()
             return
         await self._last_frame_taken()
-        if self._suspended or canvas not in self._canvases or not canvas.still_wants(request):
+        gone = self._suspended or canvas not in self._canvases or canvas.surface is not surface
+        if gone or not canvas.still_wants(request):
             canvas.surface.give_back(request)
             return
         self._deliver(canvas, request, frame)
@@ -203,6 +214,14 @@ class Pictures:
         if ask and not self._answer.is_set():
             self._ask("")
         self._wake.set()
+
+    def _watch_tmux(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self.info.tmux and self.info.protocol in ("kitty", "sixel"):
+            watch = resend_what_tmux_drops(lambda: self.frames, lambda: self._app.size, self._send_again)
+            self._watch = asyncio.create_task(watch, name="tmux")
 
     def _send_again(self) -> None:
         for canvas in self._canvases:

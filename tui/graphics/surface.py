@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.workers.wire import Message
-from tui.graphics import kitty
+from tui.graphics import dots, kitty
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Look, Place, Scene
 from tui.graphics.encoder import frame_job
@@ -84,6 +84,8 @@ class Surface:
     @property
     def cell(self) -> tuple[int, int]:
         """Pixels of a cell: width, height."""
+        if self.info.protocol == "blocks" and self.info.colours == "mono":
+            return dots.DOTS
         return (1, 2) if self.info.protocol in ("blocks", "off") else (self.info.cell_width, self.info.cell_height)
 
     def geometry(self, columns: int, rows: int, scene: Scene) -> Geometry:

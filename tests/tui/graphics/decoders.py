@@ -154,3 +154,16 @@ def read_blocks(lines: list[str]) -> list[list[tuple[object, object]]]:
         assert (fore, back) == (None, None), "closed with a reset"
         cells.append(row)
     return cells
+
+
+def read_braille(lines: list[str]) -> np.ndarray:
+    """Which dots are there, bool [4 * rows, 2 * columns]; a space has none."""
+    places = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (3, 0), (3, 1)]  # dots 1 to 8 of Unicode
+    shown = np.zeros((4 * len(lines), 2 * len(lines[0])), bool)
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line):
+            code = 0 if character == " " else ord(character) - 0x2800
+            assert 0 <= code < 256
+            for bit, (y, x) in enumerate(places):
+                shown[4 * row + y, 2 * column + x] = bool(code >> bit & 1)
+    return shown
