@@ -113,7 +113,9 @@ def _ask(device: int, questions: bytes, limit: float, reasons: list[str]) -> tup
         while not replies.complete:
             left = asked + limit - time.monotonic()
             if left <= 0 or not select.select([device], [], [], left)[0]:
-                reasons.append(f"The terminal did not answer within {limit:g} s.")
+                reasons.append(
+                    f"The terminal did not answer within {limit:g} s: choose with `--images` what it can show."
+                )
                 return replies, None
             more = os.read(device, 4096)
             if not more or len(received) > 65536:
