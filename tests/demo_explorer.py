@@ -96,6 +96,7 @@ class ExplorerApp(App[None]):
             "pins": sorted(scene.pins),
             "look": [look.background, look.waiting, look.accent, look.outline],
             "view": explorer.view.to_json(),
+            "frames": Pictures.of(self).frames,
             "toasts": len(self.screen.query("Toast")),
         }
         path = Path(os.environ["DEMO_REPORT"])

@@ -13,9 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from tests.terminals import cache, need
+from tests.terminals import cache, lack, need
 
 _PACKAGES = ("kitty", "xterm", "tmux", "libgl1-mesa-dri", "libegl1", "libgl1", "fonts-dejavu-core")
 _ENTER = """
@@ -31,7 +29,7 @@ class NewerDebian:
     def __init__(self) -> None:
         need("debootstrap", "unshare", "nsenter", "chroot")
         if os.getuid() != 0:
-            pytest.skip("only root can run programs in another root folder")
+            lack("only root can run programs in another root folder")
         self.root = cache() / "trixie"
         if not self.root.exists():
             self._make()

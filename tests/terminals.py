@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -40,10 +41,14 @@ def need(*programs: str) -> None:
     """Skip the test where a program is missing; fail instead where TARMAC_REQUIRE_TERMINALS is 1."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        reason = f"not installed: {', '.join(missing)}"
-        if os.environ.get("TARMAC_REQUIRE_TERMINALS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lack(f"not installed: {', '.join(missing)}")
+
+
+def lack(reason: str) -> NoReturn:
+    """Skip the test; fail where TARMAC_REQUIRE_TERMINALS is 1."""
+    if os.environ.get("TARMAC_REQUIRE_TERMINALS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @contextlib.contextmanager
@@ -126,6 +131,11 @@ class Terminal:
         for key in keys:
             self._xdotool("key", "--clearmodifiers", key)
 
+    def hold(self, key: str, times: int) -> None:
+        """Press a key many times, as holding it down does: thirty times a second."""
+        self._xdotool("windowfocus", "--sync", self._window())
+        self._xdotool("key", "--delay", "33", *[key] * times)
+
     def resize(self, columns: int, rows: int) -> None:
         """Give the window another size in characters."""
         self._xdotool("windowsize", self._window(), str(columns * CELL[0]), str(rows * CELL[1]))
@@ -158,7 +168,7 @@ class Terminal:
         return found
 
     def _xdotool(self, *arguments: str) -> None:
-        subprocess.run(["xdotool", *arguments], env=self._environ, check=True, capture_output=True, timeout=20)
+        subprocess.run(["xdotool", *arguments], env=self._environ, check=True, capture_output=True, timeout=60)
 
 
 def wait(holds: Callable[[], bool], what: str, seconds: float = 40) -> None:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.terminals import ROOT, cache, need, python
+from tests.terminals import ROOT, cache, lack, need, python
 
 PACKAGES = ("@xterm/xterm@6.0.0", "@xterm/addon-image@0.9.0")
 
@@ -91,18 +91,16 @@ UNEVEN = 13
 def xterm_js() -> Path:
     """The folder with xterm.js and its image add-on, installed by npm into the cache when it is not there."""
     need("chromium")
-    folder = cache() / "-".join(each.rpartition("@")[2] for each in ("xterm-js@", *PACKAGES)).strip("-")
+    folder = cache() / "-".join(["xterm-js", *(package.rpartition("@")[2] for package in PACKAGES)])
     if not folder.exists():
         need("npm")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-            subprocess.run(
-                ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", *PACKAGES],
-                cwd=made,
-                check=True,
-                capture_output=True,
-                timeout=120,
-            )
+            line = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", *PACKAGES]
+            try:
+                subprocess.run(line, cwd=made, check=True, capture_output=True, timeout=120)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                lack(f"npm could not fetch {' '.join(PACKAGES)}: {error}")
             with contextlib.suppress(OSError):  # another test may have been faster
                 (Path(made) / "node_modules").rename(folder)
     return folder / "@xterm"

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import terminals
@@ -17,6 +18,7 @@ from tests.watched_explorer import (
     WatchedExplorer,
     command,
     environment,
+    nothing_stale_after_a_switch,
     nothing_stale_whatever_happens,
 )
 
@@ -40,6 +42,42 @@ def test_nothing_stale(debian: NewerDebian, display: str, tmp_path: Path, kind: 
     terminal = Terminal(display, kind, LARGE, debian.back(command()), environment(tmp_path), debian.enter)
     try:
         nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)
+    finally:
+        terminal.close()
+
+
+def test_another_way_to_draw_at_any_time(debian: NewerDebian, display: str, tmp_path: Path) -> None:
+    line = debian.back(command())
+    terminal = Terminal(display, "kitty", (100, 30), line, environment(tmp_path), debian.enter)
+    try:
+        nothing_stale_after_a_switch(WatchedExplorer(terminal, tmp_path), "kitty")
+    finally:
+        terminal.close()
+
+
+def test_frames_do_not_pile_up_in_kitty(debian: NewerDebian, display: str, tmp_path: Path) -> None:
+    """Some hundred whole frames: a picture that is sent again takes the place of the one before."""
+    line = debian.back(command())
+    terminal = Terminal(display, "kitty", (100, 30), line, environment(tmp_path), debian.enter)
+    at = WatchedExplorer(terminal, tmp_path)
+    try:
+        at.wait("the first grid")
+
+        def walk(frames: int) -> int:
+            enough = at.told()["frames"] + frames
+            while at.told()["frames"] < enough:
+                terminal.hold("r", 60)
+            at.wait("the last plane")
+            return psutil.Process(terminal.process.pid).memory_info().rss
+
+        first = walk(60)
+        before = at.told()["frames"]
+        last = walk(300)
+        sent = at.told()["frames"] - before
+        print(f"kitty: {first / 2**20:.0f} MiB, and {last / 2**20:.0f} MiB after {sent} more frames")
+        assert sent >= 300
+        # Kept, they would be more than a megabyte each.
+        assert last - first < 24 * 2**20, f"{(last - first) / 2**20:.0f} MiB more after {sent} frames"
     finally:
         terminal.close()
 
