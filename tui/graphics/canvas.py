@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.workers.wire import Message as WireMessage
-from tui.graphics import blocks, kitty
+from tui.graphics import blocks, dots, kitty
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
@@ -265,7 +265,7 @@ class GridCanvas(Widget):
             lambda start, stop: self._block_segments(y, start, stop),
             0,
             width,
-            whole=self._lines[y],
+            whole=dots.painted(self._lines[y]) if self.surface.info.colours in ("mono", "ascii") else self._lines[y],
         )
 
     def _sparing_strip(self, y: int, width: int) -> Strip:
@@ -296,14 +296,14 @@ class GridCanvas(Widget):
     def _block_text(self, y: int, start: int, stop: int) -> str:
         assert self._line_pixels is not None
         if self.surface.info.colours in ("mono", "ascii"):
-            return self._lines[y][start:stop]
+            return dots.painted(self._lines[y][start:stop])
         part = self._line_pixels[2 * y : 2 * y + 2, start:stop]
         return blocks.encode(part, self.surface.info.colours)[0]
 
     def _block_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         assert self._line_pixels is not None
         if self.surface.info.colours in ("mono", "ascii"):
-            return [Segment(self._lines[y][start:stop])]
+            return [Segment(self._lines[y][start:stop], RichStyle(color="bright_white", bgcolor="black"))]
         top, bottom = self._line_pixels[2 * y : 2 * y + 2, start:stop].tolist()
         return [
             Segment(blocks.HALF, RichStyle(color=RichColor.from_rgb(*below), bgcolor=RichColor.from_rgb(*above)))
@@ -363,6 +363,8 @@ class GridCanvas(Widget):
                 self.get_component_styles(f"grid-canvas--{name}").background.rgb for name in names
             )
             background = self.background_colors[1].rgb
+            if self._surface is not None and self._surface.info.colours in ("mono", "ascii"):
+                accent, outline = (255, 255, 255), (0, 0, 0)  # without colour only light stands out
             self._look_now = Look(*(_colour(rgb) for rgb in (background, waiting, accent, outline)))
         return self._look_now
 

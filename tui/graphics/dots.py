@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 DOTS = 2, 4
 """Pixels of a braille character: width, height."""
 
+_GAMMA = 1.5
+"""Between what the light of a dot would ask for (2.2) and what keeps a dark picture legible (1)."""
+
 _SHADES = " .:-=+*#%@"
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
-_PATTERN = (np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) + 0.5) * (255 / 16)
+_PATTERN = (np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) + 0.5) / 16
 
 
 def braille(pixels: NDArray[np.uint8]) -> list[str]:
@@ -26,7 +29,7 @@ def braille(pixels: NDArray[np.uint8]) -> list[str]:
     Args:
         pixels: uint8 [4 * rows, 2 * columns, 3].
     """
-    light = pixels @ _WEIGHTS
+    light = (pixels @ _WEIGHTS / 255) ** _GAMMA
     height, width = light.shape
     threshold = np.tile(_PATTERN, (-(-height // 4), -(-width // 4)))[:height, :width]
     cells = (light > threshold).reshape(height // 4, 4, width // 2, 2)
@@ -43,3 +46,8 @@ def ascii_shades(pixels: NDArray[np.uint8]) -> list[str]:
     light = (pixels[0::2].astype(np.float32) + pixels[1::2]) / 2 @ _WEIGHTS
     shades: list[list[int]] = np.round(light / 255 * (len(_SHADES) - 1)).astype(int).tolist()
     return ["".join(_SHADES[shade] for shade in row) for row in shades]
+
+
+def painted(text: str) -> str:
+    """The text as it goes to the terminal: light on dark whatever its own colours are, else faces are negatives."""
+    return f"\x1b[97;40m{text}\x1b[0m"

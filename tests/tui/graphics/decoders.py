@@ -65,7 +65,7 @@ class Kitty:
     def feed(self, text: str) -> None:
         """Take sequences; the cursor is where the last CUP put it."""
         row, column = 1, 1
-        pattern = r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b[78]"
+        pattern = r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b[78]|\x1b\[\?2026[hl]"
         assert re.sub(pattern, "", text) == ""
         for match in re.finditer(pattern, text):
             if match[3]:
