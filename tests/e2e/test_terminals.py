@@ -48,7 +48,8 @@ def test_nothing_stale_whatever_happens(display: str, tmp_path: Path, kind: str,
 @pytest.mark.parametrize("protocol", ["sixel", "iterm2"])
 def test_nothing_stale_in_a_browser(tmp_path: Path, protocol: str) -> None:
     """xterm.js with its image add-on in Chromium: found by itself for one protocol, asked for the other."""
-    terminal = WebTerminal(LARGE, command([protocol]), environment(tmp_path))
+    arguments = [] if protocol == "iterm2" else [protocol]
+    terminal = WebTerminal(LARGE, command(arguments), environment(tmp_path))
     try:
         assert all(float(side).is_integer() for side in terminal.cell), "pixels can be compared one by one"
         nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)

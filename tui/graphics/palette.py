@@ -19,6 +19,9 @@ Colours = tuple[tuple[int, int, int], ...]
 _SAMPLE = 1 << 14
 _WORSE = 1.25
 """A kept palette may be off by this factor more than it was on the picture that it was made for."""
+_ANOTHER_COLOUR = 40
+_MISSED = 0.002
+"""Share of pixels that a kept palette may miss: a few tiles of colours of their own hardly change the mean error."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Palette:
         """Root mean square of what is lost, in steps of 0..255."""
         lost = pixels.astype(np.float32) - self.colours[self.indices(pixels)]
         return float(np.sqrt(np.mean(lost**2)))
+
+    def misses(self, pixels: NDArray[np.uint8]) -> float:
+        """The share of pixels that come out in another colour to the eye: some channel off by more than 40."""
+        lost = np.abs(pixels.astype(np.int16) - self.colours[self.indices(pixels)])
+        return float((lost > _ANOTHER_COLOUR).any(axis=-1).mean())
 
 
 @lru_cache
@@ -79,7 +87,7 @@ class Fitting:
     def __init__(self, colours: int = 255) -> None:
         self._colours = colours
         self._palette: Palette | None = None
-        self._error = 0.0
+        self._error = self._missed = 0.0
         self._always: Colours = ()
 
     def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
@@ -90,9 +98,13 @@ class Fitting:
         """
         sample = _sample(pixels)
         kept = self._palette if always == self._always else None
-        if kept is None or kept.error(sample) > self._error * _WORSE + 1:
+        if (
+            kept is None
+            or kept.error(sample) > self._error * _WORSE + 1
+            or kept.misses(sample) > max(_MISSED, self._missed * _WORSE)
+        ):
             self._palette = kept = fitted(pixels, self._colours, always)
-            self._error = kept.error(sample)
+            self._error, self._missed = kept.error(sample), kept.misses(sample)
             self._always = always
         return kept
 

@@ -167,3 +167,15 @@ def read_braille(lines: list[str]) -> np.ndarray:
             for bit, (y, x) in enumerate(places):
                 shown[4 * row + y, 2 * column + x] = bool(code >> bit & 1)
     return shown
+
+
+def read_iterm2(text: str) -> tuple[Pixels, int, int]:
+    """A picture by iTerm2's protocol: uint8 [H, W, 3], and the columns and rows that it is spread over."""
+    match = re.fullmatch(r"\x1b\]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07", text)
+    assert match, text[:60]
+    options = dict(part.split("=") for part in match[1].split(";"))
+    data = base64.b64decode(match[2], validate=True)
+    assert (options["inline"], options["preserveAspectRatio"], options["doNotMoveCursor"]) == ("1", "0", "1")
+    assert int(options["size"]) == len(data)
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB")), int(options["width"]), int(options["height"])
