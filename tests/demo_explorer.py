@@ -39,7 +39,7 @@ class Dialog(ModalScreen[None]):
     """Something in front of the grid."""
 
     CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; background: $panel; }"
-    BINDINGS: ClassVar[list[Any]] = [("escape,x", "app.pop_screen", "close")]
+    BINDINGS: ClassVar[list[Any]] = [("escape,f3", "app.pop_screen", "close")]
 
     def compose(self) -> ComposeResult:
         yield Static("a dialog")
@@ -51,8 +51,8 @@ class ExplorerApp(App[None]):
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),
-        ("t", "theme", "theme"),
-        ("x", "dialog", "dialog"),
+        ("f2", "theme", "theme"),
+        ("f3", "dialog", "dialog"),
         ("n", "toast", "toast"),
         ("f8", "images('auto')", "pictures as they were found best"),
         ("f9", "images('blocks')", "half-blocks"),

@@ -81,6 +81,7 @@ _KEYS = {
     "Return": ("Enter", 13, "\r"),
     "Escape": ("Escape", 27, ""),
     "space": (" ", 32, " "),
+    **{f"F{number}": (f"F{number}", 111 + number, "") for number in range(1, 13)},
 }
 WHOLE = 9.97
 """A font size at which a character of DejaVu Sans Mono (1233/2048 of it wide) has whole pixels, 6x11."""
