@@ -83,24 +83,29 @@ def test_frames_do_not_pile_up_in_kitty(debian: NewerDebian, display: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("kind", "option", "protocol"),
+    ("kind", "newer", "option", "protocol"),
     [
-        ("xterm", "", "sixel"),
-        ("kitty", "set -g allow-passthrough on", "kitty"),
+        ("xterm", True, "", "sixel"),
+        ("kitty", True, "set -g allow-passthrough on", "kitty"),
+        ("kitty", False, "set -g allow-passthrough on", "kitty"),
     ],
 )
 def test_nothing_stale_in_tmux(
-    debian: NewerDebian, display: str, tmp_path: Path, kind: str, option: str, protocol: str
+    debian: NewerDebian, display: str, tmp_path: Path, kind: str, newer: bool, option: str, protocol: str
 ) -> None:
-    """tmux 3.5 draws sixel itself, or hands kitty's pictures on where it is allowed to."""
+    """tmux 3.5 draws sixel itself, or hands kitty's pictures on where it may, as the system's older one does."""
     settings = tmp_path / "tmux.conf"
     settings.write_text(f"{option}\nset -g status off\n")
-    socket = f"tarmac-{os.getpid()}-{kind}"
-    tmux = ["tmux", "-L", socket, "-f", str(settings), "new-session"]
-    line = ["sh", "-c", '"$@"; read line', "sh", *tmux, *debian.back(command())]
+    tmux = ["tmux", "-L", f"tarmac-{os.getpid()}-{kind}-{newer}", "-f", str(settings), "new-session"]
+    if newer:
+        line = ["sh", "-c", '"$@"; read line', "sh", *tmux, *debian.back(command())]
+    else:
+        terminals.need("tmux")
+        line = debian.back(command(inside=tmux))
     terminal = Terminal(display, kind, LARGE, line, environment(tmp_path), debian.enter)
     try:
         nothing_stale_whatever_happens(WatchedExplorer(terminal, tmp_path), protocol)
     finally:
         terminal.close()
-        subprocess.run(debian.enter([*tmux[:3], "kill-server"]), capture_output=True, check=False)
+        end = [*tmux[:3], "kill-server"]
+        subprocess.run(debian.enter(end) if newer else end, capture_output=True, check=False)
