@@ -4,13 +4,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: run test check starters bench clean
+.PHONY: run test test-terminals check starters bench clean
 
 run: $(VENV)/.installed
 	@$(BIN)/tarmac
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+# kitty, xterm and tmux of Debian 13, in a root folder of their own: needs root and debootstrap.
+test-terminals: $(VENV)/.installed-dev
+	TARMAC_REQUIRE_TERMINALS=1 $(BIN)/python -m pytest -m newer
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -26,8 +26,10 @@ from core.workers.session import Session
 from tests.adapters import target
 from tests.bench._trace import Trace
 from tui.graphics import TerminalInfo, probe
+from tui.graphics.brands import choose
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
+from tui.graphics.pictures import Pictures
 from tui.widgets.explorer import Explorer
 
 
@@ -40,7 +42,7 @@ class Dialog(ModalScreen[None]):
     """Something in front of the grid."""
 
     CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; background: $panel; }"
-    BINDINGS: ClassVar[list[Any]] = [("escape,x", "app.pop_screen", "close")]
+    BINDINGS: ClassVar[list[Any]] = [("escape,f3", "app.pop_screen", "close")]
 
     def compose(self) -> ComposeResult:
         yield Static("a dialog")
@@ -52,9 +54,12 @@ class ExplorerApp(App[None]):
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),
-        ("t", "theme", "theme"),
-        ("x", "dialog", "dialog"),
+        ("f2", "theme", "theme"),
+        ("f3", "dialog", "dialog"),
         ("n", "toast", "toast"),
+        ("f8", "images('auto')", "pictures as they were found best"),
+        ("f9", "images('blocks')", "half-blocks"),
+        ("f10", "images('off')", "no pictures"),
     ]
 
     def __init__(
@@ -99,6 +104,7 @@ class ExplorerApp(App[None]):
             "pins": sorted(scene.pins),
             "look": [look.background, look.waiting, look.accent, look.outline],
             "view": explorer.view.to_json(),
+            "frames": Pictures.of(self).frames,
             "toasts": len(self.screen.query("Toast")),
         }
         path = Path(os.environ["DEMO_REPORT"])
@@ -126,6 +132,10 @@ class ExplorerApp(App[None]):
 
     def action_toast(self) -> None:
         self.notify("over the corner of the grid", timeout=1)
+
+    def action_images(self, choice: str) -> None:
+        pictures = Pictures.of(self)
+        pictures.show_by(choose(pictures.info, choice))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -31,14 +32,23 @@ _KITTY_OPTIONS = (
 )
 
 
+def cache() -> Path:
+    """Where tests keep what they fetched once; outside of the tree."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tarmac-tests"
+
+
 def need(*programs: str) -> None:
     """Skip the test where a program is missing; fail instead where TARMAC_REQUIRE_TERMINALS is 1."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        reason = f"not installed: {', '.join(missing)}"
-        if os.environ.get("TARMAC_REQUIRE_TERMINALS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lack(f"not installed: {', '.join(missing)}")
+
+
+def lack(reason: str) -> NoReturn:
+    """Skip the test; fail where TARMAC_REQUIRE_TERMINALS is 1."""
+    if os.environ.get("TARMAC_REQUIRE_TERMINALS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @contextlib.contextmanager
@@ -72,10 +82,22 @@ class Terminal:
         size: Columns and rows.
         command: What runs in it.
         environ: Additions to a bare environment (no COLORTERM: what SSH leaves).
+        enter: Makes a command line of the terminal's that runs it somewhere else.
+
+    Attributes:
+        cell: Pixels of a character.
     """
 
+    cell: tuple[float, float] = CELL
+
     def __init__(
-        self, display: str, kind: str, size: tuple[int, int], command: list[str], environ: Mapping[str, str]
+        self,
+        display: str,
+        kind: str,
+        size: tuple[int, int],
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        enter: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
         self.display = display
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS") if name in os.environ}
@@ -89,7 +111,7 @@ class Terminal:
             sixel = ["-ti", "vt340"] if kind == "xterm" else []
             line = [*_XTERM, *sixel, "-geometry", f"{columns}x{rows}+0+0", "-e", *command]
         self.process = subprocess.Popen(
-            line,
+            enter(line),
             env=self._environ,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -108,6 +130,11 @@ class Terminal:
         self._xdotool("windowfocus", "--sync", window)
         for key in keys:
             self._xdotool("key", "--clearmodifiers", key)
+
+    def hold(self, key: str, times: int) -> None:
+        """Press a key many times, as holding it down does: thirty times a second."""
+        self._xdotool("windowfocus", "--sync", self._window())
+        self._xdotool("key", "--delay", "33", *[key] * times)
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the window another size in characters."""
@@ -141,7 +168,7 @@ class Terminal:
         return found
 
     def _xdotool(self, *arguments: str) -> None:
-        subprocess.run(["xdotool", *arguments], env=self._environ, check=True, capture_output=True, timeout=20)
+        subprocess.run(["xdotool", *arguments], env=self._environ, check=True, capture_output=True, timeout=60)
 
 
 def wait(holds: Callable[[], bool], what: str, seconds: float = 40) -> None:

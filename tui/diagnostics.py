@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from tui.graphics.brands import TerminalInfo
 
 _PACKAGES = ("tarmac", "textual", "torch", "transformers", "tokenizers", "safetensors", "numpy", "Pillow")
-_VARIABLES = ("TERM", "COLORTERM", "TERM_PROGRAM", "TMUX", "SSH_CONNECTION", "LANG", "LC_ALL", "NO_COLOR")
+_VARIABLES = (
+    *("TERM", "COLORTERM", "TERM_PROGRAM", "LC_TERMINAL", "WT_SESSION", "VTE_VERSION", "TMUX", "STY", "ZELLIJ"),
+    *("SSH_CONNECTION", "LANG", "LC_CTYPE", "LC_ALL", "NO_COLOR", "TARMAC_IMAGES"),
+)
 _LOW = 2 * 10**9  # bytes free; a text model takes about one
 
 
@@ -89,7 +92,11 @@ def _terminal(info: TerminalInfo | None, problems: list[str]) -> dict[str, Any]:
         facts |= {
             "name": info.brand,
             "pictures": info.protocol,
+            "found_best": info.found,
+            "choice": info.choice,
+            "offers": list(info.offers),
             "cell": f"{info.cell_width}x{info.cell_height}",
+            "cell_from": info.cell_from,
             "colours": str(info.colours),
             "round_trip_ms": None if info.round_trip is None else round(1000 * info.round_trip, 1),
             "synchronized": info.synchronized,
@@ -201,7 +208,13 @@ def _free(path: Path) -> int | None:
         return None
 
 
-_LABELS = {"round_trip_ms": "answers within", "synchronized": "whole frames", "cell": "cells"}
+_LABELS = {
+    "round_trip_ms": "answers within",
+    "synchronized": "whole frames",
+    "cell": "cells",
+    "cell_from": "cells by",
+    "reasons": "to know",
+}
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterable[Line]:

@@ -1,4 +1,4 @@
-"""All that can be done now, as a list to search: the live bindings, the places, the themes."""
+"""All that can be done now, as a list to search: the live bindings, the places, pictures, the themes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Action:
 
 
 def actions(app: TarmacApp, screen: Screen[object]) -> list[Action]:
-    """Every action of the focused widget, the screen and the app, then the themes."""
+    """Every action of the focused widget, the screen and the app, then the ways to draw pictures and the themes."""
     found: dict[tuple[object, str], Action] = {}
     for key, node, binding, tooltip in live_bindings(screen):
         slot = (node, binding.action)
@@ -40,8 +40,23 @@ def actions(app: TarmacApp, screen: Screen[object]) -> list[Action]:
             run = partial(app.run_action, binding.action, node)
             found[slot] = Action(title, tooltip, key_name(key), run)
     entries = [entry for entry in found.values() if entry.title != "Commands"]
+    entries += [Action(f"Pictures: {way}", about, "", partial(app.set_images, way)) for way, about in picture_ways(app)]
     entries += [Action(f"Theme: {name}", about, "", partial(app.set_theme, name)) for name, about in app.theme_names]
     return entries
+
+
+def picture_ways(app: TarmacApp) -> list[tuple[str, str]]:
+    """(choice, what it is) of the ways to draw pictures in this terminal."""
+    ways = [("blocks", "Half-blocks: works wherever text does"), ("off", "No pictures, the least to send")]
+    if app.terminal is None:  # nobody asked it, so nothing but text can be sent
+        return [("auto", "Half-blocks"), *ways]
+    return [
+        ("auto", f"What was found to suit this terminal: {app.terminal.found}"),
+        ("kitty", "The protocol of kitty and Ghostty"),
+        ("sixel", "The protocol of xterm, foot, Konsole, Windows Terminal"),
+        ("iterm2", "The protocol of iTerm2, WezTerm, VS Code"),
+        *ways,
+    ]
 
 
 def all_binding_ids() -> set[str]:

@@ -54,6 +54,12 @@ class Services:
 
         config.save("theme", name)
 
+    def remember_images(self, choice: str) -> None:
+        """Write how pictures are drawn into the settings file."""
+        from core import config
+
+        config.save("images", choice)
+
     def start_mode(self) -> str:
         """Where to begin: in the workspace if the last one has models, else in the directory. Reads the disk."""
         try:

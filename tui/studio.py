@@ -298,6 +298,19 @@ class TarmacApp(App[int]):
         self._choose_theme(name)
         self.run_worker(partial(self.services.remember_theme, name), thread=True, group="config", exit_on_error=False)
 
+    def set_images(self, choice: str) -> None:
+        """Draw pictures in another way now and from now on: "auto", "kitty", "sixel", "iterm2", "blocks" or "off"."""
+        from tui.graphics.brands import choose
+        from tui.graphics.pictures import Pictures
+
+        pictures = Pictures.of(self)
+        chosen = choose(pictures.info, choice)
+        if self.terminal is not None:
+            self.terminal = chosen
+        pictures.show_by(chosen)
+        work = partial(self.services.remember_images, choice)
+        self.run_worker(work, thread=True, group="config", exit_on_error=False, description="saving the setting")
+
     def _choose_theme(self, name: str) -> None:
         if name not in self.available_themes:
             self._theme_problems.append(f"there is no theme {name!r}; using {themes.DEFAULT}")

@@ -3,7 +3,7 @@
 The upper half block "▀" would do as well by the book, but in common fonts it leaves a line open above itself.
 
 Works wherever text works. Colours are rounded and never said twice in a row, which halves what goes over the line.
-With 256 or 16 colours the nearest one is taken; without any, shades of "░▒▓█" tell light from dark.
+With 256 or 16 colours the nearest one is taken; without any, `dots` takes over.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Depth = Literal["truecolor", "256", "16", "mono"]
+from tui.graphics import dots
+
+Depth = Literal["truecolor", "256", "16", "mono", "ascii"]
+"""What text can show: colours, none (braille dots), or not even more than ASCII."""
 
 HALF = "▄"
 
 FINEST = 8
 """The usual distance of colours: what an eye takes for a smooth ramp."""
-
-_SHADES = " ░▒▓█"
 _DARK = [(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)]
 _LIGHT = [(127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0), (92, 92, 255), (255, 0, 255), (0, 255, 255)]
 _STANDARD = np.array([*_DARK, *_LIGHT, (255, 255, 255)], np.int32)
@@ -39,7 +40,9 @@ def encode(pixels: NDArray[np.uint8], depth: Depth, step: int = FINEST) -> list[
         pixels = rounded(pixels, step)
     top, bottom = pixels[0::2], pixels[1::2]
     if depth == "mono":
-        return ["".join(_SHADES[shade] for shade in row) for row in _shades(top, bottom)]
+        return dots.braille(pixels.repeat(2, axis=0).repeat(2, axis=1))
+    if depth == "ascii":
+        return dots.ascii_shades(pixels)
     if depth == "truecolor":
         return [_true_row(*pair) for pair in zip(top.tolist(), bottom.tolist())]
     find = _index_256 if depth == "256" else _index_16
@@ -111,9 +114,3 @@ def _index_16(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
     distance = ((pixels.astype(np.int32)[..., None, :] - _STANDARD) ** 2).sum(axis=-1)
     found: NDArray[np.int32] = distance.argmin(axis=-1).astype(np.int32)
     return found
-
-
-def _shades(top: NDArray[np.uint8], bottom: NDArray[np.uint8]) -> list[list[int]]:
-    light = (top.astype(np.float32) + bottom) / 2 @ np.array([0.299, 0.587, 0.114], np.float32)
-    shades: list[list[int]] = np.round(light / 255 * (len(_SHADES) - 1)).astype(int).tolist()
-    return shades

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +18,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.workers.wire import Message as WireMessage
-from tui.graphics import blocks, kitty
+from tui.graphics import blocks, dots, kitty
+from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
 from tui.graphics.layout import fit
@@ -123,6 +124,14 @@ class GridCanvas(Widget):
         return self._surface
 
     # -- for the pacemaker
+
+    def start_anew(self, info: TerminalInfo, images: Sequence[int]) -> None:
+        """Show everything again, in the way that `info` says."""
+        self._surface = Surface(info, images)
+        self._lines, self._line_pixels, self._look_now = [], None, None
+        self._shown_size, self._awaits_paint, self._strips_key = (0, 0), False, None
+        self.refresh()
+        self.post_message(self.Sized(self))
 
     def due(self, sharp: bool) -> int:
         """How many pixels of the full picture have to be sent, 0 if what is seen is right.
@@ -292,7 +301,7 @@ class GridCanvas(Widget):
             lambda start, stop: self._block_segments(y, start, stop),
             0,
             width,
-            whole=self._lines[y],
+            whole=dots.painted(self._lines[y]) if self.surface.info.colours in ("mono", "ascii") else self._lines[y],
         )
 
     def _sparing_strip(self, y: int, width: int) -> Strip:
@@ -322,13 +331,15 @@ class GridCanvas(Widget):
 
     def _block_text(self, y: int, start: int, stop: int) -> str:
         assert self._line_pixels is not None
+        if self.surface.info.colours in ("mono", "ascii"):
+            return dots.painted(self._lines[y][start:stop])
         part = self._line_pixels[2 * y : 2 * y + 2, start:stop]
         return blocks.encode(part, self.surface.info.colours)[0]
 
     def _block_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         assert self._line_pixels is not None
-        if self.surface.info.colours == "mono":
-            return [Segment(self._lines[y][start:stop])]
+        if self.surface.info.colours in ("mono", "ascii"):
+            return [Segment(self._lines[y][start:stop], RichStyle(color="bright_white", bgcolor="black"))]
         top, bottom = self._line_pixels[2 * y : 2 * y + 2, start:stop].tolist()
         return [
             Segment(blocks.HALF, RichStyle(color=RichColor.from_rgb(*below), bgcolor=RichColor.from_rgb(*above)))
@@ -369,6 +380,8 @@ class GridCanvas(Widget):
                 self.get_component_styles(f"grid-canvas--{name}").background.rgb for name in names
             )
             background = self.background_colors[1].rgb
+            if self._surface is not None and self._surface.info.colours in ("mono", "ascii"):
+                accent, outline = (255, 255, 255), (0, 0, 0)  # without colour only light stands out
             self._look_now = Look(*(_colour(rgb) for rgb in (background, waiting, accent, outline)))
         return self._look_now
 

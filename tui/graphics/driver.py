@@ -66,7 +66,7 @@ class PictureDriver(LinuxDriver):
         self._answered = threading.Event()
         self._answered.set()
         self._last_question = 0
-        self._filter = ReportFilter(late=self.info.round_trip is None)
+        self._filter = ReportFilter(late=self.info.round_trip is None, unfinished=self.info.unfinished)
         self._painted: list[Span] = []
         self._watch_painting(app)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.workers.wire import Channel, Message, WireError
-from tui.graphics import blocks, files, iterm2, kitty, sixel
+from tui.graphics import blocks, dots, files, iterm2, kitty, sixel, tmux_sixel
 from tui.graphics.compose import Look, Scene, TileStore, compose
 from tui.graphics.layout import Geometry, Rect
 from tui.graphics.palette import Fittings, Palette
@@ -147,8 +147,7 @@ def _frame(job: dict[str, Any], tiles: TileStore, fittings: Fittings) -> Message
     contents = sorted(scene.tiles.values())
     palette = fittings.palette_for(job["canvas"], contents, lambda: draw(None, quality.scale), always, quality)
     if job["protocol"] == "sixel":
-        size = job["cell"]
-        return {"data": "".join(_sixel(draw, rect, size, palette, quality.scale) for rect in job["rects"])}
+        return {"data": "".join(_sixel(job, draw, rect, palette, quality.scale) for rect in job["rects"])}
     made = _kitty if job["protocol"] == "kitty" else _kitty_direct
     data = made(job, draw, palette, quality.scale) + "".join(kitty.delete(image) for image in job["drop"])
     return {"data": kitty.through_tmux(data) if job["tmux"] else data}
@@ -158,19 +157,21 @@ def _blocks(job: dict[str, Any], draw: Draw, quality: Quality) -> Message:
     """The rows of each rectangle one after the other: as text, and as pixels for whoever needs a part of a row."""
     parts = []
     for rect in job["rects"]:
-        part, (_, _, width, height) = draw(rect, quality.scale), rect
+        part, (_, _, width, height) = draw(rect, quality.scale), _pixels(rect, *job["cell"])
         if quality.scale > 1:
-            part = part.repeat(quality.scale, axis=0).repeat(quality.scale, axis=1)[: 2 * height, :width]
+            part = part.repeat(quality.scale, axis=0).repeat(quality.scale, axis=1)[:height, :width]
         parts.append(part)
     pixels = np.concatenate(parts)
+    if job["depth"] == "mono":
+        return {"lines": dots.braille(pixels), "pixels": pixels[::2, ::2]}
     lines = blocks.encode(pixels, job["depth"], quality.step)
     exact = job["depth"] != "truecolor" and quality.step == blocks.FINEST
     return {"lines": lines, "pixels": pixels if exact else blocks.rounded(pixels, quality.step)}
 
 
-def _sixel(draw: Draw, rect: Rect, cell: list[int], palette: Palette, scale: int) -> str:
-    size = rect[2] * cell[0], rect[3] * cell[1]
-    return _at(rect) + sixel.encode(draw(rect, scale), palette, scale, size).decode("ascii")
+def _sixel(job: dict[str, Any], draw: Draw, rect: Rect, palette: Palette, scale: int) -> str:
+    encode = tmux_sixel.encode if job["tmux"] else sixel.encode
+    return _at(rect) + encode(draw(rect, scale), palette, scale, _pixels(rect, *job["cell"])[2:]).decode("ascii")
 
 
 def _iterm2(draw: Draw, rect: Rect, quality: Quality) -> str:

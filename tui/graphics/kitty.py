@@ -8,6 +8,7 @@ Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/ (sections "Unicode pl
 from __future__ import annotations
 
 import base64
+import re
 
 from tui.graphics.layout import Rect
 
@@ -82,11 +83,15 @@ def placeholders(image: int, row: int, start: int, stop: int) -> str:
 
 
 def through_tmux(data: str) -> str:
-    """Wrap sequences so that tmux hands them to the terminal it runs in (needs `allow-passthrough on`)."""
+    """Wrap sequences so that tmux hands them to the terminal it runs in (needs `allow-passthrough on`).
+
+    tmux keeps the marks of a frame for itself; without any, a picture that takes the place of another one would leave
+    a hole for a moment, so the terminal gets marks of its own.
+    """
     if not data:
         return ""
-    parts = [part + "\x1b\\" for part in data.split("\x1b\\") if part]
-    return "".join("\x1bPtmux;" + part.replace("\x1b", "\x1b\x1b") + "\x1b\\" for part in parts)
+    parts = re.split(r"(?<=\x1b\\)", f"\x1b[?2026h{data}\x1b[?2026l")
+    return "".join("\x1bPtmux;" + part.replace("\x1b", "\x1b\x1b") + "\x1b\\" for part in parts if part)
 
 
 def _chunks(control: str, data: bytes) -> str:

@@ -25,6 +25,9 @@ _WORSE = 1.25
 """A kept palette may be off by this factor more than it was on the picture that it was made for."""
 _WORSE_MOVING = 2.0
 """The same while pictures move: colours that stay are worth more than colours that fit."""
+_ANOTHER_COLOUR = 40
+_MISSED = 0.002
+"""Share of pixels that a kept palette may miss: a few tiles of colours of their own hardly change the mean error."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Palette:
         """Root mean square of what is lost, in steps of 0..255."""
         lost = pixels.astype(np.float32) - self.colours[self.indices(pixels)]
         return float(np.sqrt(np.mean(lost**2)))
+
+    def misses(self, pixels: NDArray[np.uint8]) -> float:
+        """The share of pixels that come out in another colour to the eye: some channel off by more than 40."""
+        lost = np.abs(pixels.astype(np.int16) - self.colours[self.indices(pixels)])
+        return float((lost > _ANOTHER_COLOUR).any(axis=-1).mean())
 
 
 @lru_cache
@@ -133,14 +141,16 @@ class Fitting:
     def __init__(self, colours: int = 255, worse: float = _WORSE, sample: int = _SAMPLE) -> None:
         self._colours, self._worse, self._count = colours, worse, sample
         self._palette: Palette | None = None
-        self._error = 0.0
+        self._error = self._missed = 0.0
         self._always: Colours = ()
 
     def serving(self, pixels: NDArray[np.uint8], always: Colours) -> Palette | None:
         """The palette in use if it suits a picture, uint8 [H, W, 3]."""
         if self._palette is None or always != self._always:
             return None
-        serves = self._palette.error(_sample(pixels)) <= self._error * self._worse + 1
+        sample = _sample(pixels)
+        serves = self._palette.error(sample) <= self._error * self._worse + 1
+        serves = serves and self._palette.misses(sample) <= max(_MISSED, self._missed * self._worse)
         return self._palette if serves else None
 
     def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
@@ -153,7 +163,8 @@ class Fitting:
         palette = self.serving(pixels, always)
         if palette is None:
             self._palette = palette = fitted(pixels, self._colours, always, self._count)
-            self._error = palette.error(_sample(pixels))
+            sample = _sample(pixels)
+            self._error, self._missed = palette.error(sample), palette.misses(sample)
             self._always = always
         return palette
 

@@ -26,6 +26,7 @@ from tui.graphics.helper import EncoderHelper, HelperGone
 from tui.graphics.pace import LIMIT, REST, Pace
 from tui.graphics.quality import ladder
 from tui.graphics.surface import Request
+from tui.graphics.tmux_watch import resend_what_tmux_drops
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -74,6 +75,7 @@ class Pictures:
         return found
 
     def __init__(self, app: App[Any]) -> None:
+        self._app = app
         driver = app._driver
         self._driver = driver if isinstance(driver, PictureDriver) else None
         self.info = self._driver.info if self._driver else _plain(app)
@@ -91,6 +93,7 @@ class Pictures:
         self._helper = EncoderHelper()
         self._canvases: list[GridCanvas] = []
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._number = 0
         self._unpainted: int | None = None
@@ -134,6 +137,7 @@ class Pictures:
             # A full collection looks at everything that was ever imported, 20 to 40 ms in the middle of a movement.
             gc.freeze()
             self._task = asyncio.create_task(self._run(), name="pictures")
+            self._watch_tmux()
 
     def remove(self, canvas: GridCanvas) -> None:
         """A canvas goes; with the last one goes the helper process."""
@@ -148,7 +152,22 @@ class Pictures:
             if self._task is not None:
                 self._task.cancel()
                 self._task = None
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
             self._helper.close()
+
+    def show_by(self, info: TerminalInfo) -> None:
+        """From now on show pictures in another way; the old ones are taken off the screen."""
+        self.write("".join(canvas.surface.delete() for canvas in self._canvases))
+        self.info = info
+        self.pace = Pace(ladder(info.protocol), self.pace.round_trip, self.pace.limit)
+        self._unpainted = None
+        for canvas in self._canvases:
+            canvas.start_anew(info, self.take_images(canvas))
+        if self._task is not None:
+            self._watch_tmux()
+        self._wake.set()
 
     def request(self) -> None:
         """Some canvas has changed."""
@@ -232,7 +251,8 @@ class Pictures:
 
     async def _frame(self) -> None:
         """Have the next frame made, and write it."""
-        level, rests, most, changes = 0, True, None, self.pace.changes
+        pace = self.pace
+        level, rests, most, changes = 0, True, None, pace.changes
         if self._driver is not None:
             now, stale = time.monotonic(), self._due(False)
             rests = not stale or self.pace.resting(now)
@@ -249,9 +269,11 @@ class Pictures:
                 self.failure = str(error)
                 await self._news(None)
             return
+        if self.pace is not pace:
+            return  # shown by another protocol now, which knows nothing of this one's frames
         size, seconds = sum(map(_size, frames)), sum(map(_seconds, frames))
-        self.pace.made(level, sum(request.pixels for _, request in requests), size, seconds)
-        goes = await self._allowed(rests, changes) and not self._suspended
+        pace.made(level, sum(request.pixels for _, request in requests), size, seconds)
+        goes = await self._allowed(rests, changes) and not self._suspended and self.pace is pace
         if not goes or not all(canvas in self._canvases and canvas.still_wants(part) for canvas, part in requests):
             _give_back([(canvas, request) for canvas, request in requests if canvas in self._canvases])
             return
@@ -313,8 +335,23 @@ class Pictures:
     def _on_paint(self, spans: list[Span]) -> None:
         self._suspended = False
         shown = [canvas.after_paint(spans) for canvas in self._canvases]
+        if any(canvas.surface.broken and canvas.surface.draws_in_tmux for canvas in self._canvases):
+            self._send_again()
         if any(shown) and self._unpainted is not None:
             self._painted(self._unpainted)
+        self._wake.set()
+
+    def _watch_tmux(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self.info.tmux and self.info.protocol in ("kitty", "sixel"):
+            watch = resend_what_tmux_drops(lambda: self.frames, lambda: self._app.size, self._send_again)
+            self._watch = asyncio.create_task(watch, name="tmux")
+
+    def _send_again(self) -> None:
+        for canvas in self._canvases:
+            canvas.surface.lost()
         self._wake.set()
 
     def _on_lost(self) -> None:

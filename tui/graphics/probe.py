@@ -16,11 +16,15 @@ import tty
 from collections.abc import Mapping
 
 from tui.graphics.brands import TerminalInfo, decide
-from tui.graphics.replies import KITTY_QUERY, QUERY, Replies, parse
+from tui.graphics.replies import CLOSING, KITTY_QUERY, QUERY, Replies, parse
 from tui.graphics.tmux import ask as ask_tmux
 
 LIMIT = 2.0
 """Seconds to wait for the answers: slow SSH links take half a second."""
+
+
+_NOT_A_SIZE = (640, 480)
+"""What OpenSSH on Windows says of every window."""
 
 
 def probe(
@@ -77,11 +81,17 @@ def cell_by_window(device: int) -> tuple[int, int] | None:
     rows, columns, width, height = size
     if not (rows and columns and width >= columns and height >= rows):
         return None
+    if (width, height) == _NOT_A_SIZE:
+        return None
     return width // columns, height // rows
 
 
 def _questions(environ: Mapping[str, str]) -> bytes:
-    inside = environ.get("TMUX") or environ.get("STY") or environ.get("TERM", "").startswith(("tmux", "screen"))
+    term = environ.get("TERM", "")
+    if term == "linux":
+        return CLOSING
+    inherited = term in ("xterm-kitty", "xterm-ghostty")  # a terminal that was started from a shell in tmux
+    inside = term.startswith(("tmux", "screen")) or ((environ.get("TMUX") or environ.get("STY")) and not inherited)
     return QUERY if inside else KITTY_QUERY + QUERY
 
 
@@ -103,7 +113,9 @@ def _ask(device: int, questions: bytes, limit: float, reasons: list[str]) -> tup
         while not replies.complete:
             left = asked + limit - time.monotonic()
             if left <= 0 or not select.select([device], [], [], left)[0]:
-                reasons.append(f"The terminal did not answer within {limit:g} s.")
+                reasons.append(
+                    f"The terminal did not answer within {limit:g} s: choose with `--images` what it can show."
+                )
                 return replies, None
             more = os.read(device, 4096)
             if not more or len(received) > 65536:

@@ -17,7 +17,14 @@ _TOKEN = 5 + 6 + 6
 """Bytes of the widest run: separator and colour (5), a gap (6), the run itself (6)."""
 
 
-def encode(pixels: NDArray[np.uint8], palette: Palette, scale: int = 1, size: tuple[int, int] | None = None) -> bytes:
+def encode(
+    pixels: NDArray[np.uint8],
+    palette: Palette,
+    scale: int = 1,
+    size: tuple[int, int] | None = None,
+    *,
+    define_all: bool = False,
+) -> bytes:
     """One complete sixel sequence.
 
     Args:
@@ -25,10 +32,11 @@ def encode(pixels: NDArray[np.uint8], palette: Palette, scale: int = 1, size: tu
         palette: At most 256 colours.
         scale: Draw each pixel as a square of this size: 1, 2, 3 or 6. Costs what the pixels cost, not the squares.
         size: Width and height of the whole in pixels, where the last squares are cut off.
+        define_all: Define the colours that no pixel has, too.
     """
     indices = palette.indices(pixels)
     width, height = size or (indices.shape[1] * scale, indices.shape[0] * scale)
-    used = np.unique(indices)
+    used = np.arange(len(palette.colours)) if define_all else np.unique(indices)
     percent = np.round(palette.colours.astype(np.float32) * (100 / 255)).astype(int)
     definitions = "".join("#{};2;{};{};{}".format(index, *percent[index]) for index in used)
     header = f'\x1bP0;1;0q"1;1;{width};{height}{definitions}'

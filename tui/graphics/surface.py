@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.workers.wire import Message
-from tui.graphics import kitty
+from tui.graphics import dots, kitty
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Look, Place, Scene
 from tui.graphics.encoder import frame_job
 from tui.graphics.layout import Geometry, Rect, bands, cells_of, rectangles
 from tui.graphics.quality import FULL, Quality
+from tui.graphics.tmux_sixel import whole_bands
 
 Mask = NDArray[np.bool_]
 """bool [rows, columns] of the canvas's cells."""
@@ -73,11 +74,18 @@ class Surface:
         self._placed: Mask | None = None
         self._shown: Mask = np.zeros((0, 0), bool)
         self._origin = (0, 0)
+        self.broken = False
+        """Text was written over the picture since the last frame (what happens in tmux then: `draws_in_tmux`)."""
 
     @property
     def lies_over_text(self) -> bool:
         """The picture vanishes where text is written."""
         return self.info.protocol in ("sixel", "iterm2")
+
+    @property
+    def draws_in_tmux(self) -> bool:
+        """tmux keeps the pictures and draws them: text over a part of one takes all of it away."""
+        return self.info.tmux and self.info.protocol == "sixel"
 
     @property
     def is_text(self) -> bool:
@@ -87,6 +95,8 @@ class Surface:
     @property
     def cell(self) -> tuple[int, int]:
         """Pixels of a cell: width, height."""
+        if self.info.protocol == "blocks" and self.info.colours == "mono":
+            return dots.DOTS
         return (1, 2) if self.info.protocol in ("blocks", "off") else (self.info.cell_width, self.info.cell_height)
 
     def geometry(self, columns: int, rows: int, scene: Scene) -> Geometry:
@@ -206,6 +216,7 @@ class Surface:
     def wiped(self, y: int, start: int, stop: int) -> None:
         """Text was written into the cells [start, stop) of a row."""
         if y < len(self._shown):
+            self.broken |= bool(self._shown[y, start:stop].any())
             self._shown[y, start:stop] = False
         if y < len(self._stale):
             self._stale[y, start:stop] = True
@@ -218,11 +229,12 @@ class Surface:
         elif self.lies_over_text:
             self._stale |= cells
             if self._shown.shape == cells.shape:
+                self.broken |= bool((self._shown & cells).any())
                 self._shown &= ~cells
 
     def lost(self) -> None:
         """The terminal holds nothing any more."""
-        self._setup, self._sent, self._placed = None, set(), None
+        self._setup, self._sent, self._placed, self.broken = None, set(), None, False
         self._shown = np.zeros((0, 0), bool)
 
     def hide(self) -> str:
@@ -271,7 +283,8 @@ class Surface:
             return chosen, [image for image, rect in touched if rect in chosen]
         if self.info.protocol == "blocks":
             due = np.repeat(np.any(due, axis=1, keepdims=True), columns, axis=1)
-        return _nearest(_sliced(rectangles(due), limit), middle, limit), []
+        chosen = _nearest(_sliced(rectangles(due), limit), middle, limit)
+        return (whole_bands(chosen, visible, self.cell[1]) if self.draws_in_tmux else chosen), []
 
     def _mark_changes(self, scene: Scene, look: Look, columns: int, rows: int, geometry: Geometry) -> None:
         setup = (columns, rows, geometry, look)

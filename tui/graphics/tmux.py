@@ -51,3 +51,9 @@ def _tmux(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
     return done.stdout.strip("\n")
+
+
+def discarded() -> tuple[str, int] | None:
+    """The terminal that tmux writes to, and how many bytes of output for it were thrown away because it was slow."""
+    name, _, count = _tmux("display-message", "-p", "#{client_name}\t#{client_discarded}").partition("\t")
+    return (name, int(count)) if count.isdecimal() else None

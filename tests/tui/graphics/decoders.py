@@ -65,7 +65,7 @@ class Kitty:
     def feed(self, text: str) -> None:
         """Take sequences; the cursor is where the last CUP put it."""
         row, column = 1, 1
-        pattern = r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b[78]"
+        pattern = r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b[78]|\x1b\[\?2026[hl]"
         assert re.sub(pattern, "", text) == ""
         for match in re.finditer(pattern, text):
             if match[3]:
@@ -154,3 +154,28 @@ def read_blocks(lines: list[str]) -> list[list[tuple[object, object]]]:
         assert (fore, back) == (None, None), "closed with a reset"
         cells.append(row)
     return cells
+
+
+def read_braille(lines: list[str]) -> np.ndarray:
+    """Which dots are there, bool [4 * rows, 2 * columns]; a space has none."""
+    places = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (3, 0), (3, 1)]  # dots 1 to 8 of Unicode
+    shown = np.zeros((4 * len(lines), 2 * len(lines[0])), bool)
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line):
+            code = 0 if character == " " else ord(character) - 0x2800
+            assert 0 <= code < 256
+            for bit, (y, x) in enumerate(places):
+                shown[4 * row + y, 2 * column + x] = bool(code >> bit & 1)
+    return shown
+
+
+def read_iterm2(text: str) -> tuple[Pixels, int, int]:
+    """A picture by iTerm2's protocol: uint8 [H, W, 3], and the columns and rows that it is spread over."""
+    match = re.fullmatch(r"\x1b\]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07", text)
+    assert match, text[:60]
+    options = dict(part.split("=") for part in match[1].split(";"))
+    data = base64.b64decode(match[2], validate=True)
+    assert (options["inline"], options["preserveAspectRatio"], options["doNotMoveCursor"]) == ("1", "0", "1")
+    assert int(options["size"]) == len(data)
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB")), int(options["width"]), int(options["height"])

@@ -47,7 +47,10 @@ def test_256_takes_cube_and_greys() -> None:
 def test_without_colours_light_and_dark_are_told_apart() -> None:
     pixels = np.zeros((2, 3, 3), np.uint8)
     pixels[:, 1], pixels[:, 2] = 128, 255
-    assert blocks.encode(pixels, "mono") == [" ▒█"]
+    dark, middle, light = blocks.encode(pixels, "mono")[0]
+    assert (dark, light) == (" ", "⣿")
+    assert 0x2800 < ord(middle) < 0x28FF
+    assert blocks.encode(pixels, "ascii") == [" +@"]
 
 
 def test_flat_areas_are_spaces() -> None:

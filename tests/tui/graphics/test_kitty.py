@@ -64,7 +64,8 @@ def test_placeholders_name_row_and_first_column_in_a_colour_of_256() -> None:
 def test_through_tmux() -> None:
     data, wanted = png(height=170, width=200)
     plain = kitty.send_virtual(7, data, 25, 10) + kitty.delete(8)
-    assert unwrap_tmux(kitty.through_tmux(plain)) == plain
+    assert unwrap_tmux(kitty.through_tmux(plain)) == f"\x1b[?2026h{plain}\x1b[?2026l"
+    assert kitty.through_tmux("") == ""
     store = Kitty()
     store.feed(unwrap_tmux(kitty.through_tmux(plain)))
     assert np.array_equal(store.pictures[7], wanted)

@@ -100,3 +100,16 @@ def test_a_picture_is_looked_at_once_and_whenever_its_contents_change() -> None:
     assert second.error(red) < 5, "tiles have come"
     assert palette(red, [1, 2]) is second
     assert looked == [[], [1, 2]]
+
+
+def test_a_kept_palette_gives_way_when_a_few_pixels_get_another_colour() -> None:
+    grey = np.repeat(np.linspace(0, 255, 256 * 256).astype(np.uint8).reshape(256, 256, 1), 3, axis=2)
+    keeping = Fitting()
+    kept = keeping.palette_for(grey)
+    assert keeping.palette_for(grey[::-1]) is kept
+    one_tile_red = grey.copy()
+    one_tile_red[100:120, 100:120] = (200, 100, 100)  # under one per cent
+    assert kept.misses(one_tile_red) < 0.01
+    fresh = keeping.palette_for(one_tile_red)
+    assert fresh is not kept
+    assert fresh.misses(one_tile_red) == 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
 import termios
@@ -17,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.graphics.brands import TerminalInfo, decide
-from tui.graphics.probe import probe
+from tui.graphics.brands import CHOICES, TerminalInfo, choose, decide
+from tui.graphics.probe import cell_by_window, probe
 from tui.graphics.replies import Replies, parse
 from tui.graphics.tmux import Tmux
 
@@ -111,6 +113,20 @@ def test_silence_is_waited_for_only_so_long(terminal: Callable[[Answers], Termin
     assert any("did not answer" in reason for reason in info.reasons)
 
 
+def test_an_answer_that_stops_in_the_middle(terminal: Callable[[Answers], Terminal]) -> None:
+    at = terminal([(0, b"jk" + KITTY[:9])])
+    info = ask(at, limit=0.2)
+    assert (info.round_trip, info.unfinished, info.typed) == (None, KITTY[:9], "jk")
+    assert at.left() == b""
+
+
+def test_a_console_is_asked_one_thing_only(terminal: Callable[[Answers], Terminal]) -> None:
+    at = terminal([(0, b"\x1b[?6c")])
+    info = ask(at, TERM="linux")
+    assert at.asked == b"\x1b[c"
+    assert (info.protocol, info.colours) == ("blocks", "16")
+
+
 def test_garbage(terminal: Callable[[Answers], Terminal]) -> None:
     info = ask(terminal([(0, bytes(range(256)) * 400)]), limit=0.3)
     assert info.protocol == "blocks"
@@ -171,7 +187,7 @@ def test_parsing_never_raises_and_needs_no_order() -> None:
     assert "\x1b" not in parse(b"\x1bP>|evil\x07\x1b[31m\x1b\\\x1b[?62c").version
 
 
-def decided(version: str, *, kitty: bool = False, sixel: bool = False, **environ: str) -> TerminalInfo:
+def decided(version: str = "", *, kitty: bool = False, sixel: bool = False, **environ: str) -> TerminalInfo:
     replies = Replies(attributes=(62, 4) if sixel else (62,), kitty=kitty, version=version, cell=(8, 17))
     return decide(replies, {"TERM": "xterm-256color", **environ})
 
@@ -181,28 +197,132 @@ def decided(version: str, *, kitty: bool = False, sixel: bool = False, **environ
     [
         ("kitty(0.26.5)", True, False, "kitty-direct"),
         ("kitty(0.28.0)", True, False, "kitty"),
+        ("kitty(0.41.1)", True, False, "kitty"),
         ("ghostty 1.1.0", True, False, "kitty"),
-        ("WezTerm 20240203", True, True, "sixel"),
+        ("Rio 0.2.1", True, True, "kitty"),
+        ("Rio 0.0.1", False, True, "sixel"),
+        ("WezTerm 20240203", True, True, "iterm2"),
+        ("iTerm2 3.5.0", True, True, "iterm2"),
+        ("iTerm2 3.4", False, False, "iterm2"),
+        ("Warp(v0.2025)", True, False, "iterm2"),
         ("Konsole 24.12", True, True, "sixel"),
+        ("Konsole 21.04", True, False, "kitty-direct"),
         ("foot(1.20)", False, True, "sixel"),
-        ("iTerm2 3.5", False, False, "iterm2"),
+        ("XTerm(379)", False, True, "sixel"),
+        ("mlterm(3.9.3)", False, True, "sixel"),
+        ("contour 0.5", False, True, "sixel"),
+        ("mintty 3.7", False, True, "sixel"),
+        ("VTE(7600)", False, True, "sixel"),
+        ("never heard of 1", False, True, "sixel"),
         ("XTerm(379)", False, False, "blocks"),
         ("VTE(7600)", False, False, "blocks"),
+        ("alacritty 0.15", False, False, "blocks"),
+        ("never heard of 1", False, False, "blocks"),
     ],
 )
-def test_brands(version: str, kitty: bool, sixel: bool, protocol: str) -> None:
+def test_brands_by_what_they_say(version: str, kitty: bool, sixel: bool, protocol: str) -> None:
     info = decided(version, kitty=kitty, sixel=sixel)
     assert info.protocol == protocol
     if protocol in ("blocks", "kitty-direct"):
         assert info.reasons, "says what to change"
 
 
+@pytest.mark.parametrize(
+    ("environ", "sixel", "protocol", "brand"),
+    [
+        ({"TERM_PROGRAM": "iTerm.app", "TERM_PROGRAM_VERSION": "3.5"}, True, "iterm2", "iTerm2 3.5"),
+        ({"LC_TERMINAL": "iTerm2", "LC_TERMINAL_VERSION": "3.5"}, True, "iterm2", "iTerm2 3.5"),
+        ({"TERM_PROGRAM": "WezTerm"}, True, "iterm2", "WezTerm"),
+        ({"TERM_PROGRAM": "WarpTerminal"}, False, "iterm2", "Warp"),
+        ({"TERM_PROGRAM": "vscode"}, True, "iterm2", "VS Code"),
+        ({"TERM_PROGRAM": "vscode"}, False, "blocks", "VS Code"),
+        ({"TERM_PROGRAM": "Tabby"}, True, "iterm2", "Tabby"),
+        ({"TERM_PROGRAM": "Hyper"}, False, "blocks", "Hyper"),
+        ({"WT_SESSION": "1"}, True, "sixel", "Windows Terminal"),
+        ({"WT_SESSION": "1"}, False, "blocks", "Windows Terminal"),
+        ({"TERM_PROGRAM": "Apple_Terminal"}, False, "blocks", "Apple Terminal"),
+        ({"TERM": "alacritty"}, False, "blocks", "alacritty"),
+        ({"VTE_VERSION": "7600"}, False, "blocks", "VTE 7600"),
+        ({"ZELLIJ": "0", "TERM_PROGRAM": "WezTerm"}, False, "blocks", "zellij"),
+        ({"ZELLIJ": "0"}, True, "sixel", "zellij"),
+        ({"TERM": "unheard"}, False, "blocks", "unheard"),
+    ],
+)
+def test_brands_that_say_nothing(environ: dict[str, str], sixel: bool, protocol: str, brand: str) -> None:
+    info = decided(sixel=sixel, **environ)
+    assert (info.protocol, info.brand) == (protocol, brand)
+    if protocol == "blocks":
+        assert any(brand.split()[0].lower() in reason.lower() for reason in info.reasons), "says what to change"
+
+
+def test_what_the_terminal_says_counts_more_than_what_it_inherited() -> None:
+    inherited = {"TERM_PROGRAM": "WezTerm", "ZELLIJ": "0", "STY": "1.x", "LC_TERMINAL": "iTerm2"}
+    assert decided("XTerm(379)", sixel=True, **inherited).protocol == "sixel"
+    from_tmux = Tmux("3.5a", "xterm-kitty", "kitty(0.41.1)", False, False)
+    replies = Replies(attributes=(62, 4), version="XTerm(379)", cell=(8, 17))
+    info = decide(replies, {"TERM": "xterm-256color", "TMUX": "/tmp/x,1,0"}, tmux=from_tmux)
+    assert (info.protocol, info.tmux) == ("sixel", False)
+
+
+def test_xterm_js_is_known_by_its_numbers() -> None:
+    replies = Replies(attributes=(62, 4, 9, 22), secondary=(0, 276, 0), cell=(8, 15))
+    assert decide(replies, {"TERM": "xterm-256color"}).protocol == "iterm2"
+    assert decide(replies, {"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}).brand == "VS Code"
+    replies = Replies(attributes=(1, 2), secondary=(0, 276, 0))
+    info = decide(replies, {"TERM": "xterm-256color"})
+    assert info.protocol == "blocks"
+    assert any("enableImages" in reason for reason in info.reasons)
+
+
+def test_a_tmux_that_is_elsewhere_is_not_believed() -> None:
+    replies = Replies(attributes=(1, 2, 4), version="tmux 3.5a", cell=(16, 32))
+    info = decide(replies, {"TERM": "screen-256color"})
+    assert (info.protocol, info.tmux) == ("blocks", True)
+    assert any("--images" in reason for reason in info.reasons)
+    assert decide(replies, {"TERM": "screen-256color"}, choice="sixel").protocol == "sixel"
+
+
+def test_the_choice_can_change_later() -> None:
+    info = decided("kitty(0.26.5)", kitty=True)
+    assert [choose(info, choice).protocol for choice in CHOICES] == [
+        *("kitty-direct", "kitty-direct", "sixel", "iterm2", "blocks", "off")
+    ]
+    there_and_back = choose(choose(info, "blocks"), "auto")
+    assert (there_and_back.protocol, there_and_back.reasons) == (info.protocol, info.reasons)
+    assert any("set to blocks" in reason for reason in choose(info, "blocks").reasons)
+    assert choose(decided("XTerm(379)", sixel=True), "kitty").protocol == "kitty"
+
+
 def test_a_terminal_that_lies_about_its_cell() -> None:
-    for cell in ((0, 0), (1, 1), (640, 480)):
+    for cell in ((0, 0), (1, 1), (640, 480), (3, 100), (40, 10), (65535, 65535)):
         info = decide(Replies(attributes=(62, 4), cell=cell), {"TERM": "xterm"})
-        assert (info.cell_width, info.cell_height) == (10, 20)
+        assert (info.cell_width, info.cell_height, info.cell_from) == (10, 20, "assumed"), cell
         assert any("10x20" in reason for reason in info.reasons)
-    assert decide(Replies(attributes=(4,)), {"TERM": "xterm"}, window_cell=(9, 18)).cell_width == 9
+        info = decide(Replies(attributes=(62, 4), cell=cell), {"TERM": "xterm"}, window_cell=(9, 18))
+        assert (info.cell_width, info.cell_height, info.cell_from) == (9, 18, "the window's size")
+    info = decide(Replies(attributes=(62, 4), cell=(7, 14)), {"TERM": "xterm"}, window_cell=(9, 18))
+    assert (info.cell_width, info.cell_height) == (7, 14)
+
+
+@pytest.mark.parametrize(
+    ("size", "cell"),
+    [
+        ((24, 80, 640, 408), (8, 17)),
+        ((24, 80, 0, 0), None),
+        ((24, 80, 640, 480), None),  # OpenSSH on Windows, whatever the window
+        ((30, 120, 640, 480), None),
+        ((0, 0, 640, 408), None),
+        ((50, 200, 100, 40), None),
+    ],
+)
+def test_the_windows_size(size: tuple[int, int, int, int], cell: tuple[int, int] | None) -> None:
+    outer, inner = pty.openpty()
+    try:
+        fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("HHHH", *size))
+        assert cell_by_window(inner) == cell
+    finally:
+        os.close(outer)
+        os.close(inner)
 
 
 @pytest.mark.parametrize(
@@ -231,3 +351,8 @@ def test_screen_and_colours() -> None:
     assert decided("", TERM="linux").colours == "16"
     assert decided("", COLORTERM="truecolor").colours == "truecolor"
     assert decided("", NO_COLOR="1").colours == "mono"
+    assert decided("", LC_ALL="de_DE.ISO-8859-1").colours == "ascii"
+    assert decided("", LC_ALL="C", LANG="ru_RU.KOI8-R").colours == "256"
+    assert decided("", LANG="ru_RU.KOI8-R", COLORTERM="truecolor").colours == "ascii"
+    for good in ("de_DE.UTF-8", "C.utf8", "POSIX", "C", ""):
+        assert decided("", LANG=good).colours == "256"

@@ -347,13 +347,13 @@ async def test_resize_theme_and_dialog() -> None:
         await on.full()
         assert not on.app.query_one("ExplorerSide").display
         assert on.canvas.size.width == 60
-        await on.press("t")
+        await on.press("f2")
         await on.full()
         background = on.canvas._look().background
         assert min(background) > 128
-        await on.press("x")
+        await on.press("f3")
         await on.pilot.pause()
-        await on.press("x")
+        await on.press("f3")
         await on.full()
         await on.pilot.resize_terminal(200, 60)
         await on.full()
