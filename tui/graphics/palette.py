@@ -21,13 +21,13 @@ Colours = tuple[tuple[int, int, int], ...]
 
 _SAMPLE = 1 << 12
 """Pixels that a palette is made from: a quarter of the time of four times as many, and hardly worse."""
-_WORSE = 1.25
-"""A kept palette may be off by this factor more than it was on the picture that it was made for."""
-_WORSE_MOVING = 2.0
-"""The same while pictures move: colours that stay are worth more than colours that fit."""
+_WORSE, _WORSE_MOVING = 1.25, 2.0
+"""A kept palette may be off by this factor more than it was on the picture that it was made for: at rest, and while
+pictures move, when colours that stay are worth more than colours that fit."""
+_MISSED, _MISSED_MOVING = 0.002, 0.2
+"""Share of pixels that it may miss: a few tiles of colours of their own hardly change the mean error."""
 _ANOTHER_COLOUR = 40
-_MISSED = 0.002
-"""Share of pixels that a kept palette may miss: a few tiles of colours of their own hardly change the mean error."""
+"""A pixel counts as missed when one of its channels is off by more than this."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,14 @@ class Fitting:
     Args:
         colours: How many it has at most.
         worse: It may be off by this factor more than on the picture that it was made for.
+        missed: It may miss this share of the pixels, or `worse` times as many as it did then.
         sample: How many pixels it is made from.
     """
 
-    def __init__(self, colours: int = 255, worse: float = _WORSE, sample: int = _SAMPLE) -> None:
-        self._colours, self._worse, self._count = colours, worse, sample
+    def __init__(
+        self, colours: int = 255, worse: float = _WORSE, missed: float = _MISSED, sample: int = _SAMPLE
+    ) -> None:
+        self._colours, self._worse, self._may_miss, self._count = colours, worse, missed, sample
         self._palette: Palette | None = None
         self._error = self._missed = 0.0
         self._always: Colours = ()
@@ -150,7 +153,7 @@ class Fitting:
             return None
         sample = _sample(pixels)
         serves = self._palette.error(sample) <= self._error * self._worse + 1
-        serves = serves and self._palette.misses(sample) <= max(_MISSED, self._missed * self._worse)
+        serves = serves and self._palette.misses(sample) <= max(self._may_miss, self._missed * self._worse)
         return self._palette if serves else None
 
     def palette_for(self, pixels: NDArray[np.uint8], always: Colours = ()) -> Palette:
@@ -171,7 +174,7 @@ class Fitting:
 
 def _moving(colours: int) -> Fitting:
     """A palette for pictures that move: made in less time, and kept longer."""
-    return Fitting(colours, _WORSE_MOVING, _SAMPLE // 2)
+    return Fitting(colours, _WORSE_MOVING, _MISSED_MOVING, _SAMPLE // 2)
 
 
 def _sample(pixels: NDArray[np.uint8], count: int = _SAMPLE) -> NDArray[np.uint8]:

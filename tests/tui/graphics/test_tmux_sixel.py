@@ -48,8 +48,10 @@ def test_every_colour_is_defined_and_no_band_is_begun_that_is_not_filled() -> No
     pixels = np.random.default_rng(2).integers(0, 256, (34, 40, 3), dtype=np.uint8)
     palette = fitted(pixels)
     flat = np.full((34, 40, 3), pixels[3, 3])
-    data = tmux_sixel.encode(flat, palette)
+    data = tmux_sixel.encode(flat, palette, 1, (40, 34))
     assert len(re.findall(rb"#\d+;2;", data)) == len(palette.colours)
     shown = read_sixel(data)
     assert shown.shape == (30, 40, 3)
     assert np.abs(shown - palette.colours[palette.indices(flat)][:30].astype(int)).max() <= 2
+    coarse = read_sixel(tmux_sixel.encode(flat[:12, :14], palette, 3, (40, 34)))
+    assert coarse.shape == (30, 40, 3), "squares of three pixels, cut off at the whole bands"
