@@ -25,6 +25,7 @@ from tests.adapters import target
 from tui.graphics import TerminalInfo, probe
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
+from tui.themes import VARIABLES
 from tui.widgets.explorer import Explorer
 
 
@@ -37,7 +38,7 @@ class Dialog(ModalScreen[None]):
     """Something in front of the grid."""
 
     CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; background: $panel; }"
-    BINDINGS: ClassVar[list[Any]] = [("escape,x", "app.pop_screen", "close")]
+    BINDINGS: ClassVar[list[Any]] = [("escape,f3", "app.pop_screen", "close")]
 
     def compose(self) -> ComposeResult:
         yield Static("a dialog")
@@ -49,10 +50,14 @@ class ExplorerApp(App[None]):
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),
-        ("t", "theme", "theme"),
-        ("x", "dialog", "dialog"),
+        ("f2", "theme", "theme"),
+        ("f3", "dialog", "dialog"),
         ("n", "toast", "toast"),
     ]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What the studio's style sheets use beyond Textual's own."""
+        return dict(VARIABLES)
 
     def __init__(
         self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any
