@@ -28,6 +28,8 @@ from tui.graphics.driver import picture_driver
 from tui.themes import VARIABLES
 from tui.widgets.explorer import Explorer
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def stub_model(length: int = 16, resolution: int = 64) -> Any:
     """What the explorer needs of a model of the library."""
@@ -47,6 +49,7 @@ class Dialog(ModalScreen[None]):
 class ExplorerApp(App[None]):
     """One explorer between two lines of text."""
 
+    CSS_PATH = ROOT / "tui" / "app.tcss"
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),

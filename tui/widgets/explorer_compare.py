@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
+from textual.containers import Center
 from textual.widgets import Static
 
 from tui.widgets.explorer_panel import ExplorerPanel
@@ -29,7 +30,7 @@ class ComparePanel(ExplorerPanel):
     """
 
     DEFAULT_CSS = """
-    ComparePanel { align-horizontal: center; }
+    ComparePanel > Center { height: auto; }
     """
     KEYS = (
         *("explorer.left", "explorer.down", "explorer.up", "explorer.right"),
@@ -38,13 +39,14 @@ class ComparePanel(ExplorerPanel):
 
     def __init__(self, marked: Wish, told: str) -> None:
         super().__init__()
-        self._marked, self._told = marked, told
+        self._marked, self._place = marked, told
         self.alone = False
         """Whether the grid gave its room away."""
+        self.labels = {"explorer.compare": "mark this one", "explorer.big": "larger"}
         self.set_title("compare", "left the marked tile, right the one under the cursor")
 
     def compose(self) -> ComposeResult:
-        yield PictureStrip(2)
+        yield Center(PictureStrip(2))
         yield Static(classes="keys", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -58,7 +60,7 @@ class ComparePanel(ExplorerPanel):
 
     def mark(self, marked: Wish, told: str) -> None:
         """Another tile on the left."""
-        self._marked, self._told = marked, told
+        self._marked, self._place = marked, told
 
     def wishes(self, gallery: Gallery, view: View) -> list[Wish]:
         """The marked one; the one under the cursor is wanted anyway."""
@@ -68,6 +70,6 @@ class ComparePanel(ExplorerPanel):
         """Both."""
         tiles = [gallery.maker.get(self._marked), gallery.tile(view, view.cursor)]
         x, y = view.cursor
-        words = [self._told, f"({x}, {y})".replace("-", "−")]
+        words = [self._place, f"({x}, {y})".replace("-", "−")]
         keys = [None if tile is None else tile.key for tile in tiles]
         self.query_one(PictureStrip).show(keys, gallery.pixels, words)

@@ -62,9 +62,9 @@ class EditPanel(ExplorerPanel, can_focus=True):
         "letters h j k l walk on meanwhile."
     )
     KEYS = (
-        *("edit.up", "edit.down", "edit.less", "edit.more", "edit.zero", "edit.layers-before", "edit.layers"),
-        *("edit.keep", "edit.leave", "edit.clear"),
+        *("edit.up", "edit.down", "edit.less", "edit.more", "edit.keep", "edit.leave"),
         *("explorer.left", "explorer.down", "explorer.up", "explorer.right"),
+        *("edit.zero", "edit.layers-before", "edit.layers", "edit.clear"),
     )
     DEFAULT_CSS = """
     EditPanel > Container { height: auto; layout: vertical; }
@@ -117,8 +117,8 @@ class EditPanel(ExplorerPanel, can_focus=True):
         strip = self.query_one(PictureStrip)
         cell_width, cell_height = strip.canvas.surface.cell
         beside = self.size.width - _LIST_WIDTH - 2
-        # A face needs eight pixels at the least, and forty where there are as many.
-        enough = beside * cell_width >= len(_SHOWN) * (40 if cell_height > 2 else 12)
+        # Half-blocks have two pixels a row, and a face needs ten.
+        enough = beside * cell_width >= len(_SHOWN) * cell_height * (5 if cell_height <= 2 else 4)
         self.set_class(enough, "-beside")
         body, listed = self.query_one(Container), self.query_one("#edit-list", Static)
         body.move_child(listed, before=strip) if enough else body.move_child(listed, after=strip)

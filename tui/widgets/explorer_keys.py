@@ -49,7 +49,7 @@ KEYS: list[BindingType] = [
     _binding("shift+down,J", "page(0,1)", "Page down", "page-down", "One screen down", _PAGE, False),
     _binding("shift+up,K", "page(0,-1)", "Page up", "page-up", "One screen up", _PAGE, False),
     _binding("shift+right,L", "page(1,0)", "Page right", "page-right", "One screen to the right", _PAGE, False),
-    _binding("escape", "close", "Close", "close", "Back to the grid", show=False),
+    _binding("escape", "close", "close", "close", "Back to the grid", show=False),
     # The numbers by themselves are the places of the studio.
     *(
         _binding(f"alt+{number}", f"jump({number})", f"Bookmark {number}", f"jump-{number}", "Go there", show=False)

@@ -114,24 +114,25 @@ def drawn(places: Places, width: int, height: int) -> list[list[Cell]]:
         x, y = tile[0] // scale - left, tile[1] // scale - top
         return (x, y) if 0 <= x < width and 0 <= y < 2 * height else None
 
-    dots = [[_NOTHING] * width for _ in range(2 * height)]
+    # By dot, and only where there is something: this is drawn with every key.
+    dots: dict[Coordinates, int] = {}
     first = spot((window.left, window.top))
     last = spot((window.left + window.columns - 1, window.top + window.rows - 1))
     assert first is not None
     assert last is not None
     for y in range(first[1], last[1] + 1):
-        dots[y][first[0] : last[0] + 1] = [_SEEN] * (last[0] + 1 - first[0])
-    for tile in been:
-        if (found := spot(tile)) is not None:
-            dots[found[1]][found[0]] = _BEEN
-    rows = [[_cell(upper, lower) for upper, lower in zip(dots[y], dots[y + 1])] for y in range(0, 2 * height, 2)]
+        dots.update(((x, y), _SEEN) for x in range(first[0], last[0] + 1))
+    dots.update((found, _BEEN) for tile in been if (found := spot(tile)) is not None)
+    rows = [[_BLANK] * width for _ in range(height)]
+    for x, y in {(x, y // 2) for x, y in dots}:
+        rows[y][x] = _CELLS[dots.get((x, 2 * y), _NOTHING), dots.get((x, 2 * y + 1), _NOTHING)]
     signs: list[tuple[Coordinates, str, str]] = [(pin, "◆", "$accent") for pin in places.pins]
     signs += [(tile, str(number), "bold $text") for tile, number in (places.marks or {}).items()]
     for tile, sign, tone in (*signs, (places.cursor, "●", "bold $accent")):
         if (found := spot(tile)) is not None:
             x, y = found
-            ground = _SEEN if _SEEN in (dots[y - y % 2][x], dots[y - y % 2 + 1][x]) or tile == places.cursor else None
-            rows[y // 2][x] = sign, f"{tone} on {_TONES[_NOTHING if ground is None else ground]}"
+            seen = _SEEN in (dots.get((x, y - y % 2)), dots.get((x, y - y % 2 + 1))) or tile == places.cursor
+            rows[y // 2][x] = sign, f"{tone} on {_TONES[_SEEN if seen else _NOTHING]}"
     return rows
 
 
@@ -147,6 +148,10 @@ def _cell(upper: int, lower: int) -> Cell:
     if lower == _BEEN:
         return "▄", f"{_TONES[lower]} on {_TONES[upper]}"
     return "▀", f"{_TONES[upper]} on {_TONES[lower]}"
+
+
+_CELLS = {(upper, lower): _cell(upper, lower) for upper in _TONES for lower in _TONES}
+_BLANK = _CELLS[_NOTHING, _NOTHING]
 
 
 def _content(rows: list[list[Cell]]) -> Content:

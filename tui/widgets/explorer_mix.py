@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tui.widgets.explorer_tiles import Wish
 
 _CHOOSE = Binding.Group("layers", compact=True)
-_FIRST = Binding.Group("first", compact=True)
-_LAST = Binding.Group("last", compact=True)
+_FIRST = Binding.Group("from", compact=True)
+_LAST = Binding.Group("to", compact=True)
 
 
 class MixPanel(ExplorerPanel, can_focus=True):
@@ -44,19 +44,19 @@ class MixPanel(ExplorerPanel, can_focus=True):
         "shape, fine ones colours. The letters h j k l walk on meanwhile, so that one sees other tiles wear them."
     )
     KEYS = (
-        *("mix.before", "mix.next", "mix.first-down", "mix.first-up", "mix.last-down", "mix.last-up"),
-        *("mix.keep", "mix.leave", "mix.off", "mix.source"),
+        *("mix.before", "mix.next", "mix.keep", "mix.leave"),
         *("explorer.left", "explorer.down", "explorer.up", "explorer.right"),
+        *("mix.first-down", "mix.first-up", "mix.last-down", "mix.last-up", "mix.source", "mix.off"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        panel_key("left", "choose(-1)", "Layers before", "mix.before", "The range of layers before", _CHOOSE),
-        panel_key("right", "choose(1)", "Layers after", "mix.next", "The next range of layers", _CHOOSE),
+        panel_key("left,up", "choose(-1)", "Layers before", "mix.before", "The range of layers before", _CHOOSE),
+        panel_key("right,down", "choose(1)", "Layers after", "mix.next", "The next range of layers", _CHOOSE),
         panel_key("left_square_bracket", "end(0,-1)", "From lower", "mix.first-down", "Begin one layer lower", _FIRST),
         panel_key("right_square_bracket", "end(0,1)", "From higher", "mix.first-up", "Begin one layer higher", _FIRST),
         panel_key("left_curly_bracket", "end(1,-1)", "To lower", "mix.last-down", "End one layer lower", _LAST),
         panel_key("right_curly_bracket", "end(1,1)", "To higher", "mix.last-up", "End one layer higher", _LAST),
-        panel_key("m", "source", "this is A", "mix.source", "Take the styles of the tile under the cursor instead"),
-        panel_key("x", "off", "take off", "mix.off", "Wear no other styles"),
+        panel_key("m", "source", "new A", "mix.source", "Take the styles of the tile under the cursor instead"),
+        panel_key("x", "off", "off", "mix.off", "Wear no other styles"),
         panel_key("enter", "keep", "keep", "mix.keep", "The whole plane wears it from now on"),
         panel_key("escape", "leave", "leave", "mix.leave", "As it was before"),
     ]
@@ -162,5 +162,5 @@ class MixPanel(ExplorerPanel, can_focus=True):
         self.post_message(self.Done(self, False))
 
     def _tell(self) -> None:
-        self.set_title("mix", f"everyone wears A in layers {told_layers(self.worn_layers)} of 0–{self._count - 1}")
+        self.set_title("mix", f"every tile wears A in layers {told_layers(self.worn_layers)} of 0–{self._count - 1}")
         self.post_message(self.Styled(self, self.style))

@@ -70,6 +70,8 @@ class ExplorerPanel(Titled, Vertical):
     def __init__(self) -> None:
         super().__init__(classes="pane")
         self._keys_told: object = None
+        self.labels: dict[str, str] = {}
+        """What some of the keys are called here, by the ids of their bindings."""
 
     # -- for the explorer
 
@@ -111,7 +113,8 @@ class ExplorerPanel(Titled, Vertical):
         for key, _node, binding, _tooltip in live_bindings(screen):
             name = binding.id or ""
             if name in self.KEYS and name not in found:
-                found[name] = key_name(key), binding.group.description if binding.group else binding.description
+                label = binding.group.description if binding.group else binding.description
+                found[name] = key_name(key), self.labels.get(name, label)
         joined: dict[str, str] = {}
         for name in self.KEYS:
             if name in found:

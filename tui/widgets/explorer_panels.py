@@ -63,7 +63,7 @@ class ExplorerPanels(ExplorerPane):
                 able = self._gallery.offers(PROJECT) and self.session.state == "ready"
             case _:
                 able = True
-        if self._panel is None:
+        if self._panel is None or (isinstance(self._panel, ProjectPanel) and self._panel.over):
             return able
         again = action == "compare" and isinstance(self._panel, ComparePanel)
         return action in _BESIDE_PANELS or again
@@ -71,7 +71,7 @@ class ExplorerPanels(ExplorerPane):
     def focus_first(self) -> None:
         """Give the keys to the open panel if it takes any, else to the grid."""
         panel = self._panel
-        if isinstance(panel, ProjectPanel) and not panel.has_class("-runs"):
+        if isinstance(panel, ProjectPanel) and panel.asks:
             self.screen.set_focus(panel.prompt.input)
         elif panel is not None and panel.can_focus:
             self.screen.set_focus(panel)
@@ -181,7 +181,7 @@ class ExplorerPanels(ExplorerPane):
         # Found for pictures without a style.
         self._journey = self._journey.go(replace(view, plane=plane, cursor=(0, 0), style=PLAIN))
         self._arrived()
-        self.notify(f"Found at distance {event.distance:.1f} of 255. It is the middle of a new plane.", timeout=6)
+        self.refresh_bindings()
 
     # -- inside
 

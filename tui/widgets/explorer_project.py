@@ -49,7 +49,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
 
     HELP_TITLE = "Finding a picture"
     HELP = "The model looks for the vector whose picture comes nearest to yours. The result becomes a plane of its own."
-    KEYS = ("project.leave",)
+    KEYS = ("project.leave", "explorer.left", "explorer.down", "explorer.up", "explorer.right")
     DEFAULT_CSS = """
     ProjectPanel PathPrompt { border-top: none; padding: 0; }
     ProjectPanel PictureStrip { display: none; }
@@ -106,9 +106,14 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
         return self.query_one(PathPrompt)
 
     @property
-    def runs(self) -> bool:
-        """Whether the worker is looking."""
-        return self._call is not None and not self._call.done
+    def asks(self) -> bool:
+        """Whether a path is being typed."""
+        return not self.has_class("-runs")
+
+    @property
+    def over(self) -> bool:
+        """Whether the search has ended; what is shown stands in nobody's way."""
+        return self._call is not None and self._call.done
 
     @property
     def _canvas(self) -> GridCanvas:
@@ -144,6 +149,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
             self.prompt.tell(f"✕ {error}", "$error")
             return
         self.add_class("-runs")
+        self._call_it("stop")
         # The prompt is gone: the keys are the panel's.
         self.screen.set_focus(self)
         self._put(0, picture[:, :, :3])
@@ -162,6 +168,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
             return
         except TarmacError as error:
             self._tell(Content.styled(f"✕ {error}", "$error"))
+            self._call_it("close")
             return
         z, distance = found["z"], found["distance"]
         assert isinstance(z, np.ndarray)
@@ -169,10 +176,17 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
         self._words[1] = "the nearest"
         self._tell(
             Content.assemble(
-                ("● ", "$success"), (f"distance {distance:.1f}", "bold $text"), (" of 255; 0 is the same", "$muted")
+                ("● ", "$success"),
+                (f"distance {distance:.1f}", "bold $text"),
+                (" of 255, where 0 is the same; it is the middle of a new plane", "$muted"),
             )
         )
+        self._call_it("close")
         self.post_message(self.Found(self, z, float(distance)))
+
+    def _call_it(self, label: str) -> None:
+        self.labels["project.leave"] = label
+        self._tell_keys(self.screen)
 
     def _steps(self) -> int:
         """How many steps the worker takes by itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -121,7 +121,9 @@ class TileMaker:
         self._tiles: OrderedDict[Wish, Tile] = OrderedDict()
         self._bytes = 0
         self._wanted: dict[Wish, None] = {}
-        self._ahead: list[Wish] = []
+        self._to_ask: deque[Wish] = deque()
+        self._to_come: int | None = None
+        self._ahead: deque[Wish] = deque()
         self._asked_ahead: set[Wish] = set()
         self._calls: dict[Wish, Call] = {}
         self._refused: set[Wish] = set()
@@ -133,7 +135,9 @@ class TileMaker:
     @property
     def missing(self) -> int:
         """How many wished-for tiles are still to come."""
-        return sum(wish not in self._tiles and wish not in self._refused for wish in self._wanted)
+        if self._to_come is None:  # asked several times a frame
+            self._to_come = sum(wish not in self._tiles and wish not in self._refused for wish in self._wanted)
+        return self._to_come
 
     @property
     def in_flight(self) -> int:
@@ -151,8 +155,10 @@ class TileMaker:
         """Say what should be seen now, the most urgent first. Forgets all earlier wishes."""
         self._wanted = dict.fromkeys(wishes)
         self._refused &= self._wanted.keys()
+        self._to_come = None
+        self._to_ask = deque(wish for wish in self._wanted if self._lacks(wish))
         if self.missing:
-            self._ahead = []
+            self._ahead.clear()
             self._asked_ahead.clear()
         for wish, call in list(self._calls.items()):
             if wish not in self._wanted and wish not in self._asked_ahead:
@@ -166,7 +172,7 @@ class TileMaker:
         """
         size = self._bytes // len(self._tiles) if self._tiles else 0
         room = int(self._most_bytes * 0.8) // size - len(self._wanted) if size else 0
-        self._ahead = [wish for wish in dict.fromkeys(wishes) if wish not in self._tiles][: max(0, room)]
+        self._ahead = deque([wish for wish in dict.fromkeys(wishes) if wish not in self._tiles][: max(0, room)])
         self.ask()
 
     def ask(self) -> None:
@@ -175,22 +181,21 @@ class TileMaker:
             return
         told = self._session.info.get("max_batch")
         batch = told if isinstance(told, int) and told > 0 else _BATCH
-        for wish in self._wanted:
-            if len(self._calls) >= 2 * batch:
-                return
+        while self._to_ask and len(self._calls) < 2 * batch:
+            wish = self._to_ask.popleft()
             if self._lacks(wish):
                 self._request(wish)
         # Others' work comes first, too: a search for a picture runs for seconds.
         if self._ahead and self._session.running == len(self._calls) and not self.missing:
             while self._ahead and len(self._calls) < max(1, batch // _SHARE_AHEAD):
-                wish = self._ahead.pop(0)
+                wish = self._ahead.popleft()
                 if self._lacks(wish):
                     self._asked_ahead.add(wish)
                     self._request(wish)
 
     def stop(self) -> None:
         """Want nothing any more."""
-        self._ahead = []
+        self._ahead.clear()
         self._asked_ahead.clear()
         self.want([])
 
@@ -230,6 +235,7 @@ class TileMaker:
         # Not again for this view: what fails once would fail for ever, sixty times a second.
         first = not self._refused
         self._refused.add(wish)
+        self._to_come = None
         if first:
             self._on_error(error)
 
@@ -240,6 +246,7 @@ class TileMaker:
         tile = Tile(new_key(), pixels, milliseconds)
         self.made += 1
         self._tiles[wish] = tile
+        self._to_come = None
         self.by_key[tile.key] = pixels
         self._bytes += pixels.nbytes
         self._shrink()
