@@ -15,6 +15,8 @@ from tui.widgets.explorer_view import Coordinates, Window
 
 _MOST_PLACES = 2000
 _MOST_PLANES = 100
+_SOON = 0.1
+"""Seconds in which changes are gathered."""
 
 _NOTHING, _SEEN, _BEEN = range(3)
 _TONES = {_NOTHING: "$background", _SEEN: "$faint", _BEEN: "$muted"}
@@ -79,13 +81,26 @@ class ExplorerMap(Static):
     def __init__(self, **options: str) -> None:
         super().__init__(markup=False, **options)  # type: ignore[arg-type]
         self._shown: object = None
+        self._places: Places | None = None
+        self._due = False
 
     def show(self, places: Places) -> None:
-        """Show other places."""
+        """Show other places, soon: a held key moves on thirty times a second, and nobody follows that on a map."""
+        self._places = places
+        if not self._due:
+            self._due = True
+            self.set_timer(_SOON, self._draw)
+
+    def on_resize(self) -> None:
+        """Another size, another map."""
+        self._draw()
+
+    def _draw(self) -> None:
+        self._due = False
         width, height = self.size
-        if not width or not height:
+        if self._places is None or not width or not height:
             return
-        rows = drawn(places, width, height)
+        rows = drawn(self._places, width, height)
         if rows != self._shown:
             self._shown = rows
             self.update(_content(rows), layout=False)
