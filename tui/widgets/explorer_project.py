@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,11 @@ from textual.widgets import Static
 
 from core.errors import Cancelled, InvalidInput, NotFound, Refused, TarmacError
 from core.workers.session import Call, Session
+from tui.graphics.pictures import Pictures as Pacemaker
 from tui.widgets.explorer_panel import ExplorerPanel, panel_key
 from tui.widgets.explorer_strip import PictureStrip
 from tui.widgets.explorer_tiles import new_key
 from tui.widgets.path_prompt import PathPrompt
-
-if TYPE_CHECKING:
-    from tui.graphics.canvas import GridCanvas
 
 Pixels = NDArray[np.uint8]
 
@@ -97,8 +95,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
         """Nobody waits any more: the worker stops before its next step."""
         if self._call is not None:
             self._call.cancel()
-        if self._keys:
-            self._canvas.forget([key for key in self._keys if key is not None])
+            Pacemaker.of(self.app).helper.forget(list(self._pictures))
 
     @property
     def prompt(self) -> PathPrompt:
@@ -114,10 +111,6 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
     def over(self) -> bool:
         """Whether the search has ended; what is shown stands in nobody's way."""
         return self._call is not None and self._call.done
-
-    @property
-    def _canvas(self) -> GridCanvas:
-        return self.query_one(PictureStrip).canvas
 
     # -- the path
 
@@ -160,9 +153,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
                 image, distance = partial.outputs.get("image"), partial.outputs.get("distance")
                 if isinstance(image, np.ndarray):
                     self._put(1, image)
-                if isinstance(distance, int | float):
-                    self._words[1] = f"best so far: distance {distance:.1f}"
-                self._progress(partial.progress or 0.0, steps)
+                self._progress(partial.progress or 0.0, steps, distance if isinstance(distance, int | float) else None)
             found = await call
         except Cancelled:
             return
@@ -202,19 +193,20 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
         self._show()
         if old is not None:
             del self._pictures[old]
-            self._canvas.forget([old])
+            self.query_one(PictureStrip).canvas.forget([old])
 
     def _show(self) -> None:
         self.query_one(PictureStrip).show(self._keys, self._pictures, self._words)
 
-    def _progress(self, share: float, steps: int) -> None:
+    def _progress(self, share: float, steps: int, distance: float | None) -> None:
         full = round(share * _BAR)
         counted = f" · step {round(share * steps)} of {steps}" if steps else ""
+        near = "" if distance is None else f" · distance {distance:.1f}"
         self._tell(
             Content.assemble(
                 ("━" * full, "$accent"),
                 ("─" * (_BAR - full), "$muted"),
-                (f" {share:.0%}{counted}", "$muted"),
+                (f" {share:.0%}{counted}{near}", "$muted"),
             )
         )
         self._show()

@@ -170,9 +170,11 @@ class TileMaker:
 
         Does not count as missing, and is given up as soon as something is.
         """
-        size = self._bytes // len(self._tiles) if self._tiles else 0
-        room = int(self._most_bytes * 0.8) // size - len(self._wanted) if size else 0
-        self._ahead = deque([wish for wish in dict.fromkeys(wishes) if wish not in self._tiles][: max(0, room)])
+        ahead = [wish for wish in dict.fromkeys(wishes) if wish not in self._tiles]
+        if self._tiles:  # else nobody knows how large one is
+            room = int(self._most_bytes * 0.8) // max(1, self._bytes // len(self._tiles)) - len(self._wanted)
+            ahead = ahead[: max(0, room)]
+        self._ahead = deque(ahead)
         self.ask()
 
     def ask(self) -> None:

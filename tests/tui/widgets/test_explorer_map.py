@@ -68,12 +68,9 @@ def test_planes_are_remembered_apart_and_by_more_than_their_pins() -> None:
 async def test_the_side_pane_has_one_where_there_is_room() -> None:
     async with walk((100, 32), state=SEVEN) as on:
         await on.full()
-        await on.press("right", "right", "p", "down", "b", "down")
+        await on.press("right", "right", "p", "down", "b", "right")
         shown = on.app.query_one(ExplorerMap)
-        await on.until(lambda: "◆" in str(shown.render()), "the pin")
-        text = str(shown.render())
-        assert "1" in text
-        assert "●" in text
+        await on.until(lambda: all(sign in str(shown.render()) for sign in "◆1●"), "pin, bookmark and cursor")
         await on.pilot.resize_terminal(100, 20)
         await on.until(lambda: not shown.display, "no room")
         assert on.app.query_one("#side-here").size.height >= 8
