@@ -85,7 +85,9 @@ class PictureStrip(Vertical):
         for index, word in enumerate(self._words):
             end = round((index + 1) * taken / self._count)
             room = end - at
-            shown = word if cell_len(word) <= room - 1 else set_cell_size(word, max(0, room - 1)).rstrip()
+            # A name and its layers: the name alone where both do not fit.
+            shown = word if cell_len(word) < room else word.partition(" ")[0]
+            shown = shown if cell_len(shown) < room else set_cell_size(shown, max(0, room - 1)).rstrip()
             before = (room - cell_len(shown)) // 2
             tone = "bold $accent" if index == self._chosen else "$muted"
             parts += [" " * before, (shown, tone), " " * (room - before - cell_len(shown))]
