@@ -95,18 +95,23 @@ class Vector(DataType):
 
 @dataclass(eq=False)
 class Array(DataType):
-    """A list of values of one type. Value inside the program: a list of that type's values."""
+    """A list of values of one type. Value inside the program: a list of that type's values.
+
+    Without a `default` it must be given, as in Runway's SDK, which has none.
+    """
 
     item_type: DataType | type[DataType] | None = None
     description: str | None = None
     min_length: int = 0
     max_length: int | None = None
+    default: Sequence[object] | None = None
 
     type_name: ClassVar[str] = "array"
     spec_keys: ClassVar[Mapping[str, str]] = {
         "itemType": "item_type",
         "minLength": "min_length",
         "maxLength": "max_length",
+        "default": "default",
     }
 
     def __post_init__(self) -> None:
@@ -120,6 +125,8 @@ class Array(DataType):
         self.min_length = declared_count(self.min_length, "an array's min_length")
         if self.max_length is not None:
             self.max_length = declared_count(self.max_length, "an array's max_length", self.min_length)
+        if self.default is not None:
+            self.default = self.from_json("an array's default", self.default)
 
     @classmethod
     def build(cls, arguments: dict[str, object], depth: int) -> DataType:
@@ -129,7 +136,11 @@ class Array(DataType):
     def details(self) -> dict[str, object]:
         limit = {} if self.max_length is None else {"maxLength": self.max_length}
         item = self.item.spec(f"{self.item.type_name}_array_item")
-        return {"itemType": item, "minLength": self.min_length, **limit}
+        default = {} if self.default is None else {"default": self.to_json(self.default)}
+        return {"itemType": item, "minLength": self.min_length, **limit, **default}
+
+    def default_value(self) -> list[object] | None:
+        return None if self.default is None else list(self.default)
 
     def allowed(self) -> str:
         if self.max_length is not None:

@@ -5,26 +5,112 @@ The manifest writer and the worker's adapter call the same functions, so that wh
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+
+from core.errors import InvalidInput
 from core.interface.command import Command, Interface
-from core.interface.types import Category, DataType, Image, Number, Text, Vector
+from core.interface.types import Array, Category, DataType, Image, Number, Text, Vector
+from core.library.manifest import Manifest
 
 MAX_SEED = 2**31 - 1
-"""The largest seed a text model takes."""
+"""The largest seed a model takes."""
+
+MOST_DIRECTIONS = 16
+"""Principal directions that a generator offers, where its w is that long."""
+
+MOST_EDIT = 10
+"""Standard deviations that an edit may move by, either way."""
+
+MOST_STEPS = 5000
+"""Steps that a projection may take."""
+
+_LARGEST = 65536
+"""No number of a generator's architecture is larger; an interface of such a size costs nothing."""
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 """Arithmetic that a text model can run in; auto takes what suits the device."""
 
 
-def image_gan_interface(z_dim: int, resolution: int, channels: int = 3, classes: int = 0) -> Interface:
-    """Latent vector to picture: the interface of a GAN's generator.
+def image_gan_interface(
+    z_dim: int, resolution: int, channels: int = 3, classes: int = 0, w_dim: int = 512
+) -> Interface:
+    """The interface of a StyleGAN generator: latent vector to picture, and what its styles allow besides.
 
     Args:
         z_dim: Length of z, whose components are drawn from N(0, 1).
-        resolution: Side of the square picture in pixels.
+        resolution: Side of the square picture in pixels, a power of two; it decides how many style layers there are.
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         classes: Number of labels of a conditional generator; 0 for an unconditional one. A conditional one takes the
             input `label`, a category "0" .. str(classes - 1).
+        w_dim: Length of w, which limits how many principal directions there are.
+
+    Style layers are counted from 0, the coarsest. A range of them is [] or [first, last], both inclusive.
     """
+    image = Image(channels=channels, width=resolution, height=resolution, description="Generated picture")
+    generate = Command(
+        name="generate",
+        inputs=_place(z_dim, classes),
+        outputs={"image": image},
+        description="Draw the picture of a latent vector",
+        batchable=True,
+    )
+    layers = partial(_layers, 2 * (resolution.bit_length() - 1) - 2)
+    directions = min(MOST_DIRECTIONS, w_dim)
+    styled = Command(
+        name="styled",
+        inputs={
+            **_place(z_dim, classes),
+            "truncation_layers": layers("Style layers that truncation applies to; [] is all"),
+            "mix": Vector(length=z_dim, default=[0.0] * z_dim, description="Place that other styles are taken from"),
+            "mix_layers": layers("Style layers that take the styles of mix; [] is none"),
+            "edits": Array(
+                item_type=Number(min=-MOST_EDIT, max=MOST_EDIT, default=0),
+                max_length=directions,
+                default=[],
+                description="Moves along the principal directions, strongest first, in standard deviations",
+            ),
+            "edit_layers": layers("Style layers that are edited, whose own directions are taken; [] is all"),
+        },
+        outputs={"image": image},
+        description="Draw a latent vector with mixed and edited styles",
+        batchable=True,
+    )
+    strengths = Command(
+        name="directions",
+        inputs={"layers": layers("Style layers to look at; [] is all")},
+        outputs={
+            "strengths": Array(
+                item_type=Number(min=0, max=1),
+                max_length=directions,
+                description="Share of each principal direction in what the layers react to, the largest first",
+            )
+        },
+        description="Find the principal directions of the styles",
+    )
+    ground = "" if channels == 4 else ", what is transparent is white"
+    project = Command(
+        name="project",
+        inputs={
+            "image": Image(channels=4, description=f"Any size; its middle square is taken{ground}"),
+            **{name: kind for name, kind in _place(z_dim, classes).items() if name != "z"},
+            "steps": Number(default=200, min=1, max=MOST_STEPS, step=1, description="More steps come nearer"),
+            "seed": Number(default=0, min=0, max=MAX_SEED, step=1, description="The same seed finds the same place"),
+        },
+        outputs={
+            "z": Vector(length=z_dim, sampling_std=1, description="Place in the latent space"),
+            "image": Image(channels=channels, width=resolution, height=resolution, description="Picture of z"),
+            "distance": Number(min=0, max=255, description="Root mean square difference of the pixels"),
+        },
+        description="Find the latent vector whose picture is nearest to a given one",
+        streaming=True,
+    )
+    commands = (generate, styled, strengths, project)
+    return Interface(options={}, commands={command.name: command for command in commands})
+
+
+def _place(z_dim: int, classes: int) -> dict[str, DataType]:
+    """The inputs that name a picture of a generator: z, truncation and perhaps a label."""
     inputs: dict[str, DataType] = {
         "z": Vector(length=z_dim, sampling_std=1, description="Place in the latent space"),
         "truncation": Number(
@@ -33,15 +119,32 @@ def image_gan_interface(z_dim: int, resolution: int, channels: int = 3, classes:
     }
     if classes:
         inputs["label"] = Category(choices=[str(label) for label in range(classes)], description="Class to draw")
-    image = Image(channels=channels, width=resolution, height=resolution, description="Generated picture")
-    generate = Command(
-        name="generate",
-        inputs=inputs,
-        outputs={"image": image},
-        description="Draw the picture of a latent vector",
-        batchable=True,
-    )
-    return Interface(options={}, commands={"generate": generate})
+    return inputs
+
+
+def _layers(count: int, description: str) -> Array:
+    """A range of `count` style layers: [] or [first, last]."""
+    item = Number(min=0, max=max(0, count - 1), step=1)
+    return Array(item_type=item, max_length=2, default=[], description=description)
+
+
+def interface_of(manifest: Manifest) -> Interface:
+    """What the model of `manifest` takes and gives.
+
+    A StyleGAN2's follows from its [architecture], as in the worker, so that a model that was imported long ago can do
+    what its kind has learned since. Every other model's is the one it declares.
+
+    Raises:
+        InvalidInput: The declared interface is none.
+    """
+    settings = {"c_dim": 0, "img_channels": 3, **manifest.architecture}
+    names = ("z_dim", "img_resolution", "img_channels", "c_dim", "w_dim")
+    numbers = [settings.get(name) for name in names]
+    ours = manifest.adapter == "stylegan2" and settings.get("name", "stylegan2") == "stylegan2"
+    if ours and all(type(number) is int and 0 <= number <= _LARGEST for number in numbers):
+        with suppress(InvalidInput):  # impossible numbers: the worker will say so
+            return image_gan_interface(*numbers)  # type: ignore[arg-type]
+    return Interface.from_spec(dict(manifest.interface))
 
 
 def text_interface(context: int) -> Interface:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import NotFound, Refused, TarmacError
 from core.interface.command import Interface
+from core.library.interfaces import interface_of
 from core.library.manifest import FILE_NAME, Manifest, clean_line
 from core.paths import data_dir as default_data_dir
 from core.paths import private_dir, storage_errors
@@ -294,7 +295,7 @@ def _look(folder: Path, source: str) -> Model:
     problem: str | None = None
     try:
         manifest = Manifest.read(folder)
-        spec = Interface.from_spec(dict(manifest.interface))
+        spec = interface_of(manifest)
         if not spec.commands:
             raise Refused(f"{FILE_NAME} cannot be used", "its interface has no command")
         missing = [part for part in _NEEDS.get(manifest.adapter, ()) if not (folder / part).is_file()]

@@ -178,6 +178,33 @@ class TestRun:
         assert notes["inputs"]["truncation"] == 0.7
         assert json.loads((tmp_path / "a.json").read_text()).startswith("data:image/")
 
+    def test_mixed_and_edited_styles(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        place = ("--input", "z=seed:7")
+        extras = ("--input", "mix=seed:9", "--input", "mix_layers=[2,5]", "--input", "edits=[0,-3.5]")
+        tarmac("run", "gan", "styled", *place, *extras, "--output", "image=mixed.png")
+        tarmac("run", "gan", *place, "--output", "image=plain.png")
+        mixed, notes = picture(tmp_path / "mixed.png")
+        assert np.abs(mixed - picture(tmp_path / "plain.png")[0]).mean() > 1
+        assert (notes["inputs"]["mix_layers"], notes["inputs"]["edits"]) == ([2, 5], [0, -3.5])
+        told = tarmac("run", "gan", "styled", *place, "--input", "mix_layers=[5,2]", "--output", "image=a.png", code=2)
+        assert "mix_layers cannot be [5, 2]: allowed is [first, last]" in told
+
+    def test_directions(self, tarmac: Tarmac) -> None:
+        strengths = tarmac.json("run", "gan", "directions", "--input", "layers=[0,1]")["strengths"]
+        assert strengths == sorted(strengths, reverse=True)
+        assert 0 < sum(strengths) <= 1 + 1e-9
+
+    def test_the_place_of_a_picture(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        tarmac("run", "gan", "--input", "z=seed:7", "--output", "image=face.png")
+        outputs = ("--output", "z=z.json", "--output", "image=near.png")
+        told = tarmac("run", "gan", "project", "--input", "image=@face.png", "--input", "steps=40", *outputs)
+        tarmac("run", "gan", "--input", "z=@z.json", "--output", "image=again.png")
+        near = picture(tmp_path / "near.png")[0]
+        assert np.abs(near - picture(tmp_path / "again.png")[0]).max() <= 1
+        apart = np.sqrt(np.square(near - picture(tmp_path / "face.png")[0]).mean())
+        assert float(told) == pytest.approx(apart, abs=0.05)
+        assert apart < 10
+
     def test_text(self, tarmac: Tarmac, tmp_path: Path) -> None:
         (tmp_path / "prompt.txt").write_text("def f(x):\n")
         options = ("--input", "prompt=@prompt.txt", "--input", "max_tokens=7", "--input", "seed=3")

@@ -1,42 +1,42 @@
-"""Runs a StyleGAN2 generator: latent vector and truncation to picture, in batches, with the stored noise.
-
-A model folder holds model.toml, whose [architecture] builds the network, and weights.safetensors under the published
-names. Both are data; anything that does not fit is refused with the first difference.
+"""Runs a StyleGAN2 generator: pictures of latent vectors in batches, with the stored noise, plain or with styles mixed
+and edited; the principal directions of its styles; and the latent vector of a given picture.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import OutOfMemory, Refused
 from core.interface import Interface
 from core.library.interfaces import image_gan_interface
-from core.library.manifest import FILE_NAME, Manifest
+from core.ml.adapters.stylegan_files import WEIGHTS, read_architecture, read_generator
 from core.ml.hardware import choose_device, device_name, fast_bfloat16, out_of_memory
+from core.ml.latent.directions import StyleDirections
+from core.ml.latent.projection import Search, prepare, project
+from core.ml.latent.styles import Styler, layer_range
 from core.ml.networks.fast_synthesis import FastSynthesis
-from core.ml.networks.stylegan2 import Generator, channels_at
+from core.ml.networks.stylegan2 import Generator
 from core.workers.adapter import Answer, Request
 
-WEIGHTS = "weights.safetensors"
+MOST_STARTS = 4
+"""Places that a projection refines side by side, where a batch may be that large."""
 
-# What [architecture] may say: the smallest and largest whole number, and the default (None: it must be there).
-_SIZES: dict[str, tuple[int, int, int | None]] = {
-    "z_dim": (1, 8192, None),
-    "c_dim": (0, 65536, 0),
-    "w_dim": (1, 8192, None),
-    "img_resolution": (4, 4096, None),
-    "img_channels": (1, 4, 3),
-    "mapping_layers": (1, 64, None),
-    "channel_base": (4, 1 << 20, None),
-    "channel_max": (1, 8192, None),
-}
+PART_STEPS, PART_SECONDS = 10, 0.3
+"""How often a projection tells how far it is: whichever comes first."""
+
+PART_SHARE = 5
+"""Where drawing the picture of a part is slow, the next waits for so many times as long."""
+
+__all__ = ["WEIGHTS", "StyleGAN2", "load", "read_architecture", "read_generator"]
 
 BF16_ERROR = 0.01
 """bfloat16 is used only if its pictures are closer than this to float32's, root mean square relative to the picture."""
@@ -50,81 +50,6 @@ def load(path: Path, options: Mapping[str, object], device: str = "auto") -> Sty
     generator = read_generator(path)
     with _memory_told("loading the model"):
         return StyleGAN2(generator, target)
-
-
-def read_architecture(settings: Mapping[str, object]) -> dict[str, int | float]:
-    """The keyword arguments of `Generator` from a manifest's [architecture].
-
-    Raises:
-        Refused: It is another network's, or a setting is missing, unknown or impossible.
-    """
-
-    def refuse(why: str) -> Refused:
-        return Refused(f"{FILE_NAME} cannot be used", f"[architecture] {why}", "Import the model again")
-
-    found = dict(settings)
-    name = found.pop("name", "stylegan2")
-    if name != "stylegan2":
-        raise refuse(f"is of {name!r}, not stylegan2")
-    arguments: dict[str, int | float] = {}
-    for key, (least, most, default) in _SIZES.items():
-        value = found.pop(key, default)
-        if value is None:
-            raise refuse(f"lacks {key}")
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise refuse(f"has {key} = {value!r}, not a whole number from {least} to {most}")
-        arguments[key] = value
-    clamp = found.pop("conv_clamp", None)
-    if clamp is not None:
-        if isinstance(clamp, bool) or not isinstance(clamp, int | float) or not clamp > 0:
-            raise refuse(f"has conv_clamp = {clamp!r}, not a number above 0")
-        arguments["conv_clamp"] = float(clamp)
-    found.pop("num_ws", None)  # follows from the resolution
-    if found:
-        raise refuse(f"has the unknown setting {next(iter(found))!r}")
-    resolution = int(arguments["img_resolution"])
-    if resolution & (resolution - 1):
-        raise refuse(f"has img_resolution = {resolution}, not a power of two")
-    if channels_at(resolution, int(arguments["channel_base"]), int(arguments["channel_max"])) < 1:
-        raise refuse(f"leaves no feature maps at {resolution} pixels")
-    return arguments
-
-
-def read_generator(path: Path) -> Generator:
-    """The generator in folder `path`, float32 on the CPU, ready for inference.
-
-    Raises:
-        Refused: A file is missing, broken or does not fit the other.
-    """
-    arguments = read_architecture(Manifest.read(path).architecture)
-
-    def refuse(why: str) -> Refused:
-        return Refused(f"{WEIGHTS} cannot be used", why, "Import the model again")
-
-    # On the meta device a network costs nothing, so a wrong file is refused before memory is asked for.
-    with torch.device("meta"):
-        generator = Generator(**arguments)  # type: ignore[arg-type]
-    expected = {name: list(tensor.shape) for name, tensor in generator.state_dict().items()}
-    try:
-        with safe_open(path / WEIGHTS, framework="pt", device="cpu") as weights:
-            names = set(weights.keys())
-            for name, shape in expected.items():
-                if name not in names:
-                    raise refuse(f"it lacks {name}")
-                there = list(weights.get_slice(name).get_shape())
-                if there != shape:
-                    raise refuse(f"{name} has the shape {there}, the manifest asks for {shape}")
-            if extra := sorted(names - expected.keys()):
-                raise refuse(f"it holds {extra[0]!r}, which the network does not have")
-            state = {name: weights.get_tensor(name).float() for name in expected}
-    except FileNotFoundError:
-        raise refuse("it is missing") from None
-    except SafetensorError as error:
-        raise refuse(f"it is not a whole safetensors file ({error})") from error
-    except OSError as error:
-        raise refuse(error.strerror or str(error)) from error
-    generator.load_state_dict(state, assign=True)
-    return generator.eval().requires_grad_(False)
 
 
 class StyleGAN2:
@@ -145,6 +70,8 @@ class StyleGAN2:
             generator.z_dim, generator.img_resolution, generator.img_channels, generator.c_dim
         )
         self._synthesis, self._dtype = self._choose_synthesis()
+        self._directions = StyleDirections(generator)
+        self._styles = Styler(generator, self._directions)
         held = [*generator.parameters(), *generator.buffers()]
         kept = self._synthesis.memory_bytes if isinstance(self._synthesis, FastSynthesis) else 0
         self.info = {
@@ -170,7 +97,16 @@ class StyleGAN2:
         return self._max_batch
 
     def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Pictures for "generate", each as uint8 [R, R, C]; cancelled requests are left out between batches."""
+        """Answer "generate", "styled", "directions" or "project"; pictures are uint8 [R, R, C].
+
+        Cancelled requests are left out between batches; a projection ends between two of its steps.
+        """
+        if command in ("generate", "styled"):
+            return self._pictures(requests)
+        answer = self._strengths if command == "directions" else self._project
+        return (part for index, request in enumerate(requests) for part in answer(index, request))
+
+    def _pictures(self, requests: Sequence[Request]) -> Iterator[Answer]:
         waiting = list(enumerate(requests))
         while waiting:
             batch: list[tuple[int, Request]] = []
@@ -183,19 +119,52 @@ class StyleGAN2:
                 for (index, _), picture in zip(batch, pictures, strict=True):
                     yield Answer(index, {"image": picture})
 
+    def _strengths(self, index: int, request: Request) -> Iterator[Answer]:
+        count = self.generator.num_ws
+        layers = layer_range("layers", request.inputs["layers"], count) or slice(0, count)
+        with _memory_told("finding the principal directions"):
+            yield Answer(index, {"strengths": list(self._directions.of(layers).strengths)})
+
+    def _project(self, index: int, request: Request) -> Iterator[Answer]:
+        """Parts with the best place so far, every `PART_STEPS` steps or `PART_SECONDS`, and the last one."""
+        inputs = request.inputs
+        size = self.generator.img_resolution
+        target = prepare(cast(NDArray[np.uint8], inputs["image"]), size, self.generator.img_channels)
+        search = Search(
+            steps=int(cast(int, inputs["steps"])),
+            seed=int(cast(int, inputs["seed"])),
+            starts=min(MOST_STARTS, self._max_batch),
+            batch=self._max_batch,
+        )
+        told, steps, pause, found = time.monotonic(), 0, PART_SECONDS, None
+        with _memory_told(f"projecting a picture to {size} × {size}"):
+            labels = self._styles.labels([inputs])
+            psi = float(cast(float, inputs["truncation"]))
+            for found in project(
+                self.generator, self._synthesis, target, search, psi, labels, cancelled=request.cancelled
+            ):
+                now = time.monotonic()
+                if found.step - steps >= PART_STEPS or now - told >= pause:
+                    part = self._nearest(inputs, found.z, target)
+                    told, steps = time.monotonic(), found.step
+                    pause = max(PART_SECONDS, PART_SHARE * (told - now))
+                    yield Answer(index, part, found.progress, final=False)
+            if found is not None and not request.cancelled():
+                yield Answer(index, self._nearest(inputs, found.z, target))
+
+    def _nearest(self, inputs: Mapping[str, object], z: Tensor, target: NDArray[np.uint8]) -> dict[str, object]:
+        """The outputs of a projection: z, its picture as "generate" draws it, and how far that is from `target`."""
+        place = {"z": z.numpy(), **{name: inputs[name] for name in ("truncation", "label") if name in inputs}}
+        (picture,) = self._draw([place])
+        apart = picture.astype(np.float32) - target
+        return {"z": place["z"], "image": picture, "distance": float(np.sqrt(np.square(apart).mean()))}
+
     @torch.inference_mode()
     def _draw(self, inputs: Sequence[Mapping[str, object]]) -> list[np.ndarray]:
         """Checked inputs to pictures."""
         size = self.generator.img_resolution
         with _memory_told(f"drawing {len(inputs)} pictures of {size} × {size}"):
-            z = torch.from_numpy(np.stack([np.asarray(one["z"], dtype=np.float32) for one in inputs]))
-            psi = torch.tensor([float(one["truncation"]) for one in inputs])  # type: ignore[arg-type]
-            c = None
-            if self.generator.c_dim:
-                labels = torch.tensor([int(str(one["label"])) for one in inputs])
-                c = torch.nn.functional.one_hot(labels, self.generator.c_dim).float().to(self.device)
-            ws = self.generator.mapping(z.to(self.device), c, truncation_psi=psi.to(self.device))
-            images = self._synthesis(ws)
+            images = self._synthesis(self._styles(inputs))
             pixels = (images * 127.5 + 128).nan_to_num(0.0).clamp(0, 255).to(torch.uint8)
             return [picture.copy() for picture in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 

@@ -103,7 +103,7 @@ def convert_generator(
         adapter="stylegan2",
         architecture=architecture,
         interface=image_gan_interface(
-            numbers["z_dim"], numbers["img_resolution"], numbers["img_channels"], numbers["c_dim"]
+            numbers["z_dim"], numbers["img_resolution"], numbers["img_channels"], numbers["c_dim"], numbers["w_dim"]
         ),
         origin={"file": shown(path.name, 200), "sha256": sha256, "format": found.format},
     )

@@ -22,7 +22,7 @@ from core.datasets.emoji import Portraits, draw_portraits, find_font
 from core.datasets.pictures import contact_sheet
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
-from core.ml.adapters.stylegan import WEIGHTS
+from core.ml.adapters.stylegan_files import WEIGHTS
 from core.ml.networks.stylegan2 import Generator
 from core.ml.training.guide import Guide
 from core.ml.training.reconstruct import Stage, reconstruct
@@ -150,7 +150,7 @@ def write_model(
         name="portraits",
         kind="image-gan",
         adapter="stylegan2",
-        interface=image_gan_interface(Z_DIM, SIZE).spec(),
+        interface=image_gan_interface(Z_DIM, SIZE, w_dim=W_DIM).spec(),
         author="tarmac",
         licence="Apache-2.0",
         source="starter",

@@ -67,6 +67,8 @@ def test_spec_is_runways(name: str, kind: DataType, expected: str) -> None:
 EVERY_TYPE = [
     Any("whatever"),
     Array(Array(Number(min=2, step=1), max_length=4), "lists of lists", min_length=2),
+    Array(Number(min=0, step=1), "a range", max_length=2, default=[]),
+    Array(Text, default=["a", "b"]),
     Boolean(default=True),
     Category(choices=["a", "b"], default="b"),
     Directory("where", default="/tmp"),
@@ -105,6 +107,19 @@ def test_a_number_has_runways_default_without_its_quirk() -> None:
     assert Number(min=3, max=9).default_value() == 3
     assert Number().default_value() == 0
     assert Number(max=-2).default_value() == -2
+
+
+def test_an_array_has_a_default_only_where_it_is_declared() -> None:
+    assert Array(Number).default_value() is None
+    assert "default" not in Array(Number).spec("x")
+    declared = Array(Number, default=[1, 2])
+    first = declared.default_value()
+    assert first == [1, 2]
+    assert first is not None
+    first.append(3)
+    assert declared.default_value() == [1, 2]
+    with pytest.raises(InvalidInput, match=r"an array's default\[0\] cannot be 'a'"):
+        Array(Number, default=["a"])
 
 
 def test_extra_keys_of_specs() -> None:

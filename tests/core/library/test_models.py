@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFound, Refused, StorageError
-from core.library.interfaces import image_gan_interface, text_interface
+from core.library.interfaces import image_gan_interface, interface_of, text_interface
 from core.library.manifest import MAX_BYTES, Manifest
 from core.library.models import Library, slug
 
@@ -264,6 +264,64 @@ class TestBroken:
             assert model.id.isprintable()
             assert model.name.isprintable()
         assert library.get(id_).name == "a [2J b c"
+
+
+OLD = """
+[[interface.commands]]
+name = "generate"
+inputs = [{ name = "z", type = "vector", length = 8 }]
+outputs = [{ name = "image", type = "image" }]
+"""
+NETWORK = {"name": "stylegan2", "z_dim": 8, "c_dim": 3, "w_dim": 12, "img_resolution": 16, "img_channels": 1}
+
+
+class TestInterfaceOfAnOlderModel:
+    def test_a_starter_can_do_what_its_worker_can(self) -> None:
+        model = Library(Path("/nowhere")).get("portraits")
+        assert list(model.interface.commands) == ["generate", "styled", "directions", "project"]
+        assert model.interface == image_gan_interface(64, 64, 3, 0, 128)
+
+    def test_a_model_imported_before_the_commands_were_has_them(self, library: Library) -> None:
+        folder = library.folder / "20250101-000000-old"
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"x")
+        manifest = Manifest("old", "image-gan", "stylegan2", {}, architecture=NETWORK)
+        (folder / "model.toml").write_text(manifest.to_toml() + OLD)
+        (model,) = library.models()
+        assert model.problem is None
+        assert model.interface == image_gan_interface(8, 16, 1, 3, 12)
+        assert "label" in model.interface.commands["project"].inputs
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {},
+            {"z_dim": None},
+            {"z_dim": 10**12},
+            {"w_dim": "12"},
+            {"c_dim": True},
+            {"img_resolution": 0},
+            {"img_channels": 2},
+            {"name": "stylegan3"},
+        ],
+    )
+    def test_an_architecture_that_says_too_little_leaves_the_declared_one(
+        self, library: Library, settings: dict[str, object]
+    ) -> None:
+        architecture = {**NETWORK, **settings} if settings else {}
+        folder = library.folder / "20250101-000000-old"
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"x")
+        manifest = Manifest("old", "image-gan", "stylegan2", {}, architecture=architecture)
+        (folder / "model.toml").write_text(manifest.to_toml() + OLD)
+        (model,) = library.models()
+        assert model.problem is None
+        assert list(model.interface.commands) == ["generate"]
+
+    def test_other_adapters_are_what_they_declare(self, library: Library) -> None:
+        spec = text_interface(64).spec()
+        model = Manifest("words", "text", "causal-lm", spec, architecture={**NETWORK, "name": "stylegan2"})
+        assert interface_of(model) == text_interface(64)
 
 
 class TestManifest:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import OutOfMemory, Refused
+from core.errors import InvalidInput, OutOfMemory, Refused
 from core.library import models
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
@@ -65,7 +65,8 @@ def expected_bytes(golden: str, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("golden", [PLAIN, CONDITIONAL, GRAY])
-def test_pictures_are_the_published_ones(golden: str, tmp_path: Path) -> None:
+def test_pictures_are_the_published_ones(golden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stylegan, "fast_bfloat16", lambda device: False)  # where it is fast, pictures are not the same
     adapter = load(write_model(tmp_path / "model", golden))
     for truncation, name in ((0.7, "img_psi07_const"), (1, "img_psi1_const")):
         answers = list(adapter.run("generate", requests(golden, truncation)))
@@ -147,6 +148,124 @@ def test_pictures_without_a_number_come_out_as_pictures(tmp_path: Path) -> None:
     (answer,) = adapter.run("generate", requests(GRAY)[:1])
     picture: Any = answer.outputs["image"]
     assert picture.shape == (16, 16, 1)
+
+
+def run(adapter: StyleGAN2, command: str, cancelled: Callable[[], bool] = lambda: False, **inputs: object) -> Any:
+    """The outputs of one request, checked as a worker's are; None if it ended without a final answer."""
+    declared = adapter.interface.commands[command]
+    final = None
+    for answer in adapter.run(command, [Request(declared.check_inputs(inputs), cancelled)]):
+        outputs = declared.check_outputs(answer.outputs, partial=not answer.final)
+        final = outputs if answer.final else final
+    return final
+
+
+def latent(adapter: StyleGAN2, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(adapter.generator.z_dim, np.float32)
+
+
+@pytest.mark.parametrize("golden", [PLAIN, CONDITIONAL, GRAY])
+def test_without_extras_styled_is_generate_bit_for_bit(golden: str, tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model", golden))
+    asked = requests(golden)
+    styled = adapter.interface.commands["styled"]
+    for other in (asked, asked[:1]):
+        plain = [answer.outputs["image"] for answer in adapter.run("generate", other)]
+        same = [Request(styled.check_inputs(request.inputs), request.cancelled) for request in other]
+        for picture, answer in zip(plain, adapter.run("styled", same), strict=True):
+            assert np.array_equal(picture, answer.outputs["image"])  # type: ignore[arg-type]
+
+
+def test_mixing_and_editing_are_what_the_generator_draws_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stylegan, "fast_bfloat16", lambda device: False)
+    adapter = load(write_model(tmp_path / "model", CONDITIONAL))
+    z, mix = latent(adapter, 1), latent(adapter, 2)
+    made = run(adapter, "styled", z=z, mix=mix, mix_layers=[2, 4], label="1", edits=[0, 2], edit_layers=[4, 5])
+    generator, c = adapter.generator, torch.eye(3)[1:2]
+    with torch.inference_mode():
+        ws, others = (generator.mapping(torch.from_numpy(one)[None], c, truncation_psi=0.7).clone() for one in (z, mix))
+        ws[:, 2:5] = others[:, 2:5]
+        found = adapter._directions.of(slice(4, 6))
+        ws[:, 4:6] += 2 * found.deviations[1] * found.vectors[1]
+        images = generator.synthesis(ws, noise_mode="const")
+    expected = (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0).numpy()
+    assert np.abs(made["image"].astype(int) - expected).max() <= 1
+    plain = run(adapter, "generate", z=z, label="1")["image"]
+    assert np.abs(plain.astype(int) - expected).mean() > 5
+
+
+def test_a_range_of_layers_that_is_none_harms_nobody_else(tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model"))
+    with pytest.raises(InvalidInput, match=r"edit_layers cannot be \[4, 1\]"):
+        run(adapter, "styled", z=latent(adapter, 1), edit_layers=[4, 1])
+    with pytest.raises(InvalidInput, match=r"layers cannot be \[3\]"):
+        run(adapter, "directions", layers=[3])
+    with pytest.raises(InvalidInput, match=r"mix_layers\[1\] cannot be 6: allowed is a whole number from 0 to 5"):
+        run(adapter, "styled", z=latent(adapter, 1), mix_layers=[0, 6])
+    assert run(adapter, "styled", z=latent(adapter, 1)) is not None
+
+
+def test_directions_tell_their_strengths(tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model"))
+    strengths = run(adapter, "directions")["strengths"]
+    assert len(strengths) == 16
+    assert strengths == sorted(strengths, reverse=True)
+    assert run(adapter, "directions", layers=[0, 1])["strengths"] != strengths
+
+
+@pytest.mark.parametrize(("golden", "channels"), [(GRAY, 1), (CONDITIONAL, 3)])
+def test_a_projected_picture_is_the_one_that_its_z_draws(golden: str, channels: int, tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model", golden))
+    label = {"label": "2"} if adapter.generator.c_dim else {}
+    target = run(adapter, "generate", z=latent(adapter, 1), truncation=0.5, **label)["image"]
+    found = run(adapter, "project", image=target, truncation=0.5, steps=30, **label)
+    again = run(adapter, "generate", z=found["z"], truncation=0.5, **label)["image"]
+    assert np.array_equal(found["image"], again)
+    assert found["image"].shape[2] == channels
+    assert found["distance"] == pytest.approx(np.sqrt(np.square(again.astype(float) - target).mean()), abs=1e-3)
+    stranger = run(adapter, "generate", z=latent(adapter, 2), truncation=0.5, **label)["image"]
+    assert found["distance"] < 0.5 * np.sqrt(np.square(stranger.astype(float) - target).mean())
+
+
+@pytest.mark.parametrize("shape", [(5, 40, 3), (90, 31, 1), (64, 64, 4), (1, 1, 3)])
+def test_any_picture_can_be_projected(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model"))
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    found = run(adapter, "project", image=picture, steps=1)
+    assert 0 <= found["distance"] <= 255
+    assert found["image"].shape == (16, 16, 1)
+
+
+def test_a_projection_tells_how_far_it_is_and_stops_when_given_up(tmp_path: Path) -> None:
+    adapter = load(write_model(tmp_path / "model"))
+    target = run(adapter, "generate", z=latent(adapter, 1))["image"]
+    given_up: list[int] = []
+    inputs = adapter.interface.commands["project"].check_inputs({"image": target, "steps": 60})
+    answers = list(adapter.run("project", [Request(inputs, lambda: False)]))
+    assert [answer.final for answer in answers] == [False] * (len(answers) - 1) + [True]
+    assert len(answers) > 60 // stylegan.PART_STEPS
+    progress = [answer.progress for answer in answers[:-1]]
+    assert progress == sorted(progress)  # type: ignore[type-var]
+    assert all(answer.outputs.keys() == {"z", "image", "distance"} for answer in answers)
+    stopped = []
+    for answer in adapter.run("project", [Request(inputs, lambda: bool(given_up))]):
+        stopped.append(answer)
+        given_up.append(1)
+    assert [answer.final for answer in stopped] == [False]
+
+
+def test_no_memory_for_a_projection_is_told_and_the_adapter_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = load(write_model(tmp_path / "model"))
+    target = run(adapter, "generate", z=latent(adapter, 1))["image"]
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter, "_synthesis", lambda ws: torch.empty(1 << 60))
+        with pytest.raises(OutOfMemory, match="not enough memory for projecting a picture to 16 × 16"):
+            run(adapter, "project", image=target, steps=2)
+    assert run(adapter, "project", image=target, steps=2) is not None
 
 
 @pytest.mark.parametrize(

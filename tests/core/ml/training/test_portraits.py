@@ -9,7 +9,7 @@ import torch
 from core.datasets.emoji import find_font
 from core.errors import NotFound
 from core.library.manifest import Manifest
-from core.ml.adapters.stylegan import read_generator
+from core.ml.adapters.stylegan_files import read_generator
 from core.ml.starters import main
 from core.ml.training import portraits
 from core.ml.training.reconstruct import Stage
