@@ -68,8 +68,8 @@ class Pictures:
         self._suspended = False
         self._busy = False
         # Ids below 256; where two studios share one terminal (panes of a multiplexer) they should differ.
-        first = 16 + os.getpid() * 32 % 224
-        self._images = itertools.cycle(range(first, first + 32, 2))
+        first = 16 + os.getpid() * 16 % 224
+        self._images = itertools.cycle(range(first, first + 16, 2))
         if self._driver is not None:
             self._driver.on_answer = self._on_answer
             self._driver.on_paint = self._on_paint
@@ -87,10 +87,6 @@ class Pictures:
 
     def next_image(self) -> int:
         """An id for a canvas's kitty pictures; it and the next one are the canvas's."""
-        taken = {canvas.surface.image & ~1 for canvas in self._canvases}
-        for image in itertools.islice(self._images, 16):
-            if image not in taken:
-                return image
         return next(self._images)
 
     def add(self, canvas: GridCanvas) -> None:

@@ -187,7 +187,7 @@ class ExplorerPane(Vertical, can_focus=True):
 
     def _show(self) -> None:
         """The view has changed: paint what is there, then have the vectors and the pictures made that are missing."""
-        if not self.is_attached:
+        if not self._is_there:
             return
         self._changed_at = time.monotonic()
         self._visited.note(self.view)
@@ -262,7 +262,7 @@ class ExplorerPane(Vertical, can_focus=True):
 
     def _paint(self) -> None:
         """Show what there is."""
-        if not self.is_attached:
+        if not self._is_there:
             return
         gallery, view = self._gallery, self.view
         scene = gallery.large(view) if self._big else gallery.scene(view, self._window)
@@ -272,9 +272,12 @@ class ExplorerPane(Vertical, can_focus=True):
         self._tell()
         self._rest()
 
+    @property
+    def _is_there(self) -> bool:
+        """Whether there is something to show in: not before all is made, nor while it is taken away."""
+        return self.is_attached and self.query_one_optional("#explorer-grid") is not None
+
     def _tell(self) -> None:
-        if not self.is_attached:
-            return
         view = self.view
         here = self.tile_at(view.cursor)
         to_come = self._maker.missing

@@ -13,7 +13,6 @@ from PIL import Image
 from core.latent.style import PLAIN, Style
 from tests.adapters import picture
 from tests.tui.walk import SEVEN, Walk, walk
-from tui.graphics.canvas import GridCanvas
 from tui.widgets.explorer_compare import ComparePanel
 from tui.widgets.explorer_panel import ExplorerPanel
 from tui.widgets.explorer_project import ProjectPanel, read_picture
@@ -182,13 +181,3 @@ async def test_pictures_of_two_explorers_have_different_names() -> None:
         await on.full()
         await other.full()
         assert not set(on.explorer._maker.by_key) & set(other.explorer._maker.by_key)
-
-
-async def test_canvases_have_ids_of_their_own_however_many_come_and_go() -> None:
-    async with walk((100, 32), state=SEVEN) as on:
-        await on.full()
-        for _ in range(20):
-            await on.press("c", "escape")
-        await on.press("c")
-        images = [canvas.surface.image & ~1 for canvas in on.app.query(GridCanvas)]
-        assert len(set(images)) == len(images) == 5
