@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -18,6 +18,7 @@ from textual.widgets import Static
 from core.errors import Cancelled, TarmacError
 from core.latent.style import Layers, Style
 from core.workers.session import Session
+from tui.graphics.canvas import GridCanvas
 from tui.widgets.explorer_layers import every_range, named, told_amount
 from tui.widgets.explorer_panel import ExplorerPanel, panel_key
 from tui.widgets.explorer_strip import PictureStrip
@@ -163,6 +164,11 @@ class EditPanel(ExplorerPanel, can_focus=True):
         amount = self.style.amount(self._direction)
         moved = max(-FARTHEST, min(FARTHEST, round(amount / STEP + by) * STEP))
         self._set(replace(self.style, edits=self.style.moved(self._direction, moved)))
+
+    @on(GridCanvas.Picked)
+    def _picked(self, event: GridCanvas.Picked) -> None:
+        event.stop()
+        self._set(replace(self.style, edits=self.style.moved(self._direction, _SHOWN[event.place[0]])))
 
     def action_zero(self) -> None:
         """This slider in its middle."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from core.latent.style import Layers, Mix, Style
+from tui.graphics.canvas import GridCanvas
 from tui.widgets.explorer_layers import ranges, told_layers
 from tui.widgets.explorer_panel import ExplorerPanel, panel_key
 from tui.widgets.explorer_strip import PictureStrip
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from core.latent.journey import View
     from tui.widgets.explorer_gallery import Gallery
     from tui.widgets.explorer_tiles import Wish
+
+_BEFORE = 2
+"""Pictures before those that can be chosen: A, and the tile as it is."""
 
 _CHOOSE = Binding.Group("layers", compact=True)
 _FIRST = Binding.Group("from", compact=True)
@@ -78,7 +82,7 @@ class MixPanel(ExplorerPanel, can_focus=True):
             self._chosen = known[0] if known else len(self._ranges)
 
     def compose(self) -> ComposeResult:
-        yield PictureStrip(len(self._ranges) + 3)
+        yield PictureStrip(_BEFORE + len(self._ranges) + 1)
         yield Static(classes="keys", markup=False)
 
     def on_mount(self) -> None:
@@ -124,7 +128,7 @@ class MixPanel(ExplorerPanel, can_focus=True):
         tiles = [gallery.maker.get(wish) for wish in self.wishes(gallery, view)]
         words = ["A", "as it is", *(found.told for found in self._ranges), f"own {told_layers(self._own)}"]
         keys = [None if tile is None else tile.key for tile in tiles]
-        self.query_one(PictureStrip).show(keys, gallery.pixels, words, self._chosen + 2)
+        self.query_one(PictureStrip).show(keys, gallery.pixels, words, self._chosen + _BEFORE)
 
     # -- keys
 
@@ -132,6 +136,12 @@ class MixPanel(ExplorerPanel, can_focus=True):
         """Another range."""
         self._chosen = (self._chosen + by) % (len(self._ranges) + 1)
         self._tell()
+
+    @on(GridCanvas.Picked)
+    def _picked(self, event: GridCanvas.Picked) -> None:
+        event.stop()
+        if event.place[0] >= _BEFORE:
+            self.action_choose(event.place[0] - _BEFORE - self._chosen)
 
     def action_end(self, end: int, by: int) -> None:
         """Move an end of the range; it becomes one's own."""

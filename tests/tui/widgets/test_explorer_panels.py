@@ -181,3 +181,34 @@ async def test_pictures_of_two_explorers_have_different_names() -> None:
         await on.full()
         await other.full()
         assert not set(on.explorer._maker.by_key) & set(other.explorer._maker.by_key)
+
+
+@pytest.mark.parametrize("size", [(30, 10), (60, 18), (140, 12)])
+async def test_panels_in_small_terminals(size: tuple[int, int]) -> None:
+    async with walk(size, state=SEVEN) as on:
+        await on.full()
+        for key in ("m", "e", "c", "i"):
+            await on.press(key)
+            await on.until(lambda: not on.explorer.missing, "its pictures")
+            assert on.app.query(ExplorerPanel)
+            assert on.canvas.size.height >= 1
+            await on.press("escape")
+            await on.until(lambda: not on.app.query(ExplorerPanel), "the end of it")
+        await on.full()
+
+
+async def test_pictures_of_a_panel_can_be_clicked() -> None:
+    async with walk((100, 32), state=SEVEN) as on:
+        await on.full()
+        await on.press("m")
+        strip = on.app.query_one(PictureStrip).canvas
+        await on.until(lambda: strip.size.width > 20, "the strip")
+        await on.pilot.click(strip, offset=(round(strip.size.width * 4.5 / 6), 2))
+        mix = on.explorer.view.style.mix
+        assert mix is not None
+        assert mix.layers == (8, 9)
+        await on.press("escape", "e")
+        strip = on.app.query_one(PictureStrip).canvas
+        await on.until(lambda: strip.size.width > 20, "the strip")
+        await on.pilot.click(strip, offset=(round(strip.size.width * 6.5 / 7), 2))
+        assert on.explorer.view.style.edits == (3.0,)
