@@ -101,6 +101,7 @@ class ExplorerPane(Vertical, can_focus=True):
         self._window = Window.around(self.view.cursor, 1, 1)
         self._big = False
         self._panel: ExplorerPanel | None = None
+        self._window_before: Window | None = None
         self._visited = Visited()
         self._paint_due = False
         self._heading = (0, 0)
@@ -175,13 +176,20 @@ class ExplorerPane(Vertical, can_focus=True):
 
     @on(GridCanvas.Sized, "#explorer-grid")
     def _grid_sized(self) -> None:
-        columns, rows = self._fit()
-        if columns == self._window.columns:
-            # A panel came or went below: what is above it stays where it is.
-            self._window = replace(self._window, rows=rows).showing(self.view.cursor)
-        else:
-            self._window = self._window.resized(columns, rows, self.view.cursor)
+        self._window = self._resized(*self._fit())
+        if self._panel is None:
+            self._window_before = None
         self._show()
+
+    def _resized(self, columns: int, rows: int) -> Window:
+        """The window in another size. A panel that comes below leaves what is above it; gone, all is as it was."""
+        here, before = self.view.cursor, self._window_before
+        was = before is not None and (before.columns, before.rows) == (columns, rows)
+        if self._panel is None and before is not None and was and before.place(here) is not None:
+            return before
+        if columns == self._window.columns:
+            return replace(self._window, rows=rows).showing(here)
+        return self._window.resized(columns, rows, here)
 
     # -- from the view to the pictures
 
@@ -237,7 +245,7 @@ class ExplorerPane(Vertical, can_focus=True):
             self.set_timer(_REST, self._look_ahead)
 
     def _arrived(self) -> None:
-        self._window = Window.around(self.view.cursor, *self._fit())
+        self._window, self._window_before = Window.around(self.view.cursor, *self._fit()), None
         self._tell_state()
         self._show()
 

@@ -122,6 +122,7 @@ class ExplorerPanels(ExplorerPane):
         self.close_panel()
         self._big = False
         self._worn_before = self.view.style
+        self._window_before = self._window_before or self._window
         self._panel = panel
         # At once: what is typed next belongs to the panel.
         await self.mount(panel, after=self.query_one("#explorer-body"))

@@ -166,13 +166,15 @@ async def test_its_keys_are_told_as_the_user_has_them() -> None:
         assert not on.app.query(MixPanel)
 
 
-async def test_the_grid_keeps_its_tiles_above_a_panel() -> None:
+@pytest.mark.parametrize("down", [0, 2])
+async def test_the_grid_keeps_its_tiles_above_a_panel(down: int) -> None:
     async with walk((80, 40), state=SEVEN) as on:
         await on.full()
+        await on.press(*["down"] * down)
         before = on.explorer.window
         await on.press("m")
         await on.until(lambda: on.explorer.window.rows < before.rows, "a lower grid")
         assert on.explorer.window.columns == before.columns
-        await on.press("escape")
-        await on.until(lambda: on.explorer.window.rows == before.rows, "the grid as it was")
+        await on.press("l", "escape")
+        await on.until(lambda: on.explorer.window == before, "the grid as it was")
         await on.full()
