@@ -143,6 +143,10 @@ class ExplorerPane(Vertical, can_focus=True):
         self._show()
         self.refresh_bindings()
 
+    def focus_first(self) -> None:
+        """Give the keys to the grid."""
+        self.screen.set_focus(self)
+
     def tile_at(self, tile: Coordinates) -> Tile | None:
         """The picture of a tile of this plane, if it is there."""
         return self._gallery.tile(self.view, tile)
@@ -243,15 +247,6 @@ class ExplorerPane(Vertical, can_focus=True):
         if not self._rest_due and not self._maker.missing:
             self._rest_due = True
             self.set_timer(_REST, self._look_ahead)
-
-    def _arrived(self) -> None:
-        self._window, self._window_before = Window.around(self.view.cursor, *self._fit()), None
-        self._tell_state()
-        self._show()
-
-    def _change(self, view: View) -> None:
-        self._journey = self._journey.change(view)
-        self._tell_state()
 
     def _near_views(self) -> list[View]:
         """The views around this one in the history, for the trail."""

@@ -26,6 +26,7 @@ from tui.widgets.explorer_pane import ExplorerPane, random_seed, told_position
 from tui.widgets.explorer_panel import ExplorerPanel
 from tui.widgets.explorer_project import COMMAND as PROJECT
 from tui.widgets.explorer_project import ProjectPanel
+from tui.widgets.explorer_view import Window
 
 if TYPE_CHECKING:
     from core.library.models import Model
@@ -69,14 +70,14 @@ class ExplorerPanels(ExplorerPane):
         return action in _BESIDE_PANELS or again
 
     def focus_first(self) -> None:
-        """Give the keys to the open panel if it takes any, else to the grid."""
+        """Give the keys to the open panel if it takes any, else to what is above it."""
         panel = self._panel
         if isinstance(panel, ProjectPanel) and panel.asks:
             self.screen.set_focus(panel.prompt.input)
         elif panel is not None and panel.can_focus:
             self.screen.set_focus(panel)
         else:
-            self.screen.set_focus(self)
+            super().focus_first()
 
     # -- keys
 
@@ -185,6 +186,15 @@ class ExplorerPanels(ExplorerPane):
         self.refresh_bindings()
 
     # -- inside
+
+    def _arrived(self) -> None:
+        self._window, self._window_before = Window.around(self.view.cursor, *self._fit()), None
+        self._tell_state()
+        self._show()
+
+    def _change(self, view: View) -> None:
+        self._journey = self._journey.change(view)
+        self._tell_state()
 
     def _here(self) -> NDArray[np.float32] | None:
         """The vector under the cursor."""
