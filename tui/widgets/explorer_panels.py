@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual import on
 
+from core.latent.journey import View
 from core.latent.plane import Pin, Plane
 from core.latent.style import COMMAND as STYLED
 from core.latent.style import PLAIN, Style
