@@ -24,8 +24,9 @@ from tui.widgets.explorer import Explorer
 class Walk:
     """An explorer under test."""
 
-    def __init__(self, app: ExplorerApp, pilot: Pilot[None], messages: list[Message]) -> None:
-        self.app, self.pilot, self.messages = app, pilot, messages
+    def __init__(self, app: ExplorerApp, pilot: Pilot[None], messages: list[Message] | None = None) -> None:
+        self.app, self.pilot = app, pilot
+        self.messages = [] if messages is None else messages
 
     @property
     def explorer(self) -> Explorer:
