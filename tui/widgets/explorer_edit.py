@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -215,7 +216,7 @@ class EditPanel(ExplorerPanel, can_focus=True):
         self._trouble = ""
         if self._session.state == "ready":
             self._asked.add(layers)
-            self.run_worker(self._find(layers), group="directions", exit_on_error=False)
+            self.run_worker(partial(self._find, layers), group="directions", exit_on_error=False)  # type: ignore[arg-type]
         self._list()
 
     async def _find(self, layers: Layers | None) -> None:

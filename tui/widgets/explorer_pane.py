@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -205,7 +206,7 @@ class ExplorerPane(Vertical, can_focus=True):
         self._visited.note(self.view)
         lacking = self._gallery.lacking(self.view, self._window, self._near_views())
         if lacking is not None:
-            self.run_worker(self._compute(lacking), group="vectors", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._compute, lacking), group="vectors", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
         self._want()
         self._paint()
 
@@ -232,7 +233,7 @@ class ExplorerPane(Vertical, can_focus=True):
         around = self.view.plane, self._window, self.view.truncation, self.view.style
         if around != self._looked_around:
             self._looked_around = around
-            self.run_worker(self._make_around(), group="ahead", exclusive=True, exit_on_error=False)
+            self.run_worker(self._make_around, group="ahead", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _make_around(self) -> None:
         ring = self._window.ring(self._heading)

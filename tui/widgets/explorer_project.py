@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -118,7 +119,7 @@ class ProjectPanel(ExplorerPanel, can_focus=True):
     def _given(self, event: PathPrompt.Given) -> None:
         event.stop()
         self.prompt.tell("◐ reading", "$warning")
-        self.run_worker(self._begin(event.path), group="project", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._begin, event.path), group="project", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     @on(PathPrompt.Left)
     def _left(self, event: PathPrompt.Left) -> None:
