@@ -291,7 +291,7 @@ async def test_a_narrow_card_tells_what_matters_and_the_page_everything(home: Pa
         + "\n[[recipe.stages]]\nresolution = 32\nsteps = 1800\n\n[[recipe.stages]]\nresolution = 64\n",
         encoding="utf-8",
     )
-    async with studio(services, size=(100, 40)) as (app, pilot, _):
+    async with studio(services, size=(100, 50)) as (app, pilot, _):
         await listed(app, pilot)
         await pilot.press("down")
         await until(pilot, lambda: "fid 10k 12.5, coverage" in text(app))

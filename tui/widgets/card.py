@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from tui import words
-from tui.model_facts import facts, table_lines
+from tui.model_facts import default_command, facts, table_lines
 from tui.status import Status
 from tui.widgets.still import Still
 from tui.widgets.titled import Titled
@@ -98,6 +98,10 @@ class Card(Titled, VerticalScroll, can_focus=False):
         for name, command in model.spec.commands.items() if model.spec and not model.problem else ():
             parts.append((f"\n{name}", "bold $accent"))
             parts.append((f"  {command.description}\n", "$muted"))
+            if command is not default_command(model):  # of the others the names do; `tarmac models show` tells more
+                line = f"→ {', '.join(command.inputs)}  ← {', '.join(command.outputs)}"
+                parts.append((f"  {words.hanging(line, width, 4)}\n", "$text"))
+                continue
             for arrow, types in (("→", command.inputs), ("←", command.outputs)):
                 for key, kind in types.items():
                     head = f"{arrow} {key}"

@@ -156,7 +156,7 @@ class StyleGAN2:
         """The outputs of a projection: z, its picture as "generate" draws it, and how far that is from `target`."""
         place = {"z": z.numpy(), **{name: inputs[name] for name in ("truncation", "label") if name in inputs}}
         (picture,) = self._draw([place])
-        apart = picture.astype(np.float32) - target
+        apart = picture.astype(np.float64) - target
         return {"z": place["z"], "image": picture, "distance": float(np.sqrt(np.square(apart).mean()))}
 
     @torch.inference_mode()

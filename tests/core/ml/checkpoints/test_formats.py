@@ -197,15 +197,13 @@ def test_a_model_folder_of_ours(tmp_path: Path) -> None:
     assert_close(pictures, golden["img_psi07_const"])
 
 
-async def test_what_was_imported_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_imported_runs(tmp_path: Path) -> None:
     """Through the library and the adapter that a worker would load: the published picture, as bytes."""
     from core.library.importing import import_model
     from core.library.models import Library
     from core.ml import adapters
-    from core.ml.adapters import stylegan
     from core.workers.adapter import Request
 
-    monkeypatch.setattr(stylegan, "fast_bfloat16", lambda device: False)  # where it is fast, pictures are not the same
     name = "g_res16_gray_clamp"
     state, config = load(name)
     path = foreign.write_tensorflow(tmp_path / "grey.pkl", state, config)
