@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any as Anything
 
 import numpy as np
 
 from core.errors import OutOfMemory, Refused
-from core.interface import Any, Command, Image, Interface, Number, Text, Vector
+from core.interface import Any, Array, Command, Image, Interface, Number, Text, Vector
 from core.workers.adapter import Answer, Request, Target
 
 
@@ -55,43 +56,110 @@ def picture(z: np.ndarray, truncation: float, resolution: int) -> np.ndarray:
     return np.uint8(np.clip(np.stack(waves, -1) * truncation * 127 + 128, 0, 255))
 
 
+def styled_picture(z: np.ndarray, truncation: float, resolution: int, style: Mapping[str, Anything]) -> np.ndarray:
+    """What `Stub` draws with a style: each of the first four numbers of z belongs to a layer, colours to ranges."""
+    numbers = z[:4].astype(np.float32).copy()
+    for index, layer in enumerate(_LAYER_OF):
+        if style["mix_layers"] and _within(layer, style["mix_layers"]):
+            numbers[index] = style["mix"][index]
+        if _within(layer, style["edit_layers"]):
+            numbers[index] += 0.4 * sum(style["edits"][index::4])
+    picked = [truncation if _within(layer, style["truncation_layers"]) else 1.0 for layer in (0, 4, 8)]
+    waves = picture(numbers, 1.0, resolution).astype(np.float32) - 128
+    return np.uint8(np.clip(waves * picked + 128, 0, 255))
+
+
+def _within(layer: int, layers: Sequence[int]) -> bool:
+    """Whether a range holds a layer; an empty one holds all."""
+    return not layers or layers[0] <= layer <= layers[1]
+
+
+_LAYER_OF = (0, 4, 8, 9)
+_LAYERS = 10
+
+
 class Stub(_Base):
-    """One vector in, one picture out; batchable.
+    """One vector in, one picture out; batchable. Draws with styles, too, and looks for the vector of a picture.
 
     Options: length (16), resolution (64), delay (0 s per batch), batch (8), load (0 s before it is ready), flat (0; 1:
-    one grey, which costs nothing to draw).
+    one grey, which costs nothing to draw), plain (0; 1: only the picture of a vector, nothing with styles), step (0 s
+    per step of a search).
     """
 
     def __init__(self, path: Path, options: dict[str, object], device: str) -> None:
         super().__init__(path, options, device)
         self.resolution = int(self.option("resolution", 64))
         length = int(self.option("length", 16))
-        self.interface = Interface(
-            commands={
-                "generate": Command(
-                    "generate",
-                    {"z": Vector(length), "truncation": Number(default=0.7, min=0, max=1, step=0.01)},
-                    {"image": Image()},
-                    "A picture of waves",
-                    batchable=True,
-                )
+        place = {"z": Vector(length), "truncation": Number(default=0.7, min=0, max=1, step=0.01)}
+        commands = [Command("generate", place, {"image": Image()}, "A picture of waves", batchable=True)]
+        if not self.options.get("plain"):
+            layers = Array(Number(min=0, max=_LAYERS - 1, step=1), max_length=2)
+            styles = {
+                "truncation_layers": layers,
+                "mix": Vector(length, default=[0.0] * length),
+                "mix_layers": layers,
+                "edits": Array(Number(min=-10, max=10), max_length=16),
+                "edit_layers": layers,
             }
-        )
-        self.info["native"] = {"z_dim": length, "resolution": self.resolution}
+            found = {"z": Vector(length), "image": Image(), "distance": Number(min=0, max=255)}
+            sought = {
+                "image": Image(channels=4),
+                "steps": Number(default=200, min=1, max=1000, step=1),
+                "seed": Number(default=0, min=0, step=1),
+                "truncation": place["truncation"],
+            }
+            commands += [
+                Command("styled", {**place, **styles}, {"image": Image()}, batchable=True),
+                Command("directions", {"layers": layers}, {"strengths": Array(Number(min=0, max=1))}),
+                Command("project", sought, found, streaming=True),
+            ]
+        self.interface = Interface(commands={command.name: command for command in commands})
+        self.info["native"] = {"z_dim": length, "resolution": self.resolution, "num_ws": _LAYERS}
         time.sleep(self.option("load", 0))
 
     def max_batch(self, command: str) -> int:
         return int(self.option("batch", 8))
 
     def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
+        if command == "project":
+            yield from self._project(requests[0])
+            return
+        if command == "directions":
+            # Other layers, other directions; shares of a whole, the largest first.
+            first = (requests[0].inputs["layers"] or [0])[0]
+            shares = [(0.6 - 0.02 * first) ** place for place in range(1, 17)]
+            yield Answer(0, {"strengths": [share / sum(shares) for share in shares]})
+            return
         time.sleep(self.option("delay", 0))
         for index, request in enumerate(requests):
             if not request.cancelled():
                 z, truncation = request.inputs["z"], request.inputs["truncation"]
                 if self.options.get("flat"):
                     yield Answer(index, {"image": np.full((self.resolution,) * 2 + (3,), int(z[0]) & 255, np.uint8)})
+                elif command == "styled":
+                    yield Answer(index, {"image": styled_picture(z, truncation, self.resolution, request.inputs)})
                 else:
                     yield Answer(index, {"image": picture(z, truncation, self.resolution)})
+
+    def _project(self, request: Request) -> Iterator[Answer]:
+        """Steps at random, kept when they come nearer."""
+        given, steps, truncation = (request.inputs[name] for name in ("image", "steps", "truncation"))
+        random = np.random.default_rng(request.inputs["seed"])
+        rows, columns = (np.arange(16) * side // 16 for side in given.shape[:2])
+        wanted = given[rows][:, columns, :3].astype(float)
+        length = self.interface.commands["project"].outputs["z"].length
+        best, least = random.standard_normal(length).astype(np.float32), 255.0
+        for step in range(1, steps + 1):
+            if request.cancelled():
+                return
+            time.sleep(self.option("step", 0))
+            tried = best + random.standard_normal(length).astype(np.float32) * (0.3 if least < 255 else 0)
+            away = float(np.sqrt(np.mean((picture(tried, truncation, 16) - wanted) ** 2)))
+            if away < least:
+                best, least = tried, away
+            if step % 10 == 0 or step == steps:
+                outputs = {"z": best, "image": picture(best, truncation, self.resolution), "distance": least}
+                yield Answer(0, outputs, step / steps, final=step == steps)
 
 
 class Counter(_Base):

@@ -30,7 +30,10 @@ from tui.graphics.brands import choose
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
 from tui.graphics.pictures import Pictures
+from tui.themes import VARIABLES
 from tui.widgets.explorer import Explorer
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def stub_model(length: int = 16, resolution: int = 64) -> Any:
@@ -51,6 +54,7 @@ class Dialog(ModalScreen[None]):
 class ExplorerApp(App[None]):
     """One explorer between two lines of text."""
 
+    CSS_PATH = ROOT / "tui" / "app.tcss"
     CSS = "Static.edge { height: 1; background: $panel; }"
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),
@@ -61,6 +65,10 @@ class ExplorerApp(App[None]):
         ("f9", "images('blocks')", "half-blocks"),
         ("f10", "images('off')", "no pictures"),
     ]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What the studio's style sheets use beyond Textual's own."""
+        return dict(VARIABLES)
 
     def __init__(
         self, info: TerminalInfo | None = None, state: dict[str, object] | None = None, **options: Any

@@ -121,6 +121,8 @@ _NAMES = {
     "full_stop": ".",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "left_parenthesis": "(",
     "right_parenthesis": ")",
     "less_than_sign": "<",

@@ -77,6 +77,9 @@ def binding_owners() -> tuple[type, ...]:
     from tui.widgets.completion import CompletionPane
     from tui.widgets.completion_output import Output
     from tui.widgets.explorer import Explorer
+    from tui.widgets.explorer_edit import EditPanel
+    from tui.widgets.explorer_mix import MixPanel
+    from tui.widgets.explorer_project import ProjectPanel
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
     from tui.widgets.prompt import PromptEditor
@@ -84,5 +87,6 @@ def binding_owners() -> tuple[type, ...]:
 
     return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
-        *(CompletionPane, Explorer, OptionsPanel, Output, PathPrompt, PromptEditor, Table),
+        *(CompletionPane, EditPanel, Explorer, MixPanel, OptionsPanel, Output, PathPrompt, ProjectPanel),
+        *(PromptEditor, Table),
     )

@@ -375,6 +375,8 @@ class GridCanvas(Widget):
 
     def _look(self) -> Look:
         if self._look_now is None:
+            if not self.is_attached:
+                return Look()  # just taken away, but painted once more
             names = ("waiting", "accent", "outline")
             waiting, accent, outline = (
                 self.get_component_styles(f"grid-canvas--{name}").background.rgb for name in names

@@ -1,7 +1,7 @@
 """The latent explorer: an endless plane of pictures, walked by key.
 
-Here is what each key does to where one is; `explorer_pane` shows it. Works with any model whose command takes one
-vector and gives one image.
+Here is what each key does to where one is; `explorer_panels` opens the panels, `explorer_pane` shows it all. Works with
+any model whose command takes one vector and gives one image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from core.latent.journey import View
 from core.latent.plane import MAX_COORDINATE, MAX_PINS, MAX_SEED, Plane
 from tui.graphics.canvas import GridCanvas
 from tui.widgets.explorer_keys import KEYS
-from tui.widgets.explorer_pane import ExplorerPane, random_seed, told_position
+from tui.widgets.explorer_layers import told_style
+from tui.widgets.explorer_pane import random_seed, told_position
+from tui.widgets.explorer_panels import ExplorerPanels
 from tui.widgets.explorer_saving import save_picture
 from tui.widgets.explorer_state import MOST_BOOKMARKS, Bookmark
 from tui.widgets.explorer_tiles import Tile
@@ -36,7 +38,7 @@ from tui.widgets.explorer_view import (
 _TRUNCATION_STEP = 0.05
 
 
-class Explorer(ExplorerPane):
+class Explorer(ExplorerPanels):
     """Walks the latent space of one model.
 
     Args:
@@ -50,9 +52,12 @@ class Explorer(ExplorerPane):
         "Every tile is a picture of its own vector, and near tiles have near vectors. The arrows walk, enter makes the "
         "tile under the cursor the middle of a new neighbourhood, backspace goes back. The sampling distance says how "
         "different neighbours are, the truncation how typical pictures are. A pinned tile stays as it is: between two "
-        "pins lie their blends."
+        "pins lie their blends. Styles of one tile can be mixed into all others, and all can be moved along the "
+        "model's principal directions; walking goes on with that."
     )
     BINDINGS: ClassVar[list[BindingType]] = KEYS
+
+    _zoomed: tuple[Window | None, tuple[float, float]] = (None, (0.5, 0.5))
 
     # -- Textual
 
@@ -66,12 +71,12 @@ class Explorer(ExplorerPane):
             case "truncation":
                 return self._maker.has_truncation
             case "close":
-                return self._big or self.has_class("-asking")
-        return True
+                return self._big or self.has_class("-asking") or self._panel is not None
+        return self.panel_allows(action)
 
     @on(GridCanvas.Picked, "#explorer-grid")
     def _picked(self, event: GridCanvas.Picked) -> None:
-        self.screen.set_focus(self)
+        self.focus_first()
         if not self._big:
             self._go_to(self._window.tile(event.place))
 
@@ -79,7 +84,7 @@ class Explorer(ExplorerPane):
         """Go to the seed that was typed."""
         event.stop()
         text = event.value.strip()
-        self.action_close()
+        self._answered()
         if text.isdecimal():
             self._new_plane(Plane(self.dim, min(int(text), MAX_SEED), self.view.plane.distance))
 
@@ -119,8 +124,13 @@ class Explorer(ExplorerPane):
         while SMALLEST_ZOOM <= zoom + direction <= LARGEST_ZOOM:
             zoom += direction
             if self._fit(zoom) != before:
+                # While one only zooms, the tile's place is the one where that began: roundings do not add up.
+                window, place = self._zoomed
+                if window is not self._window:
+                    place = self._window.share(self.view.cursor)
                 self._change(replace(self.view, zoom=zoom))
-                self._window = self._window.resized(*self._fit(), self.view.cursor)
+                self._window = self._window.resized(*self._fit(), self.view.cursor, place)
+                self._zoomed = self._window, place
                 self._show()
                 return
 
@@ -183,7 +193,12 @@ class Explorer(ExplorerPane):
                 self.action_jump(int(number))
 
         choices = [
-            Choice(str(number), f"{number}  seed {mark.view.plane.seed}", _told(mark.view), f"alt+{number}")
+            Choice(
+                str(number),
+                f"{number}  seed {mark.view.plane.seed}",
+                _told(mark.view, told_style(mark.view.style, self._gallery.layers)),
+                f"alt+{number}",
+            )
             for number, mark in enumerate(self._bookmarks, 1)
         ]
         self.app.push_screen(Chooser("Bookmarks", choices), go)
@@ -198,15 +213,19 @@ class Explorer(ExplorerPane):
 
     def action_big(self) -> None:
         """The picture under the cursor instead of the grid, and back."""
-        self._big = not self._big
-        self._show()
+        if not self.enlarge_panel():
+            self._big = not self._big
+            self._show()
         self.refresh_bindings()
 
     def action_close(self) -> None:
-        """Back to the grid."""
-        self.remove_class("-asking")
-        self._big = False
-        self.screen.set_focus(self)
+        """Back to the grid: closes what was opened last."""
+        if self.has_class("-asking"):
+            self._answered()
+        elif self._panel is not None:
+            self.close_panel()
+        else:
+            self._big = False
         self._show()
         self.refresh_bindings()
 
@@ -229,9 +248,15 @@ class Explorer(ExplorerPane):
         self.notify(str(path), title="Saved", timeout=8, markup=False)
         self.post_message(self.Saved(self, str(path)))
 
+    def _answered(self) -> None:
+        self.remove_class("-asking")
+        self.focus_first()
+
     def _go_to(self, tile: Coordinates) -> None:
         if max(abs(tile[0]), abs(tile[1])) > MAX_COORDINATE:
             return
+        here = self.view.cursor
+        self._heading = (tile[0] > here[0]) - (tile[0] < here[0]), (tile[1] > here[1]) - (tile[1] < here[1])
         self._change(replace(self.view, cursor=tile))
         self._window = self._window.showing(tile)
         self._show()
@@ -248,15 +273,7 @@ class Explorer(ExplorerPane):
             self._journey = self._journey.change(replace(self.view, zoom=before.now.zoom))
             self._arrived()
 
-    def _arrived(self) -> None:
-        self._window = Window.around(self.view.cursor, *self._fit())
-        self._tell_state()
-        self._show()
 
-    def _change(self, view: View) -> None:
-        self._journey = self._journey.change(view)
-        self._tell_state()
-
-
-def _told(view: View) -> str:
-    return f"{told_position(view)} · distance {view.plane.distance:.2f} · truncation {view.truncation:.2f}"
+def _told(view: View, worn: list[str]) -> str:
+    place = f"{told_position(view)} · distance {view.plane.distance:.2f} · truncation {view.truncation:.2f}"
+    return " · ".join([place, *worn])

@@ -7,10 +7,13 @@ missing, from the cursor outward.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -19,9 +22,12 @@ from textual.widgets import Input, Static
 
 from core.errors import TarmacError
 from core.latent.journey import View
+from core.latent.style import COMMAND as STYLED
 from core.workers.session import Session
 from tui.graphics.canvas import GridCanvas
 from tui.widgets.explorer_gallery import Gallery, Lacking
+from tui.widgets.explorer_layers import named, told_style
+from tui.widgets.explorer_map import Places, Visited
 from tui.widgets.explorer_side import ExplorerSide, Here
 from tui.widgets.explorer_state import Remembered, remembered
 from tui.widgets.explorer_tiles import Tile
@@ -29,12 +35,16 @@ from tui.widgets.explorer_view import Coordinates, Window, tile_rows
 
 if TYPE_CHECKING:
     from core.library.models import Model
+    from tui.widgets.explorer_panel import ExplorerPanel
 
 _NEW_SEEDS = 1_000_000
 """Random seeds are below this, so that they can be told and typed."""
 
 _GATHER = 0.03
 """Seconds in which tiles that come are painted together."""
+
+_REST = 0.15
+"""Seconds without a change after which tiles beside the window are made ahead."""
 
 
 class ExplorerPane(Vertical, can_focus=True):
@@ -82,9 +92,8 @@ class ExplorerPane(Vertical, can_focus=True):
     def __init__(self, session: Session, model: Model, state: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self.session, self.model = session, model
-        command = model.interface.default
         self._gallery = Gallery(
-            session, command, on_tile=self._tile_came, on_error=self._failed, on_forget=self._forgotten
+            session, model.interface, on_tile=self._tile_came, on_error=self._failed, on_forget=self._forgotten
         )
         self._maker = self._gallery.maker
         self.dim = self._gallery.dim
@@ -92,7 +101,15 @@ class ExplorerPane(Vertical, can_focus=True):
         self._journey, self._bookmarks = kept.journey, list(kept.bookmarks)
         self._window = Window.around(self.view.cursor, 1, 1)
         self._big = False
+        self._panel: ExplorerPanel | None = None
+        self._window_before: Window | None = None
+        self._visited = Visited()
         self._paint_due = False
+        self._heading = (0, 0)
+        self._changed_at = 0.0
+        self._rest_due = False
+        self._looked_around: object = None
+        self._line_told = ""
 
     # -- for the workspace
 
@@ -117,12 +134,19 @@ class ExplorerPane(Vertical, can_focus=True):
 
     def settings_line(self) -> str:
         """What the screen's top line tells, the most useful first; nothing where the explorer has a line of its own."""
-        return self._settings() if self.has_class("-wide") else ""
+        return " · ".join(self._settings()) if self.has_class("-wide") else ""
 
     def session_changed(self) -> None:
         """The session's state is different: ask for what is missing as soon as it is ready."""
         self._maker.ask()
-        self._tell()
+        if self._panel is not None:
+            self._panel.session_changed()
+        self._show()
+        self.refresh_bindings()
+
+    def focus_first(self) -> None:
+        """Give the keys to the grid."""
+        self.screen.set_focus(self)
 
     def tile_at(self, tile: Coordinates) -> Tile | None:
         """The picture of a tile of this plane, if it is there."""
@@ -157,18 +181,32 @@ class ExplorerPane(Vertical, can_focus=True):
 
     @on(GridCanvas.Sized, "#explorer-grid")
     def _grid_sized(self) -> None:
-        self._window = self._window.resized(*self._fit(), self.view.cursor)
+        self._window = self._resized(*self._fit())
+        if self._panel is None:
+            self._window_before = None
         self._show()
+
+    def _resized(self, columns: int, rows: int) -> Window:
+        """The window in another size. A panel that comes below leaves what is above it; gone, all is as it was."""
+        here, before = self.view.cursor, self._window_before
+        was = before is not None and (before.columns, before.rows) == (columns, rows)
+        if self._panel is None and before is not None and was and before.place(here) is not None:
+            return before
+        if columns == self._window.columns:
+            return replace(self._window, rows=rows).showing(here)
+        return self._window.resized(columns, rows, here)
 
     # -- from the view to the pictures
 
     def _show(self) -> None:
         """The view has changed: paint what is there, then have the vectors and the pictures made that are missing."""
-        if not self.is_attached:
+        if not self._is_there:
             return
+        self._changed_at = time.monotonic()
+        self._visited.note(self.view)
         lacking = self._gallery.lacking(self.view, self._window, self._near_views())
         if lacking is not None:
-            self.run_worker(self._compute(lacking), group="vectors", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._compute, lacking), group="vectors", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
         self._want()
         self._paint()
 
@@ -181,7 +219,35 @@ class ExplorerPane(Vertical, can_focus=True):
         if self.is_attached:
             wide = self.has_class("-wide")
             marks, trail = (self._bookmarks, self._near_views()) if wide else ([], [])
-            self._gallery.want(self.view, self._window, marks, trail)
+            first = self._panel.wishes(self._gallery, self.view) if self._panel is not None else []
+            self._gallery.want(self.view, self._window, marks, trail, first)
+
+    def _look_ahead(self) -> None:
+        """Once nothing moves and nothing is missing, have the tiles beside the window made."""
+        self._rest_due = False
+        if not self.is_attached or self._maker.missing:
+            return  # the last tile that comes asks again
+        if time.monotonic() - self._changed_at < _REST:
+            self._rest()
+            return
+        around = self.view.plane, self._window, self.view.truncation, self.view.style
+        if around != self._looked_around:
+            self._looked_around = around
+            self.run_worker(self._make_around, group="ahead", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _make_around(self) -> None:
+        ring = self._window.ring(self._heading)
+        lacking = self._gallery.lacking_around(self.view, ring)
+        if lacking is not None:
+            async for _ in self._gallery.compute(lacking, lambda: self._window):
+                pass
+        if self.is_attached:
+            self._gallery.look_ahead(self.view, ring)
+
+    def _rest(self) -> None:
+        if not self._rest_due and not self._maker.missing:
+            self._rest_due = True
+            self.set_timer(_REST, self._look_ahead)
 
     def _near_views(self) -> list[View]:
         """The views around this one in the history, for the trail."""
@@ -192,22 +258,30 @@ class ExplorerPane(Vertical, can_focus=True):
     def _fit(self, zoom: int | None = None) -> tuple[int, int]:
         canvas = self.query_one("#explorer-grid", GridCanvas)
         coarse = canvas.surface.cell[1] <= 2
-        return canvas.fit(tile_rows(canvas.size.height, self.view.zoom if zoom is None else zoom, coarse))
+        # By the whole height: tiles are as large beside a panel as without one.
+        height = self.size.height - (0 if self.has_class("-wide") else 1)
+        return canvas.fit(tile_rows(height, self.view.zoom if zoom is None else zoom, coarse))
 
     # -- from the pictures to the screen
 
     def _paint(self) -> None:
         """Show what there is."""
-        if not self.is_attached:
+        if not self._is_there:
             return
         gallery, view = self._gallery, self.view
         scene = gallery.large(view) if self._big else gallery.scene(view, self._window)
         self.query_one("#explorer-grid", GridCanvas).set_scene(scene, gallery.pixels)
+        if self._panel is not None and self._panel.is_mounted:
+            self._panel.paint(gallery, view)
         self._tell()
+        self._rest()
+
+    @property
+    def _is_there(self) -> bool:
+        """Whether there is something to show in: not before all is made, nor while it is taken away."""
+        return self.is_attached and self.query_one_optional("#explorer-grid") is not None
 
     def _tell(self) -> None:
-        if not self.is_attached:
-            return
         view = self.view
         here = self.tile_at(view.cursor)
         to_come = self._maker.missing
@@ -218,7 +292,7 @@ class ExplorerPane(Vertical, can_focus=True):
                 tile=here,
                 seed=view.plane.seed,
                 position=position,
-                settings=self._settings(),
+                worn=self._worn(),
                 pinned=view.plane.pinned(*view.cursor),
                 missing=to_come,
             )
@@ -231,21 +305,48 @@ class ExplorerPane(Vertical, can_focus=True):
                 self._journey.can_go_back,
                 self._journey.can_go_forward,
                 self._gallery.pixels,
+                Places.of(view, self._window, self._visited, self._bookmarks),
             )
             return
-        parts = [self._settings(), position]
+        parts = [position]
         if to_come:
             parts.append(f"◐ {to_come} to come")
         elif here is not None:
             parts.append(f"{here.milliseconds:.0f} ms")
-        self.query_one("#explorer-line", Static).update(" · ".join(parts), layout=False)
+        line = self._fitting(self._settings(), self._settings(short=True), tail=parts)
+        if line != self._line_told:
+            self._line_told = line
+            self.query_one("#explorer-line", Static).update(line, layout=False)
 
-    def _settings(self) -> str:
+    def _fitting(self, *settings: list[str], tail: list[str]) -> str:
+        """The settings and what is never left out, in one line; the last settings give way first."""
+        room = self.size.width - 2
+        for parts in settings:
+            for count in range(len(parts), 1, -1):
+                line = " · ".join([*parts[:count], *tail])
+                if cell_len(line) <= room:
+                    return line
+        return " · ".join(tail)
+
+    def _settings(self, *, short: bool = False) -> list[str]:
+        """What decides the pictures, the most useful first."""
         view = self.view
         parts = [f"distance {view.plane.distance:.2f}"]
         if self._maker.has_truncation:
-            parts.append(f"truncation {view.truncation:.2f}")
-        return " · ".join([*parts, f"seed {view.plane.seed}", f"z {self.dim}"])
+            layers = view.style.truncation_layers
+            where = "" if layers is None or not self._offers_styles else f" {named(layers, self._gallery.layers)}"
+            parts.append(f"truncation {view.truncation:.2f}{where}")
+        worn = self._worn(short=short)
+        return [*parts, *([worn] if worn else []), f"seed {view.plane.seed}", f"z {self.dim}"]
+
+    def _worn(self, *, short: bool = False) -> str:
+        """The style in a few words; nothing where there is none, or the model can draw none."""
+        parts = told_style(self.view.style, self._gallery.layers, short=short) if self._offers_styles else []
+        return " · ".join(parts)
+
+    @property
+    def _offers_styles(self) -> bool:
+        return self._gallery.offers(STYLED)
 
     # -- what comes from elsewhere
 

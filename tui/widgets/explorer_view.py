@@ -33,12 +33,35 @@ class Window:
         """The window with a tile in its middle."""
         return Window(middle[0] - columns // 2, middle[1] - rows // 2, columns, rows)
 
-    def resized(self, columns: int, rows: int, fixed: Coordinates) -> Window:
-        """With another number of tiles; the tile `fixed` stays where it was, as nearly as can be."""
-        x = (fixed[0] - self.left + 0.5) / self.columns
-        y = (fixed[1] - self.top + 0.5) / self.rows
+    def share(self, tile: Coordinates) -> tuple[float, float]:
+        """Where the middle of a tile lies, as shares of the window's width and height."""
+        return (tile[0] - self.left + 0.5) / self.columns, (tile[1] - self.top + 0.5) / self.rows
+
+    def resized(self, columns: int, rows: int, fixed: Coordinates, share: tuple[float, float] | None = None) -> Window:
+        """With another number of tiles; the tile `fixed` stays where it was, as nearly as can be.
+
+        Args:
+            columns, rows: How many there will be.
+            fixed: The tile.
+            share: Where it should be, as `share` tells it; where it is now without this.
+        """
+        x, y = share or self.share(fixed)
         moved = Window(fixed[0] - int(x * columns), fixed[1] - int(y * rows), columns, rows)
         return moved.showing(fixed)
+
+    def ring(self, heading: Coordinates) -> list[Coordinates]:
+        """The tiles just outside, those that lie in the direction `heading` (each part −1, 0 or 1) first."""
+        right, bottom = self.left + self.columns, self.top + self.rows
+        middle = self.left + self.columns / 2 - 0.5, self.top + self.rows / 2 - 0.5
+
+        def order(tile: Coordinates) -> tuple[int, float, Coordinates]:
+            x, y = tile
+            ahead = heading[0] * ((x >= right) - (x < self.left)) + heading[1] * ((y >= bottom) - (y < self.top))
+            return -ahead, (x - middle[0]) ** 2 + (y - middle[1]) ** 2, tile
+
+        around = [(x, y) for x in range(self.left - 1, right + 1) for y in (self.top - 1, bottom)]
+        around += [(x, y) for y in range(self.top, bottom) for x in (self.left - 1, right)]
+        return sorted(around, key=order)
 
     def showing(self, tile: Coordinates) -> Window:
         """Moved as little as possible so that a tile is seen."""

@@ -30,7 +30,7 @@ async def test_a_session_starts_answers_and_stops() -> None:
     assert pid is not None
     assert session.interface is not None
     assert session.interface.default.name == "generate"
-    assert session.info["native"] == {"z_dim": 16, "resolution": 64}
+    assert session.info["native"] == {"z_dim": 16, "resolution": 64, "num_ws": 10}
     outputs = await session.run("generate", {"z": Z})
     assert np.array_equal(outputs["image"], picture(Z, 0.7, 64))
     assert session.running == 0

@@ -9,11 +9,13 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from tests.tui.stage import furnish, studio, until
+from tests.tui.stage import furnish, studio, text, until
 from tui.messages import ShowModel
 from tui.screens.chooser import Chooser
 from tui.studio import TarmacApp
 from tui.widgets.explorer import Explorer
+from tui.widgets.explorer_edit import EditPanel
+from tui.widgets.explorer_project import ProjectPanel
 
 
 @asynccontextmanager
@@ -67,3 +69,31 @@ async def test_a_bookmark_is_chosen_from_a_list(home: Path) -> None:
         await pilot.press("down", "enter")
         await until(pilot, lambda: explorer.view.cursor == (1, 0))
         assert app.focused is explorer
+
+
+async def test_what_is_typed_after_a_panels_key_belongs_to_the_panel(home: Path) -> None:
+    async with exploring(home) as (app, pilot, explorer):
+        burst(app, "i", *"/nowhere", "enter")
+        await until(pilot, lambda: app.screen.query(ProjectPanel) and "no file" in text(app))
+        assert app.screen.query_one(ProjectPanel).prompt.input.value == "/nowhere"
+        burst(app, "escape", "m", "right", "right", "l", "enter", "right")
+        await until(pilot, lambda: explorer.view.cursor == (2, 0))
+        mix = explorer.view.style.mix
+        assert mix is not None
+        assert mix.layers == (4, 7)
+        assert app.focused is explorer
+
+
+async def test_a_panel_keeps_the_keys_when_one_comes_back_to_it(home: Path) -> None:
+    async with exploring(home) as (app, pilot, _):
+        await pilot.press("e")
+        panel = app.screen.query_one(EditPanel)
+        await pilot.press("1")
+        await until(pilot, lambda: app.current_mode == "directory")
+        await pilot.press("2")
+        await until(pilot, lambda: app.focused is panel)
+        await pilot.press("question_mark")
+        assert "Principal directions" in text(app)
+        assert "A stronger direction" in text(app)
+        await pilot.press("escape", "escape")
+        assert not app.screen.query(EditPanel)
