@@ -134,7 +134,7 @@ class FilmWriter:
         with storage_errors(self.path):
             handle, self._name = tempfile.mkstemp(prefix=f".{self.path.name[:40]}.", dir=self.path.parent)
             os.close(handle)
-            self._file = open(self._name, "w+b")  # noqa: SIM115 - closed in __exit__; by its name, for encoders ask it
+            self._file = open(self._name, "w+b")  # by its name: an encoder may ask for it
         return self
 
     def __exit__(

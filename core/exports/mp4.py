@@ -7,7 +7,7 @@ time; the encoder itself runs in one thread, and without the one setting of x264
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Mp4Encoder:
         self._mux(self._stream.encode())
         self._container.close()
 
-    def _mux(self, packets: list[Packet]) -> None:
+    def _mux(self, packets: list[Packet[Any]]) -> None:
         for packet in packets:
             self._container.mux(packet)
 
@@ -89,6 +89,7 @@ def yuv420(pixels: Pixels) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArra
     quarter = even.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
 
     def rounded(values: NDArray[np.float32], base: int, span: int) -> NDArray[np.uint8]:
-        return np.rint(base + values * (span / 255)).astype(np.uint8)
+        scaled: NDArray[np.uint8] = np.rint(base + values * (span / 255)).astype(np.uint8)
+        return scaled
 
     return rounded(even @ _LUMA, 16, 219), rounded(quarter @ _BLUE, 128, 224), rounded(quarter @ _RED, 128, 224)

@@ -11,10 +11,12 @@ import struct
 from typing import BinaryIO
 from xml.sax.saxutils import escape
 
+from core.errors import InvalidInput
 from core.exports.film import BEST, FilmOptions, Pixels
 
 _ANIMATION, _XMP, _ALPHA = 0x02, 0x04, 0x10
 _DO_NOT_BLEND = 0x02
+_LARGEST = 2**32 - 2**24  # bytes; what is left is for the notes
 _HEADER = 12  # "RIFF", size, "WEBP"
 
 _PACKET = (
@@ -45,6 +47,8 @@ class WebpEncoder:
             value.to_bytes(3, "little")
             for value in (0, 0, width - 1, height - 1, self._options.delays(1000, self._number))
         )
+        if self._file.tell() + pixels.nbytes > _LARGEST:
+            raise InvalidInput("the film is too large for a WebP", "one holds 4 GB", "Write an MP4, or make it shorter")
         _chunk(self._file, b"ANMF", head + bytes([_DO_NOT_BLEND]) + _picture(pixels, self._options.quality))
         self._number += 1
 
