@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from core.exports.film import FilmWriter, Pixels
 from core.interface import Command, Interface
 from core.latent.style import COMMAND, PLAIN, Style
 from core.latent.walk import Moment
+
+if TYPE_CHECKING:
+    from core.workers.session import Session
+
+GROUP = 16
+"""Frames drawn together: the same ones every time, so that the same film has the same bits."""
+
+_AHEAD = 3
+"""Groups: one is encoded, one is drawn, one waits."""
 
 
 @dataclass(frozen=True)
@@ -68,44 +78,60 @@ class Drawing:
         return found
 
 
+async def pictures(session: Session, drawing: Drawing, moments: Sequence[Moment]) -> list[Pixels]:
+    """The pictures of some moments, drawn together: the same bits every time. Given up together too.
+
+    Raises:
+        TarmacError: The model could not.
+    """
+    calls = session.run_together(drawing.command, [drawing.inputs(moment) for moment in moments])
+    try:
+        return [drawing.pixels(await call) for call in calls]
+    finally:
+        for call in calls:
+            call.cancel()
+
+
 async def shoot(
     film: FilmWriter,
     count: int,
-    draw: Callable[[int], Awaitable[Pixels]],
+    draw: Callable[[range], Awaitable[Sequence[Pixels]]],
     progress: Callable[[int], None],
     *,
-    in_flight: int = 32,
+    group: int = GROUP,
 ) -> None:
-    """Have all frames drawn and written, in order; encoding goes on in a thread beside.
+    """Have all frames drawn and written, in order; the next are drawn while those before are encoded in a thread.
 
     Args:
         film: An open film.
         count: Frames.
-        draw: Gives frame `number`, from 0; cancelled when it is not needed any more.
+        draw: Gives the pictures of some frames, numbered from 0; cancelled when they are not needed any more.
         progress: Called with the number of frames written.
-        in_flight: How many are asked for at once: enough to fill the worker's batches, few enough for the memory.
+        group: Frames that are asked for together; three are on their way or in memory at once.
     """
-    waiting: deque[asyncio.Task[Pixels]] = deque()
-    asked = 0
+    waiting: deque[asyncio.Task[Sequence[Pixels]]] = deque()
 
-    async def drawn(number: int) -> Pixels:
-        return await draw(number)
+    async def drawn(numbers: range) -> Sequence[Pixels]:
+        return await draw(numbers)
+
+    def write(pictures: Sequence[Pixels]) -> None:
+        for pixels in pictures:
+            film.add(pixels)
 
     try:
-        for number in range(count):
-            while asked < count and len(waiting) < in_flight:
-                waiting.append(asyncio.create_task(drawn(asked)))
-                asked += 1
-            pixels = await waiting[0]
+        for start in range(0, count, group):
+            while len(waiting) < _AHEAD and (ahead := start + len(waiting) * group) < count:
+                waiting.append(asyncio.create_task(drawn(range(ahead, min(count, ahead + group)))))
+            pictures = await waiting[0]
             waiting.popleft()
             # To its end even when cancelled: the file must not be closed under the encoder.
-            writing = asyncio.ensure_future(asyncio.to_thread(film.add, pixels))
+            writing = asyncio.ensure_future(asyncio.to_thread(write, pictures))
             try:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:
                 await asyncio.wait([writing])
                 raise
-            progress(number + 1)
+            progress(min(count, start + group))
     finally:
         for task in waiting:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Requests for frames: plain or with a style; frames in order, in windows, given up together."""
+"""Requests for frames: plain or with a style; frames in order, some ahead, given up together."""
 
 from __future__ import annotations
 
@@ -49,55 +49,57 @@ def test_a_model_without_truncation() -> None:
 
 
 class Model:
-    """Draws grey frames, each when it is let; `busy` is set when so many are asked for."""
+    """Draws grey frames, each group when it is let; `busy` is set when so many are asked for."""
 
     def __init__(self, many: int) -> None:
         self.many = many
         self.busy = asyncio.Event()
-        self.asked: list[int] = []
-        self.cancelled: list[int] = []
+        self.asked: list[range] = []
+        self.cancelled: list[range] = []
         self.gate = asyncio.Event()
 
-    async def draw(self, number: int) -> np.ndarray:
-        self.asked.append(number)
+    async def draw(self, numbers: range) -> list[np.ndarray]:
+        self.asked.append(numbers)
         if len(self.asked) == self.many:
             self.busy.set()
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
-            self.cancelled.append(number)
+            self.cancelled.append(numbers)
             raise
-        return np.full((8, 8, 3), number, np.uint8)
+        return [np.full((8, 8, 3), number, np.uint8) for number in numbers]
 
 
 async def test_frames_come_in_order(tmp_path: Path) -> None:
-    model, told = Model(6), []
+    model, told = Model(3), []
     with FilmWriter(tmp_path / "a.webp", FilmOptions()) as film:
-        shooting = asyncio.create_task(shoot(film, 20, model.draw, told.append, in_flight=6))
+        shooting = asyncio.create_task(shoot(film, 50, model.draw, told.append, group=8))
         await model.busy.wait()
         for _ in range(10):
             await asyncio.sleep(0)
-        assert model.asked == list(range(6))  # no more than that wait at once
+        assert model.asked == [range(0, 8), range(8, 16), range(16, 24)]  # no more than that at once
         model.gate.set()
         await shooting
-    assert told == list(range(1, 21))
+    assert model.asked[-1] == range(48, 50)
+    assert sum(map(len, model.asked)) == 50
+    assert told == [8, 16, 24, 32, 40, 48, 50]
     with Picture.open(tmp_path / "a.webp") as image:
-        for number in range(20):
+        for number in range(50):
             image.seek(number)
             assert image.convert("RGB").getpixel((0, 0)) == (number,) * 3
 
 
 async def test_giving_up_gives_up_what_is_in_flight(tmp_path: Path) -> None:
-    model = Model(4)
+    model = Model(3)
 
     async def film() -> None:
         with FilmWriter(tmp_path / "a.webp", FilmOptions()) as writer:
-            await shoot(writer, 20, model.draw, lambda _: None, in_flight=4)
+            await shoot(writer, 20, model.draw, lambda _: None, group=4)
 
     shooting = asyncio.create_task(film())
     await model.busy.wait()
     shooting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await shooting
-    assert sorted(model.cancelled) == [0, 1, 2, 3]
+    assert model.cancelled == [range(0, 4), range(4, 8), range(8, 12)]
     assert os.listdir(tmp_path) == []
