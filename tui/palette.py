@@ -62,6 +62,7 @@ def binding_owners() -> tuple[type, ...]:
     from tui.widgets.completion import CompletionPane
     from tui.widgets.completion_output import Output
     from tui.widgets.explorer import Explorer
+    from tui.widgets.film_player import FilmPlayer
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
     from tui.widgets.prompt import PromptEditor
@@ -69,5 +70,5 @@ def binding_owners() -> tuple[type, ...]:
 
     return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
-        *(CompletionPane, Explorer, OptionsPanel, Output, PathPrompt, PromptEditor, Table),
+        *(CompletionPane, Explorer, FilmPlayer, OptionsPanel, Output, PathPrompt, PromptEditor, Table),
     )

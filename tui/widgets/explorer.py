@@ -20,8 +20,9 @@ from core.errors import TarmacError
 from core.latent.journey import View
 from core.latent.plane import MAX_COORDINATE, MAX_PINS, MAX_SEED, Plane
 from tui.graphics.canvas import GridCanvas
+from tui.widgets.explorer_film import Filming
 from tui.widgets.explorer_keys import KEYS
-from tui.widgets.explorer_pane import ExplorerPane, random_seed, told_position
+from tui.widgets.explorer_pane import random_seed, told_position
 from tui.widgets.explorer_saving import save_picture
 from tui.widgets.explorer_state import MOST_BOOKMARKS, Bookmark
 from tui.widgets.explorer_tiles import Tile
@@ -36,7 +37,7 @@ from tui.widgets.explorer_view import (
 _TRUNCATION_STEP = 0.05
 
 
-class Explorer(ExplorerPane):
+class Explorer(Filming):
     """Walks the latent space of one model.
 
     Args:
@@ -58,6 +59,8 @@ class Explorer(ExplorerPane):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are not offered."""
+        if self.film is not None:
+            return False
         match action:
             case "jump":
                 return isinstance(parameters[0], int) and parameters[0] <= len(self._bookmarks)
@@ -226,8 +229,7 @@ class Explorer(ExplorerPane):
         except TarmacError as error:
             self._failed(error)
             return
-        self.notify(str(path), title="Saved", timeout=8, markup=False)
-        self.post_message(self.Saved(self, str(path)))
+        self._saved(str(path))
 
     def _go_to(self, tile: Coordinates) -> None:
         if max(abs(tile[0]), abs(tile[1])) > MAX_COORDINATE:
