@@ -15,7 +15,7 @@ from core.errors import InvalidInput, Refused
 from core.exports.containers import TooLong, Torn, find_text
 from core.exports.notes import FORMAT, KINDS, loads
 from core.latent.journey import View
-from core.latent.plane import decode_vector
+from core.latent.plane import decode_vector, encode_vector
 
 ENDINGS = (".png", ".webp", ".gif", ".mp4")
 """What Tarmac writes and can open again."""
@@ -36,6 +36,10 @@ class Mark:
 
     view: View
     z: NDArray[np.float32]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data, as the sheet holds it."""
+        return {"view": self.view.to_json(), "z": encode_vector(self.z)}
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from textual import on
 
-from core.errors import TarmacError
+from core.errors import InvalidInput, TarmacError
 from core.exports.drawing import Drawing, pictures
+from core.latent.journey import View
 from core.latent.walk import Circle, Moment, Walk, Way
 from tui.widgets.explorer_pane import ExplorerPane
 from tui.widgets.explorer_saving import save_sheet
-from tui.widgets.explorer_state import Bookmark
+from tui.widgets.explorer_state import MOST_BOOKMARKS, Bookmark
 from tui.widgets.film_player import FilmPlayer
-
-if TYPE_CHECKING:
-    from core.latent.journey import View
 
 _LEAST = 2
 
@@ -31,6 +29,35 @@ class Filming(ExplorerPane):
     def focus_first(self) -> None:
         """Give the keys to what is seen."""
         self.screen.set_focus(self.film or self)
+
+    # -- places
+
+    def visit(self, place: Mapping[str, object]) -> None:
+        """Go where a saved picture was found; a sheet's bookmarks are added as far as there are numbers for them.
+
+        Args:
+            place: `view`, and perhaps `bookmarks`, as the explorer's state has them.
+        """
+        try:
+            view = View.from_json(place.get("view"))
+            if view.plane.dim != self.dim:
+                raise InvalidInput("this place cannot be shown", f"the model's vectors have {self.dim} numbers")
+            listed = place.get("bookmarks", [])
+            marks = [Bookmark.from_json(data, self.dim) for data in listed] if isinstance(listed, list) else []
+        except TarmacError as error:
+            self._failed(error)
+            return
+        if self.film is not None:
+            self._close_film(self.film)
+        there = {mark.z.tobytes() for mark in self._bookmarks}
+        new = [mark for mark in marks if mark.z.tobytes() not in there]
+        kept = new[: MOST_BOOKMARKS - len(self._bookmarks)]
+        self._bookmarks += kept
+        if marks:
+            left = f", {len(new) - len(kept)} had no number left" if len(new) > len(kept) else ""
+            self.notify(f"{len(kept)} of its {len(marks)} bookmarks are new here{left}.", markup=False)
+        self._journey = self._journey.go(replace(view, zoom=self.view.zoom))
+        self._arrived()
 
     # -- films
 
@@ -82,6 +109,10 @@ class Filming(ExplorerPane):
         styles = {mark.view.style for mark in self._bookmarks}
         return replace(view, style=styles.pop()) if len(styles) == 1 else view
 
+    def _arrived(self) -> None:
+        """The view is another one: `Explorer` says what follows."""
+        raise NotImplementedError
+
     def _play(self, way: Way, title: str, view: View) -> None:
         self._maker.stop()  # the film needs the worker more
         self.add_class("-film")
@@ -93,11 +124,14 @@ class Filming(ExplorerPane):
     @on(FilmPlayer.Closed)
     def _film_closed(self, event: FilmPlayer.Closed) -> None:
         event.stop()
+        self._close_film(event.player)
+        self._show()
+
+    def _close_film(self, player: FilmPlayer) -> None:
         self.film = None
         self.remove_class("-film")
         self.screen.set_focus(self)
-        event.player.remove()
-        self._show()
+        player.remove()
         self.refresh_bindings()
 
     @on(FilmPlayer.Written)

@@ -138,6 +138,13 @@ class ModelTab(Vertical):
         if self.session.state in ("new", "stopped"):
             self.start()
 
+    def visit(self, place: Mapping[str, object]) -> None:
+        """Bring the pane to a place, as soon as it is there."""
+        if self.pane is not None and not self.pane.is_mounted:
+            self.call_after_refresh(self.visit, place)
+        elif (go := getattr(self.pane, "visit", None)) is not None:
+            go(place)
+
     def hide(self) -> None:
         """Put to the back; the worker goes on."""
         self.remove_class("-shown")
