@@ -22,6 +22,7 @@ from core.errors import TarmacError
 from core.library.interfaces import image_gan_interface
 from core.workers.session import Session
 from tests.adapters import target
+from tui import themes
 from tui.graphics import TerminalInfo, probe
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
@@ -69,6 +70,9 @@ class ExplorerApp(App[None]):
         yield Static("header", classes="edge")
         yield Explorer(self.session, stub_model(), self.state)
         yield Static("footer", classes="edge")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(themes.VARIABLES)
 
     def on_mount(self) -> None:
         self.query_one(Explorer).focus()

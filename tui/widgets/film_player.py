@@ -30,6 +30,7 @@ from core.library.fingerprint import checkpoint
 from core.workers.session import Session
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.compose import Scene
+from tui.graphics.pictures import Pictures
 from tui.widgets.explorer_saving import free_path
 from tui.widgets.film_bar import bar, told_time
 from tui.widgets.film_reel import Reel
@@ -202,8 +203,8 @@ class FilmPlayer(Vertical, can_focus=True):
         self.post_message(self.Failed(self, error))
 
     def _forget(self, keys: list[int]) -> None:
-        if self.is_attached:
-            self.query_one("#film-canvas", GridCanvas).forget(keys)
+        # Not by the canvas: at the end it is gone before we are.
+        Pictures.of(self.app).helper.forget(keys)
 
     # -- playing
 
