@@ -35,7 +35,9 @@ class AskPath(ModalScreen[Path | None]):
 
     def on_mount(self) -> None:
         """Type at once."""
-        self.set_focus(self.query_one(PathPrompt).input)
+        prompt = self.query_one(PathPrompt)
+        prompt.tell("⏎ open  ⇥ complete  esc close")
+        self.set_focus(prompt.input)
 
     @on(PathPrompt.Given)
     def _given(self, event: PathPrompt.Given) -> None:

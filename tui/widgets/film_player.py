@@ -197,6 +197,7 @@ class FilmPlayer(Vertical, can_focus=True):
 
     def _session_told(self, _session: Session) -> None:
         if self.reel is not None:
+            self.reel.drawing = self._drawing()  # what it can do is known once it is ready
             self.reel.ask()
 
     def _failed(self, error: TarmacError) -> None:

@@ -10,7 +10,7 @@ import bisect
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -57,7 +57,7 @@ class Reel:
         on_forget: Callable[[list[int]], None],
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._session, self._drawing, self._moments = session, drawing, moments
+        self._session, self.drawing, self._moments = session, drawing, moments
         self._on_frame, self._on_error, self._on_forget = on_frame, on_error, on_forget
         self._most_bytes = most_bytes
         self._keys: dict[int, int] = {}
@@ -103,7 +103,7 @@ class Reel:
             return
         while len(self._calls) < _IN_FLIGHT and (number := self._next()) is not None:
             try:
-                call = self._session.run(self._drawing.command, self._drawing.inputs(self._moments[number]))
+                call = self._session.run(self.drawing.command, self.drawing.inputs(self._moments[number]))
             except TarmacError as error:
                 self._failed(error)
                 return
@@ -125,21 +125,25 @@ class Reel:
     def _next(self) -> int | None:
         """The most wanted frame that is neither here nor on its way."""
         count, stride = self.count, self._stride()
-        room = min(count, self._room())
         if len(self._made) + len(self._calls) >= count:
             return None
-        ahead = round(self._latency * self._pace)
-        start = (self._position + ahead) % count
+        # From the first frame that can still be in time to the last one that there is room for; the others for later.
+        here = self._position
+        first, end = here + round(self._latency * self._pace) % count, here + min(count, self._room())
         while True:
-            first = -(-start // stride) * stride
-            for number in itertools.chain(range(first, count, stride), range(0, min(first, count), stride)):
-                if number in self._keys or number in self._calls:
-                    continue
-                if self._distance(number) < room:
+            soon, late = self._strided(first, end, stride), self._strided(here, min(first, end), stride)
+            for number in itertools.chain(soon, late):
+                if number not in self._keys and number not in self._calls:
                     return number
             if stride == 1:
                 return None
             stride //= 2
+
+    def _strided(self, first: int, end: int, stride: int) -> Iterator[int]:
+        """The multiples of `stride` from `first` to before `end`, which may lie beyond the end of the film."""
+        count = self.count
+        for start, stop in ((first, min(end, count)), (max(0, first - count), end - count)):
+            yield from range(-(-start // stride) * stride, stop, stride)
 
     def _stride(self) -> int:
         if not self._pace:
@@ -177,7 +181,7 @@ class Reel:
 
     def _keep(self, number: int, call: Call, took: float) -> None:
         try:
-            pixels = self._drawing.pixels(call.outputs or {})
+            pixels = self.drawing.pixels(call.outputs or {})
         except TarmacError as error:
             self._failed(error)
             return
