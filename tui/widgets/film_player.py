@@ -45,6 +45,9 @@ _TICK = 1 / 30
 _TOLD_EVERY = 0.2
 """Seconds between changes of the text: it costs bytes, and nobody reads faster."""
 
+MOST_BYTES_A_SECOND = 1_000_000
+"""Of pictures, however fast the link is."""
+
 SPEEDS = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 
 _FRAME = Binding.Group("frame", compact=True)
@@ -120,6 +123,8 @@ class FilmPlayer(Vertical, can_focus=True):
         self.speed = 1.0
         self._position, self._since = 0.0, time.monotonic()
         self._told_at, self._told = 0.0, ""
+        self._painted, self._sent = 0, 0
+        self._cost, self._free_at = 0.0, 0.0  # seconds of the link that a frame takes, and when it is free again
         self._timer: Timer | None = None
         self.written: tuple[int, int, str] | None = None
         """While a file is written: frames written, of how many, its name."""
@@ -218,10 +223,24 @@ class FilmPlayer(Vertical, can_focus=True):
             return
         reel.follow(self.number, self.pace if self.playing else 0.0)
         shown = self.shown
+        canvas = self.query_one("#film-canvas", GridCanvas)
         if shown is not None and (key := reel.key(shown)) is not None:
-            self.query_one("#film-canvas", GridCanvas).set_scene(Scene(1, 1, {(0, 0): key}), reel.by_key)
+            scene = Scene(1, 1, {(0, 0): key})
+            if scene != canvas.scene and self._may_send():
+                canvas.set_scene(scene, reel.by_key)
         if not self.playing or time.monotonic() - self._told_at > _TOLD_EVERY:
             self._tell()
+
+    def _may_send(self) -> bool:
+        """Whether another frame keeps the film within `MOST_BYTES_A_SECOND`; one that stands always may."""
+        pictures, now = Pictures.of(self.app), time.monotonic()
+        if pictures.frames > self._painted:
+            self._cost = (pictures.bytes - self._sent) / (pictures.frames - self._painted) / MOST_BYTES_A_SECOND
+            self._painted, self._sent = pictures.frames, pictures.bytes
+        if self.playing and now < self._free_at:
+            return False
+        self._free_at = now + self._cost
+        return True
 
     def _tell(self) -> None:
         if not self.is_attached:
