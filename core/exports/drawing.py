@@ -17,6 +17,7 @@ from core.latent.style import COMMAND, PLAIN, Style
 from core.latent.walk import Moment
 
 if TYPE_CHECKING:
+    from core.exports.film_process import FilmProcess
     from core.workers.session import Session
 
 GROUP = 16
@@ -93,46 +94,61 @@ async def pictures(session: Session, drawing: Drawing, moments: Sequence[Moment]
 
 
 async def shoot(
-    film: FilmWriter,
+    film: FilmWriter | FilmProcess,
     count: int,
     draw: Callable[[range], Awaitable[Sequence[Pixels]]],
     progress: Callable[[int], None],
     *,
     group: int = GROUP,
 ) -> None:
-    """Have all frames drawn and written, in order; the next are drawn while those before are encoded in a thread.
+    """Have all frames drawn and written, in order; the next are drawn while those before are encoded beside the loop.
 
     Args:
-        film: An open film.
+        film: A film that was not begun; it is finished here, or thrown away.
         count: Frames.
         draw: Gives the pictures of some frames, numbered from 0; cancelled when they are not needed any more.
         progress: Called with the number of frames written.
         group: Frames that are asked for together; three are on their way or in memory at once.
+
+    Raises:
+        TarmacError: The model or the disk could not; there is no file then.
     """
     waiting: deque[asyncio.Task[Sequence[Pixels]]] = deque()
 
     async def drawn(numbers: range) -> Sequence[Pixels]:
         return await draw(numbers)
 
-    def write(pictures: Sequence[Pixels]) -> None:
-        for pixels in pictures:
+    def write(found: Sequence[Pixels]) -> None:
+        for pixels in found:
             film.add(pixels)
 
+    try:
+        await _to_its_end(film.__enter__)
+    except asyncio.CancelledError as error:
+        await _to_its_end(film.__exit__, type(error), error, None)
+        raise
     try:
         for start in range(0, count, group):
             while len(waiting) < _AHEAD and (ahead := start + len(waiting) * group) < count:
                 waiting.append(asyncio.create_task(drawn(range(ahead, min(count, ahead + group)))))
-            pictures = await waiting[0]
+            found = await waiting[0]
             waiting.popleft()
-            # To its end even when cancelled: the file must not be closed under the encoder.
-            writing = asyncio.ensure_future(asyncio.to_thread(write, pictures))
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                await asyncio.wait([writing])
-                raise
+            await _to_its_end(write, found)
             progress(min(count, start + group))
-    finally:
+    except BaseException as error:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        await _to_its_end(film.__exit__, type(error), error, None)
+        raise
+    await _to_its_end(film.__exit__, None, None, None)
+
+
+async def _to_its_end(function: Callable[..., object], *given: object) -> None:
+    """Run in a thread, to its end even when cancelled: a file must not be closed under its encoder."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *given))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

@@ -140,7 +140,8 @@ class FilmWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._file is not None
+        if self._file is None:
+            return  # it was never begun
         try:
             if kind is None:
                 with storage_errors(self.path):

@@ -137,23 +137,23 @@ async def _shoot(
     shape: tuple[int, ...] = ()
     mask = os.umask(0)
     os.umask(mask)
-    with FilmWriter(Path(options.out), written, mode=0o666 & ~mask) as film:
-        async with running(model, options.device, progress) as session:
-            drawing = Drawing.of(session.interface or model.interface, command, view.style)
+    film = FilmWriter(Path(options.out), written, mode=0o666 & ~mask)
+    async with running(model, options.device, progress) as session:
+        drawing = Drawing.of(session.interface or model.interface, command, view.style)
 
-            async def draw(numbers: range) -> list[NDArray[np.uint8]]:
-                nonlocal shape
-                moments = [way.frame(number, count) for number in numbers]
-                found = [fitted(pixels, options.tile) for pixels in await pictures(session, drawing, moments)]
-                if not shape:
-                    shape = found[0].shape
-                    check_size(count, shape[1], shape[0])
-                return found
+        async def draw(numbers: range) -> list[NDArray[np.uint8]]:
+            nonlocal shape
+            moments = [way.frame(number, count) for number in numbers]
+            found = [fitted(pixels, options.tile) for pixels in await pictures(session, drawing, moments)]
+            if not shape:
+                shape = found[0].shape
+                check_size(count, shape[1], shape[0])
+            return found
 
-            def tell(done: int) -> None:
-                progress(f"frame {done} of {count}", done / count)
+        def tell(done: int) -> None:
+            progress(f"frame {done} of {count}", done / count)
 
-            await shoot(film, count, draw, tell)
+        await shoot(film, count, draw, tell)
     return shape[1], shape[0]
 
 

@@ -22,7 +22,8 @@ from textual.widgets import Static
 from core.errors import TarmacError
 from core.exports import notes
 from core.exports.drawing import Drawing, pictures, shoot
-from core.exports.film import FilmOptions, FilmWriter
+from core.exports.film import FilmOptions
+from core.exports.film_process import FilmProcess
 from core.interface import Command
 from core.latent.journey import View
 from core.latent.walk import Moment, Way
@@ -354,8 +355,7 @@ class FilmPlayer(Vertical, can_focus=True):
             async def draw(numbers: range) -> list[Pixels]:
                 return await pictures(self.session, drawing, [way.frame(number, count) for number in numbers])
 
-            with FilmWriter(path, options) as film:
-                await shoot(film, count, draw, self._wrote)
+            await shoot(FilmProcess(path, options), count, draw, self._wrote)
         except asyncio.CancelledError:
             self.notify("Stopped; no file was written.", timeout=3)
             raise

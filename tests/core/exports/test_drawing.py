@@ -72,14 +72,14 @@ class Model:
 
 async def test_frames_come_in_order(tmp_path: Path) -> None:
     model, told = Model(3), []
-    with FilmWriter(tmp_path / "a.webp", FilmOptions()) as film:
-        shooting = asyncio.create_task(shoot(film, 50, model.draw, told.append, group=8))
-        await model.busy.wait()
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert model.asked == [range(0, 8), range(8, 16), range(16, 24)]  # no more than that at once
-        model.gate.set()
-        await shooting
+    film = FilmWriter(tmp_path / "a.webp", FilmOptions())
+    shooting = asyncio.create_task(shoot(film, 50, model.draw, told.append, group=8))
+    await model.busy.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert model.asked == [range(0, 8), range(8, 16), range(16, 24)]  # no more than that at once
+    model.gate.set()
+    await shooting
     assert model.asked[-1] == range(48, 50)
     assert sum(map(len, model.asked)) == 50
     assert told == [8, 16, 24, 32, 40, 48, 50]
@@ -89,14 +89,23 @@ async def test_frames_come_in_order(tmp_path: Path) -> None:
             assert image.convert("RGB").getpixel((0, 0)) == (number,) * 3
 
 
+async def test_giving_up_at_once_leaves_nothing_either(tmp_path: Path) -> None:
+    model = Model(1)
+    shooting = asyncio.create_task(
+        shoot(FilmWriter(tmp_path / "a.webp", FilmOptions()), 20, model.draw, lambda _: None)
+    )
+    await asyncio.sleep(0)
+    shooting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await shooting
+    assert not model.asked
+    assert os.listdir(tmp_path) == []
+
+
 async def test_giving_up_gives_up_what_is_in_flight(tmp_path: Path) -> None:
     model = Model(3)
-
-    async def film() -> None:
-        with FilmWriter(tmp_path / "a.webp", FilmOptions()) as writer:
-            await shoot(writer, 20, model.draw, lambda _: None, group=4)
-
-    shooting = asyncio.create_task(film())
+    film = FilmWriter(tmp_path / "a.webp", FilmOptions())
+    shooting = asyncio.create_task(shoot(film, 20, model.draw, lambda _: None, group=4))
     await model.busy.wait()
     shooting.cancel()
     with pytest.raises(asyncio.CancelledError):
