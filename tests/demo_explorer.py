@@ -38,7 +38,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def stub_model(length: int = 16, resolution: int = 64) -> Any:
     """What the explorer needs of a model of the library."""
-    return SimpleNamespace(id="test/stub", name="stub", interface=image_gan_interface(length, resolution))
+    folder = Path(__file__).parent  # it holds no weights
+    return SimpleNamespace(
+        id="test/stub", name="stub", folder=folder, interface=image_gan_interface(length, resolution)
+    )
 
 
 class Dialog(ModalScreen[None]):

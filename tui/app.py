@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.opening import Place
 
 
-def run(images: str | None = None, *, mouse: bool = True) -> int:
+def run(images: str | None = None, *, mouse: bool = True, opening: Place | None = None) -> int:
     """Open the studio and stay until the user leaves.
 
     Args:
         images: "auto", "kitty", "sixel", "iterm2", "blocks" or "off"; None leaves it to environment and settings.
         mouse: False leaves the mouse to the terminal (its own selection works then).
+        opening: Where to go first.
 
     Returns:
         The exit code.
@@ -27,7 +32,7 @@ def run(images: str | None = None, *, mouse: bool = True) -> int:
     os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", _COLOURS.get(terminal.colours, "auto"))
     from tui.studio import TarmacApp
 
-    app = TarmacApp(terminal=terminal)
+    app = TarmacApp(terminal=terminal, opening=opening)
     app.run(mouse=mouse and app.services.config.settings.mouse)
     return app.return_code or 0
 

@@ -9,9 +9,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, NotFound, Refused, TarmacError
 from tui.exits import BAD_INPUT, DONE, INTERRUPTED, NOT_DONE, printable
+
+if TYPE_CHECKING:
+    from tui.opening import Place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _tolerate_odd_encodings()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _obey(given) if given else _studio(None)
+        code = _obey(given) if given else open_studio(None)
         sys.stdout.flush()
         return code
     except TarmacError as error:
@@ -48,7 +52,7 @@ def _obey(arguments: Sequence[str]) -> int:
         return leaving.code if isinstance(leaving.code, int) else NOT_DONE
     if options.version:
         return _version()
-    code: int = options.run(options) if hasattr(options, "run") else _studio(options.images)
+    code: int = options.run(options) if hasattr(options, "run") else open_studio(options.images)
     return code
 
 
@@ -62,7 +66,12 @@ def _version() -> int:
     return DONE
 
 
-def _studio(images: str | None) -> int:
+def open_studio(images: str | None, opening: Place | None = None) -> int:
+    """Open the studio, at a place if one is given.
+
+    Raises:
+        InvalidInput: There is no terminal.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InvalidInput("the studio needs a terminal", "input or output is a pipe", "See `tarmac --help`")
     from core import config
@@ -73,7 +82,7 @@ def _studio(images: str | None) -> int:
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # read by the workers that the studio starts
     if images is None and settings.images != "auto":
         images = settings.images
-    return run(images, mouse=settings.mouse)
+    return run(images, mouse=settings.mouse, opening=opening)
 
 
 def _complain(line: str) -> None:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.message import Message
 
 
 @dataclass
 class ShowModel(Message):
-    """The user wants a model in the workspace: opened (shown at once) or only added."""
+    """The user wants a model in the workspace: opened (shown at once) or only added.
+
+    `place` is where its pane shall go: plain data that the pane's `visit` takes.
+    """
 
     model_id: str
     show: bool = True
     new_workspace: bool = False
+    place: Mapping[str, object] | None = None
+
+
+@dataclass
+class OpenPicture(Message):
+    """The user wants to go where a picture was saved."""
+
+    path: Path
 
 
 @dataclass

@@ -80,6 +80,7 @@ def binding_owners() -> tuple[type, ...]:
     from tui.widgets.explorer_edit import EditPanel
     from tui.widgets.explorer_mix import MixPanel
     from tui.widgets.explorer_project import ProjectPanel
+    from tui.widgets.film_player import FilmPlayer
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
     from tui.widgets.prompt import PromptEditor
@@ -87,6 +88,6 @@ def binding_owners() -> tuple[type, ...]:
 
     return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
-        *(CompletionPane, EditPanel, Explorer, MixPanel, OptionsPanel, Output, PathPrompt, ProjectPanel),
-        *(PromptEditor, Table),
+        *(CompletionPane, EditPanel, Explorer, FilmPlayer, MixPanel, OptionsPanel, Output, PathPrompt),
+        *(ProjectPanel, PromptEditor, Table),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.library.workspaces import Workspace, Workspaces
     from core.workers.session import Session
     from core.workers.spare import Spare
+    from tui.opening import Place
 
 
 class Services:
@@ -129,6 +130,16 @@ class Services:
         device = self.config.settings.device
         log = private_dir(cache_dir() / "logs") / f"{name}.log"
         return Session(model.target(device), log=log, spare=self.spare)
+
+    def find_place(self, path: Path) -> Place:
+        """Where a saved picture leads. Reads the disk.
+
+        Raises:
+            Refused: Not a file of ours.
+        """
+        from tui.opening import find
+
+        return find(path, self.library)
 
     async def import_model(self, path: Path, progress: Callable[[str, float | None], None]) -> Model:
         """Bring a file or folder into the library.

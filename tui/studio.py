@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
@@ -24,13 +25,14 @@ from tui import themes
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
 from tui.key_order import KeyOrder, KeyPassed
-from tui.messages import LibraryChanged, ShowModel, Trouble
+from tui.messages import LibraryChanged, OpenPicture, ShowModel, Trouble
 from tui.screens import PLACES
 from tui.services import Services
 from tui.status import Status
 from tui.troubles import told, write_log
 
 if TYPE_CHECKING:
+    from tui.opening import Place
     from tui.screens.workspace import WorkspaceScreen
 
 _STATUS_SECONDS = 3.0
@@ -69,6 +71,7 @@ class TarmacApp(App[int]):
         services: The core; by default the real one.
         start: Mode to open; by default where the user was last.
         terminal: What was found out about the terminal; None when nobody asked it (tests).
+        opening: Where to go first.
     """
 
     TITLE = "Tarmac"
@@ -93,6 +96,7 @@ class TarmacApp(App[int]):
         ),
         Binding("question_mark,f1", "help", "help", id="app.help", tooltip="This screen and its keys"),
         Binding("ctrl+p,colon", "palette", "commands", id="app.palette", tooltip="Every action, by typing"),
+        Binding("O", "open_picture", "Open a picture", show=False, id="app.open-picture", tooltip="Go to its place"),
         Binding("q,ctrl+q", "quit", "Quit", show=False, id="app.quit", tooltip="Save the workspace and leave"),
     ]
 
@@ -101,10 +105,16 @@ class TarmacApp(App[int]):
     workers_running: reactive[int] = reactive(0, repaint=False)
 
     def __init__(
-        self, services: Services | None = None, *, start: str | None = None, terminal: TerminalInfo | None = None
+        self,
+        services: Services | None = None,
+        *,
+        start: str | None = None,
+        terminal: TerminalInfo | None = None,
+        opening: Place | None = None,
     ) -> None:
         self.services = services if services is not None else Services()
         self.terminal = terminal
+        self._opening = opening
         self._repaint: Timer | None = None
         self.moving_bytes = 1000 * self.services.config.settings.link
         """Bytes a second that pictures may send while they move."""
@@ -169,6 +179,8 @@ class TarmacApp(App[int]):
             self._warn("Settings that cannot be used", [str(problem) for problem in self.services.config.problems])
         self._load_keymap()
         self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
+        if self._opening is not None:
+            self._go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
             self.prepare_spare()
             self.run_worker(_import_ahead, thread=True, group="ahead", exit_on_error=False, description="importing")
@@ -236,7 +248,9 @@ class TarmacApp(App[int]):
             self.hold_keys()
             self.switch_mode("workspace")
         if self.workspace is not None:
-            self.workspace.add_model(message.model_id, show=message.show, new_workspace=message.new_workspace)
+            self.workspace.add_model(
+                message.model_id, show=message.show, new_workspace=message.new_workspace, place=message.place
+            )
         else:
             self.run_worker(
                 partial(self.services.add_to_workspace, message.model_id),
@@ -245,6 +259,31 @@ class TarmacApp(App[int]):
                 exit_on_error=False,
                 description="adding a model",
             )
+
+    def action_open_picture(self) -> None:
+        """Ask for a saved picture and go to its place."""
+        from tui.screens.ask_path import AskPath
+
+        def go(path: Path | None) -> None:
+            if path is not None:
+                self.post_message(OpenPicture(path))
+
+        self.push_screen(AskPath("Open a picture", "a .png, .webp, .gif or .mp4 that Tarmac saved"), go)
+
+    def on_open_picture(self, message: OpenPicture) -> None:
+        """Go to where a picture was saved."""
+        self.run_worker(
+            self._open_picture(message.path), group="open", exclusive=True, exit_on_error=False, description=""
+        )
+
+    async def _open_picture(self, path: Path) -> None:
+        self._go_to(await asyncio.to_thread(self.services.find_place, path))
+
+    def _go_to(self, place: Place) -> None:
+        for sentence in place.told:
+            self.notify(sentence, title="Not as it was", severity="warning", timeout=12, markup=False)
+        if place.model is not None:
+            self.post_message(ShowModel(place.model.id, place=place.state))
 
     def on_library_changed(self, message: LibraryChanged) -> None:
         """A model that is gone leaves the workspace too."""

@@ -132,10 +132,14 @@ def _read(channel: Channel, mailbox: Mailbox, loaded: Event, keys: _Keys) -> Non
         message = _receive(channel)
         kind = message.get("kind")
         if kind == "run":
-            inputs = cast("dict[str, object]", message["inputs"])
             command = cast(str, message["command"])
-            key = keys.key(command, inputs)
-            mailbox.put(Job(cast(int, message["id"]), command, inputs, key))
+            # Together: they fit to each other, as far as the adapter allows, and to nobody else.
+            group = object() if message.get("together") else None
+            jobs = []
+            for item in cast("list[dict[str, object]]", message["items"]):
+                inputs = cast("dict[str, object]", item["inputs"])
+                jobs.append(Job(cast(int, item["id"]), command, inputs, (group, keys.key(command, inputs))))
+            mailbox.put(*jobs)
         elif kind == "cancel":
             mailbox.cancel(cast(int, message["id"]))
         elif kind == "stop":

@@ -29,12 +29,12 @@ class Mailbox:
         self._changed = Condition()
         self._closed = False
 
-    def put(self, job: Job) -> None:
-        """Let `job` wait for its turn."""
+    def put(self, *jobs: Job) -> None:
+        """Let jobs wait for their turn; several become visible together."""
         with self._changed:
             if not self._closed:
-                self._known[job.id] = job
-                self._waiting.append(job)
+                self._known.update((job.id, job) for job in jobs)
+                self._waiting.extend(jobs)
                 self._changed.notify_all()
 
     def cancel(self, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -116,21 +116,41 @@ class Session:
             WorkerDied: The worker is dead.
             TarmacError: It is not running.
         """
+        return self._ask(command, [inputs])[0]
+
+    def run_together(self, command: str | None, inputs: Sequence[Mapping[str, object]]) -> list[Call]:
+        """Ask for `command` several times, in batches that hold these requests alone and depend on nothing else.
+
+        What a model computes may differ in the last bit with the size of a batch. Requests of `run` are joined as they
+        happen to wait; of these the worker makes the same batches every time, in their order, each as large as the
+        model allows. Of a command that is not batchable each runs alone.
+
+        Raises:
+            As `run`; then none was asked for.
+        """
+        return self._ask(command, inputs, together=True)
+
+    def _ask(
+        self, command: str | None, inputs: Sequence[Mapping[str, object]], *, together: bool = False
+    ) -> list[Call]:
         process = self._process
         if self.state != "ready" or self.interface is None or process is None:
             raise self._not_ready()
         chosen = self.interface.command(command)
-        values = chosen.check_inputs(inputs)
-        call = Call(chosen.name, self._cancel)
-        number = self._next
-        self._next += 1
+        items = [{"id": self._next + index, "inputs": chosen.check_inputs(one)} for index, one in enumerate(inputs)]
+        self._next += len(items)
         try:
-            process.send({"kind": "run", "id": number, "command": chosen.name, "inputs": values})
+            process.send({"kind": "run", "command": chosen.name, "items": items, "together": together})
         except WireError as error:
             raise InvalidInput(f"the inputs of {chosen.name} cannot be sent to the model", str(error)) from error
-        self._calls[number] = call
-        self._numbers[call] = number
-        return call
+        calls = []
+        for item in items:
+            call = Call(chosen.name, self._cancel)
+            number = cast(int, item["id"])
+            self._calls[number] = call
+            self._numbers[call] = number
+            calls.append(call)
+        return calls
 
     async def stop(self) -> None:
         """Stop the worker, by force if it must be; calls in flight end with `Cancelled`. Always succeeds."""

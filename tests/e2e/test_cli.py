@@ -8,20 +8,26 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
 from core.latent.basis import seeded_vector
+from core.latent.journey import View
 from core.latent.plane import Plane
+from core.latent.walk import Moment, Walk
 from core.library.interfaces import image_gan_interface, text_interface
 from core.library.manifest import Manifest
 from core.library.models import Library
+from core.library.workspaces import Entry, Workspaces
 from tests.e2e import tiny
+from tui.widgets.explorer_state import Bookmark
 
 TARMAC = [sys.executable, "-m", "tui.cli"]
 REPOSITORY = Path(__file__).parents[2]
@@ -168,6 +174,116 @@ class TestExplore:
         assert picture(tmp_path / "grid.png")[0].shape == (40, 80, 3)
 
 
+class TestFilm:
+    WALK = ("explore", "gan", "--seed", "7", "--walk", "0,0 3,1 5,-2", "--truncation", "0.6")
+
+    def vectors(self, count: int) -> list[np.ndarray]:
+        """The vectors of the closed film by the same walk."""
+        keys = [Moment(z, 0.6) for z in Plane(4, 7).vectors([(0, 0), (3, 1), (5, -2)])]
+        return [Walk(keys, closed=True).frame(number, count).z for number in range(count)]
+
+    def drawn(self, tarmac: Tarmac, z: np.ndarray) -> np.ndarray:
+        """What the model draws of a vector."""
+        np.save(tarmac.folder / "z.npy", z)
+        tarmac("run", "gan", "--input", "z=@z.npy", "--input", "truncation=0.6", "--output", "image=tile.npy")
+        return np.load(tarmac.folder / "tile.npy").astype(int)
+
+    def test_every_frame_is_the_picture_of_its_vector(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        told = tarmac.json(*self.WALK, "--frames", "30", "--loop", "--fps", "20", "--out", "a.webp")
+        assert (told["frames"], told["fps"], told["seconds"], told["width"]) == (30, "20", 1.5, 16)
+        vectors = self.vectors(30)
+        with Image.open(tmp_path / "a.webp") as film:
+            assert film.n_frames == 30  # type: ignore[attr-defined]
+            assert film.info["loop"] == 0
+            for number in (0, 10, 17):
+                film.seek(number)
+                film.load()
+                assert film.info["duration"] == 50
+                frame = np.asarray(film.convert("RGB")).astype(int)
+                # Frames are drawn in batches, which may round the last bit the other way.
+                assert np.abs(frame - self.drawn(tarmac, vectors[number])).max() <= 1
+        assert np.array_equal(vectors[10], Plane(4, 7).vector(3, 1))
+
+    def test_mp4(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        assert tarmac(*self.WALK, "--seconds", "2", "--loop", "--tile", "64", "--out", "a.mp4") == "a.mp4\n"
+        with av.open(str(tmp_path / "a.mp4")) as film:
+            stream = film.streams.video[0]
+            assert (stream.width, stream.height, stream.average_rate) == (64, 64, 25)
+            frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in film.decode(video=0)]
+        assert len(frames) == 50
+        tile = self.drawn(tarmac, self.vectors(50)[20]).astype(np.uint8)
+        expected = np.asarray(Image.fromarray(tile).resize((64, 64), Image.Resampling.LANCZOS)).astype(int)
+        wrong = np.abs(frames[20] - expected).mean()
+        assert wrong < 1.2
+        assert np.abs(frames[20] - frames[0]).mean() > 2 * wrong
+
+    @pytest.mark.parametrize("ending", ["mp4", "webp", "gif"])
+    def test_the_same_command_twice(self, tarmac: Tarmac, tmp_path: Path, ending: str) -> None:
+        for name in ("a", "b"):
+            tarmac("explore", "gan", "--walk", "circle:1.5", "--frames", "40", "--out", f"{name}.{ending}")
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+        notes = tarmac.json("open", f"a.{ending}")
+        assert (notes["kind"], notes["frames"], notes["walk"]["radius"]) == ("film", 40, 1.5)
+
+    def test_an_open_walk_through_seeds(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        tarmac("explore", "gan", "--walk", "seeds:1,2", "--frames", "11", "--ease", "--out", "a.gif")
+        with Image.open(tmp_path / "a.gif") as film:
+            assert film.n_frames == 11  # type: ignore[attr-defined]
+            assert "loop" not in film.info
+
+    def test_interrupted_it_leaves_nothing(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        process = tarmac.start("explore", "gan", "--walk", "circle:3", "--frames", "30000", "--out", "a.mp4")
+        worker_of(process)
+        while not any(path.stat().st_size for path in tmp_path.glob(".a.mp4.*")):
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=WAIT)
+        assert (process.returncode, output, errors) == (130, b"", b"")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestOpen:
+    def test_a_grid(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        tarmac("explore", "gan", "--seed", "9", "--at=2,-1", "--grid", "2x1", "--out", "a.png")
+        told = tarmac.json("open", "a.png")
+        assert (told["kind"], told["seed"], told["position"], told["told"]) == ("grid", 9, [2, -1], [])
+        assert told["opens_with"].endswith("-gan")
+        assert len(told["checkpoint"]) == 64
+        text = tarmac("open", "a.png")  # no terminal: it tells instead
+        assert "seed        9" in text
+        # The same place again, without naming it.
+        tarmac("explore", "gan", "--like", "a.png", "--grid", "2x1", "--out", "b.png")
+        assert np.array_equal(picture(tmp_path / "a.png")[0], picture(tmp_path / "b.png")[0])
+
+    def test_another_library(self, tarmac: Tarmac, tmp_path: Path, library_home: Path) -> None:
+        tarmac("explore", "gan", "--grid", "1x1", "--out", "a.png")
+        tarmac.environment["TARMAC_HOME"] = str(tmp_path / "home")
+        told = tarmac.json("open", "a.png")
+        assert told["opens_with"] is None
+        assert "not in your library" in told["told"][0]
+        # The same weights under another id are the same model.
+        models = next((library_home / "data/models").glob("*-gan"))
+        shutil.copytree(models, tmp_path / "home/data/models/20200101-000000-other")
+        told = tarmac.json("open", "a.png")
+        assert (told["opens_with"], told["told"]) == ("20200101-000000-other", [])
+
+    def test_a_contact_sheet_of_bookmarks(self, tarmac: Tarmac, tmp_path: Path) -> None:
+        model = next(model["id"] for model in tarmac.json("models", "list") if model["name"] == "gan")
+        marks = []
+        for seed in (3, 4, 5):
+            plane = Plane(4, seed)
+            marks.append(Bookmark(View(plane, (seed, 0)), plane.vector(seed, 0)).to_json())
+        shelf = Workspaces()
+        shelf.save(replace(shelf.new("Night"), models=(Entry(model, {"bookmarks": marks}),)))
+        assert tarmac("explore", "gan", "--bookmarks", "Night", "--out", "sheet.png") == "sheet.png\n"
+        told = tarmac.json("open", "sheet.png")
+        assert told["kind"] == "sheet"
+        assert [mark["seed"] for mark in told["bookmarks"]] == [3, 4, 5]
+        assert picture(tmp_path / "sheet.png")[0].shape[1] > 2 * 256
+        shelf.save(shelf.new("Day"))
+        assert "no bookmarks of gan" in tarmac("explore", "gan", "--bookmarks", "Day", "--out", "b.png", code=2)
+
+
 class TestRun:
     def test_pictures_in_every_form(self, tarmac: Tarmac, tmp_path: Path) -> None:
         (tmp_path / "z.json").write_text(json.dumps(seeded_vector(5, 4).tolist()))
@@ -294,7 +410,7 @@ class TestEntry:
 
     def test_help_names_the_exit_codes(self, tarmac: Tarmac) -> None:
         assert "130" in tarmac("--help")
-        for command in ("models", "explore", "complete", "run", "doctor"):
+        for command in ("models", "explore", "open", "complete", "run", "doctor"):
             assert "--json" in tarmac(command, "list" if command == "models" else "--help", "--help")
 
     def test_help_loads_nothing_heavy(self, tarmac: Tarmac) -> None:

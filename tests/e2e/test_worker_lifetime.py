@@ -130,7 +130,8 @@ channel = Channel(ours)
 load = {"kind": "load", "adapter": "test", "path": "/", "options": {}, "device": "cpu"}
 channel.send({**load, "trusted_factory": "tests.adapters:Sleeper"})
 assert channel.receive()["kind"] == "ready"
-channel.send({"kind": "run", "id": 0, "command": sys.argv[1], "inputs": {"seconds": 600}})
+items = [{"id": 0, "inputs": {"seconds": 600}}]
+channel.send({"kind": "run", "command": sys.argv[1], "items": items})
 channel.receive()
 channel.close()
 print(worker.wait(2))

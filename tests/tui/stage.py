@@ -20,6 +20,7 @@ from core.library.manifest import Manifest
 from core.library.models import Library, Model
 from core.workers.session import Session, Target
 from core.workers.spare import Spare
+from tui.opening import Place
 from tui.services import Services
 from tui.status import Status
 from tui.studio import TarmacApp
@@ -102,11 +103,15 @@ def furnish(home: Path) -> StageServices:
 
 @asynccontextmanager
 async def studio(
-    services: Services, *, size: tuple[int, int] = (100, 30), start: str | None = "directory"
+    services: Services,
+    *,
+    size: tuple[int, int] = (100, 30),
+    start: str | None = "directory",
+    opening: Place | None = None,
 ) -> AsyncIterator[tuple[TarmacApp, Pilot[int], list[Message]]]:
     """The running app, its pilot and every message that was handled."""
     messages: list[Message] = []
-    app = TarmacApp(services, start=start)
+    app = TarmacApp(services, start=start, opening=opening)
     async with app.run_test(size=size, message_hook=messages.append) as pilot:
         yield app, pilot, messages
         workspace = app.workspace

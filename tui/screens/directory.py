@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from core.errors import TarmacError
 from tui import words
-from tui.messages import LibraryChanged, ShowModel
+from tui.messages import LibraryChanged, OpenPicture, ShowModel
 from tui.model_facts import fits, kind_words, takes_gives
 from tui.screens.base import StudioScreen
 from tui.troubles import told
@@ -340,7 +340,7 @@ class DirectoryScreen(StudioScreen):
         """Ask for a path."""
         prompt = next(iter(self.query(PathPrompt)), None)
         if prompt is None:
-            prompt = PathPrompt("Import", "a .pkl or .pt file, or a folder in Hugging Face layout")
+            prompt = PathPrompt("Import", "a .pkl or .pt file, a Hugging Face folder, or a picture saved here")
             await self.query_one(ListPane).mount(prompt)
         self.set_focus(prompt.input)
 
@@ -354,7 +354,12 @@ class DirectoryScreen(StudioScreen):
 
     @on(PathPrompt.Given)
     def _import_given(self, event: PathPrompt.Given) -> None:
-        if not self._importing:
+        from tui.opening import is_picture
+
+        if is_picture(event.path) and not self._importing:
+            self._import_left()
+            self.post_message(OpenPicture(event.path))
+        elif not self._importing:
             self.run_worker(self._import(event.path), group="import", exit_on_error=False, description="importing")
 
     async def _import(self, path: Path) -> None:

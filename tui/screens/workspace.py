@@ -20,6 +20,8 @@ from tui.screens.base import StudioScreen
 from tui.widgets.model_tab import ModelTab
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual import events
 
     from core.library.workspaces import Workspace
@@ -114,15 +116,26 @@ class WorkspaceScreen(StudioScreen):
         self._loaded.set()
         self._show(workspace.active)
 
-    def add_model(self, model_id: str, *, show: bool = True, new_workspace: bool = False) -> None:
-        """Bring a model in (or to the front, if it is in already)."""
-        self._work(self._add(model_id, show, new_workspace), "adding a model")
+    def add_model(
+        self,
+        model_id: str,
+        *,
+        show: bool = True,
+        new_workspace: bool = False,
+        place: Mapping[str, object] | None = None,
+    ) -> None:
+        """Bring a model in (or to the front, if it is in already), and its pane to a place."""
+        self._work(self._add(model_id, show, new_workspace, place), "adding a model")
 
-    async def _add(self, model_id: str, show: bool, new_workspace: bool) -> None:
+    async def _add(
+        self, model_id: str, show: bool, new_workspace: bool, place: Mapping[str, object] | None = None
+    ) -> None:
         await self._loaded.wait()
         try:
             async with self._changing:
                 await self._add_alone(model_id, show, new_workspace)
+                if place is not None:
+                    next(tab for tab in self.tabs if tab.model_id == model_id).visit(place)
             if show:
                 await self._focused()
         finally:

@@ -7,6 +7,7 @@ any model whose command takes one vector and gives one image.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from core.errors import TarmacError
 from core.latent.journey import View
 from core.latent.plane import MAX_COORDINATE, MAX_PINS, MAX_SEED, Plane
 from tui.graphics.canvas import GridCanvas
+from tui.widgets.explorer_film import Filming
 from tui.widgets.explorer_keys import KEYS
 from tui.widgets.explorer_layers import told_style
 from tui.widgets.explorer_pane import random_seed, told_position
@@ -38,7 +40,7 @@ from tui.widgets.explorer_view import (
 _TRUNCATION_STEP = 0.05
 
 
-class Explorer(ExplorerPanels):
+class Explorer(ExplorerPanels, Filming):
     """Walks the latent space of one model.
 
     Args:
@@ -63,6 +65,8 @@ class Explorer(ExplorerPanels):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are not offered."""
+        if self.film is not None:
+            return False
         match action:
             case "jump":
                 return isinstance(parameters[0], int) and parameters[0] <= len(self._bookmarks)
@@ -89,6 +93,11 @@ class Explorer(ExplorerPanels):
             self._new_plane(Plane(self.dim, min(int(text), MAX_SEED), self.view.plane.distance))
 
     # -- actions
+
+    def visit(self, place: Mapping[str, object]) -> None:
+        """Go where a saved picture was found; an open panel would belong to another place."""
+        self.close_panel()
+        super().visit(place)
 
     def action_move(self, x: int, y: int) -> None:
         """Move the cursor; the window follows."""
@@ -245,8 +254,7 @@ class Explorer(ExplorerPanels):
         except TarmacError as error:
             self._failed(error)
             return
-        self.notify(str(path), title="Saved", timeout=8, markup=False)
-        self.post_message(self.Saved(self, str(path)))
+        self._saved(str(path))
 
     def _answered(self) -> None:
         self.remove_class("-asking")

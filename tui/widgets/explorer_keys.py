@@ -55,4 +55,6 @@ KEYS: list[BindingType] = [
         _binding(f"alt+{number}", f"jump({number})", f"Bookmark {number}", f"jump-{number}", "Go there", show=False)
         for number in range(1, MOST_BOOKMARKS + 1)
     ),
+    _binding("w", "walk", "film", "walk", "A film through the pins or the bookmarks"),
+    _binding("S", "sheet", "Contact sheet", "sheet", "Save all bookmarks as one picture", show=False),
 ]

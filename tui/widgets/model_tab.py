@@ -101,7 +101,7 @@ class ModelTab(Vertical):
         yield Banner()
         if self._why_not:
             yield Static(
-                Content.assemble(("✕ ", "bold $error"), f"{self._why_not}\n", ("w takes it out of here.", "$muted")),
+                Content.assemble(("✕ ", "bold $error"), f"{self._why_not}\n", ("X takes it out of here.", "$muted")),
                 classes="missing",
                 markup=False,
             )
@@ -139,6 +139,13 @@ class ModelTab(Vertical):
             self.call_after_refresh(self.focus_pane)
         if self.session.state in ("new", "stopped"):
             self.start()
+
+    def visit(self, place: Mapping[str, object]) -> None:
+        """Bring the pane to a place, as soon as it is there."""
+        if self.pane is not None and not self.pane.is_mounted:
+            self.call_after_refresh(self.visit, place)
+        elif (go := getattr(self.pane, "visit", None)) is not None:
+            go(place)
 
     def hide(self) -> None:
         """Put to the back; the worker goes on."""

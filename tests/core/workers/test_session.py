@@ -276,3 +276,26 @@ async def test_a_request_costs_little_and_never_holds_the_loop() -> None:
         each = (time.thread_time() - before) / 480
         assert holds.stop() < 0.050
         assert each < 0.001
+
+
+async def test_requests_that_run_together_always_make_the_same_batches() -> None:
+    async with running("Counter", batch=4) as session:
+        others = [session.run("many", {}) for _ in range(3)]
+        sizes = []
+        for _ in range(5):
+            calls = session.run_together("many", [{}] * 10)
+            others.append(session.run("many", {}))
+            sizes.append([(await call)["size"] for call in calls])
+        assert sizes == [[4] * 8 + [2] * 2] * 5
+        await asyncio.gather(*others)
+        # What does not fit by the adapter's word is not joined even so.
+        apart = session.run_together("many", [{"x": 99}, {}, {"x": 99}])
+        assert [(await call)["size"] for call in apart] == [2, 1, 2]
+        alone = session.run_together("one", [{}] * 3)
+        assert [(await call)["size"] for call in alone] == [1, 1, 1]
+        with pytest.raises(InvalidInput):
+            session.run_together("many", [{}, {"x": "no"}])
+        assert session.running == 0
+        calls = session.run_together("many", [{}] * 3)
+        calls[1].cancel()
+        await asyncio.gather(calls[0], calls[2])

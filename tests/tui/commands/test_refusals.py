@@ -62,6 +62,38 @@ def refuse(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         (("gan", "--out", "a.png", "--truncation", "7"), "truncation"),
         (("gan", "--out", "a.png", "--seed", "-1"), "seed"),
         (("gan", "--out", "a.png", "--device", "gpu"), "device"),
+        (("gan", "--out", "a.png", "--like", "missing.png"), "No such file"),
+        (("gan", "--out", "a.png", "--bookmarks", "nowhere"), "no workspace"),
+        (("gan", "--out", "a.png", "--fps", "30"), "--walk"),
+        (("gan", "--out", "a.mp4"), "--walk"),
+        (("gan", "--out", "a.png", "--walk", "0,0 1,1"), ".mp4, .webp, .gif"),
+        (("gan", "--out", "a.mp4", "--walk", "0,0"), "2 to 256"),
+        (("gan", "--out", "a.mp4", "--walk", ""), "2 to 256"),
+        (("gan", "--out", "a.mp4", "--walk", "0,0 1"), "0,0 3,1"),
+        (("gan", "--out", "a.mp4", "--walk", "0,0 1e400,1"), "0,0 3,1"),
+        (("gan", "--out", "a.mp4", "--walk", "0,0 9999999999999,1"), "0,0 3,1"),
+        (("gan", "--out", "a.mp4", "--walk", " ".join(f"{x},0" for x in range(300))), "2 to 256"),
+        (("gan", "--out", "a.mp4", "--walk", "seeds:1,x"), "whole number"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:-1"), "radius"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:0"), "radius"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:9999999"), "radius"),
+        (("gan", "--out", "a.mp4", "--walk", "pins"), "two pins"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--frames", "0"), "0 frames"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--frames", "99999999"), "frames"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--seconds", "nan"), "--seconds"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--seconds", "-1"), "--seconds"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--seconds", "1", "--frames", "2"), "not allowed with"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--fps", "fast"), "--fps"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--fps", "25/0"), "--fps"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--fps", "500"), "frames a second"),
+        (("gan", "--out", "a.gif", "--walk", "circle:1", "--fps", "60"), "GIF"),
+        (("gan", "--out", "a.gif", "--walk", "circle:1", "--quality", "50"), "GIF"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--quality", "0"), "quality"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--tile", "4097"), "--tile"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--tile", "4096", "--frames", "36000"), "too much"),
+        (("gan", "--out", "a.mp4", "--walk", "circle:1", "--grid", "2x2"), "--grid"),
+        (("gan", "--out", "a.png", "--walk", "circle:1", "--bookmarks", "x"), "together"),
+        (("words", "--out", "a.mp4", "--walk", "circle:1"), "cannot be explored"),
     ],
 )
 def test_explore(refuse: Refuse, tmp_path: Path, arguments: tuple[str, ...], part: str) -> None:
@@ -107,11 +139,21 @@ def test_complete(refuse: Refuse, tmp_path: Path, arguments: tuple[str, ...], pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\n", b"cos\nsystem\n(S'touch CANARY'\ntR."])
+def test_open(refuse: Refuse, tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.png").write_bytes(content)
+    for flags in ((), ("--json",)):
+        assert "a.png cannot be opened" in refuse("open", "a.png", *flags)
+    assert not (tmp_path / "CANARY").exists()
+
+
 def test_folders_that_are_not_there(refuse: Refuse, tmp_path: Path) -> None:
     assert "no folder" in refuse("explore", "gan", "--out", "nowhere/a.png", code=1)
     assert "no folder" in refuse("run", "gan", "--input", "z=seed:1", "--output", "image=nowhere/a.png", code=1)
     (tmp_path / "a.png").mkdir()
     assert "is a folder" in refuse("explore", "gan", "--out", "a.png", code=1)
+    assert "no folder" in refuse("explore", "gan", "--walk", "circle:1", "--out", "nowhere/a.mp4", code=1)
 
 
 def test_a_prompt_that_is_not_text(refuse: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
