@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import queue
 import re
 import select
 import signal
@@ -77,8 +78,10 @@ class Studio:
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
         self._painted = threading.Condition(self._lock)
+        self._taking = threading.Lock()
         self.output = bytearray()
         """Every byte that the studio wrote."""
+        self._arrivals: list[tuple[int, float]] = []
         self.last_output = 0.0
         """When the newest byte came."""
         self.last_picture = 0.0
@@ -99,12 +102,15 @@ class Studio:
             start_new_session=True,
         )
         os.close(inner)
+        self._come: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        threading.Thread(target=self._understand, daemon=True).start()
 
     # The terminal's side.
 
     def _read(self) -> None:
+        """Take what comes as fast as it comes, as a terminal does; it is read more slowly, by another thread."""
         while True:
             try:
                 ready, _, _ = select.select([self._terminal], [], [], 0.2)
@@ -113,20 +119,27 @@ class Studio:
                 data = b""
             if data is None:
                 continue
-            with self._painted:
-                if data == b"":
-                    self._painted.notify_all()
-                    return
+            with self._taking:
                 self.output += data
                 self.last_output = time.monotonic()
+                self._arrivals.append((len(self.output), self.last_output))
                 if b"\x1bP" in data:
                     self.last_picture = time.monotonic()
+            self._come.put(data)
+            if data == b"":
+                return
+
+    def _understand(self) -> None:
+        while data := self._come.get():
+            with self._painted:
                 # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
                 text = re.sub(rb"\x1b_[^\x1b]*\x1b\\|\x1bP[^\x1b]*\x1b\\", b"", data)
                 with contextlib.suppress(Exception):
                     self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]|\x1b\[[0-9;?]*\$p", b"", text))
                 self._painted.notify_all()
             self._answer(data)
+        with self._painted:
+            self._painted.notify_all()
 
     def _answer(self, data: bytes) -> None:
         """What an xterm says to the queries in `data`."""
@@ -147,6 +160,13 @@ class Studio:
         if answers:
             with contextlib.suppress(OSError):
                 os.write(self._terminal, b"".join(answers))
+
+    def arrived(self, text: str) -> float:
+        """Seconds from the start of the studio until a text had come out of it: before this terminal read it, which
+        takes longer in Python than in any real one."""
+        with self._taking:
+            end = self.output.index(text.encode()) + len(text.encode())
+            return next(when for size, when in self._arrivals if size >= end) - self.started
 
     # A person's side.
 

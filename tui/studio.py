@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.timer import Timer
@@ -116,6 +117,7 @@ class TarmacApp(App[int]):
         self.terminal = terminal
         self._opening = opening
         self._repaint: Timer | None = None
+        self._size_before: Size | None = None
         self.moving_bytes = 1000 * self.services.config.settings.link
         """Bytes a second that pictures may send while they move."""
         self.losses: dict[str, str] = {}
@@ -150,6 +152,10 @@ class TarmacApp(App[int]):
 
     def on_resize(self) -> None:
         """Paint everything once more when the window rests: what was under way for another size may have come last."""
+        if self._size_before in (None, self.size):  # the first ones tell the size that all was made for
+            self._size_before = self.size
+            return
+        self._size_before = self.size
         if self._repaint is not None:
             self._repaint.stop()
         self._repaint = self.set_timer(_RESTS_AFTER, self._paint_anew)

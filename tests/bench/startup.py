@@ -36,13 +36,15 @@ def _full(running: Studio) -> bool:
 
 def _bare() -> float:
     with tempfile.TemporaryDirectory() as home, studio(Path(home), COLUMNS, ROWS, code=_BARE) as running:
-        return running.wait_for("Directory")
+        running.wait_for("Directory")
+        return running.arrived("Directory")
 
 
 def _studio() -> tuple[float, float, float, float]:
     """Seconds to the first frame, and from Enter to the explorer, the first picture and the last."""
     with tempfile.TemporaryDirectory() as home, studio(Path(home), COLUMNS, ROWS, sixel=True) as running:
-        first = running.wait_for("Directory")
+        running.wait_for("Directory")
+        first = running.arrived("Directory")
         running.wait_for("starter/portraits")
         # A person reads the list before choosing; meanwhile the waiting worker imports its framework.
         running.wait(lambda: any(one.memory_info().rss > 150e6 for one in running.workers()), "a waiting worker")
