@@ -13,6 +13,7 @@ the comparison, only how well it is drawn, and a fresh discriminator finds that 
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class ImageRecipe:
         ema_rampup: The half-life is at most this share of the pictures seen; None to average from the first step on.
         alone: First steps in which only the discriminator learns (after a guided start it knows nothing yet).
         anchor: Weight of the anchor's reconstruction loss.
-        paired: Compare each generated picture with the anchor's picture of the same latent, by their scores' difference.
+        paired: Compare each generated picture with the anchor's of the same latent, by the difference of their scores.
         mapping: Whether the mapping network learns and moves its mean; False keeps what every latent means.
         noise: "random" noise maps in the generator, or its stored ones ("const").
         precision: Of the feature maps, "float32" or "bfloat16"; weights, losses and pictures are float32 either way.
@@ -154,10 +155,11 @@ class ImageTraining:
         self._sign = 0.0
         self.step = 0
         self.images = 0
+        self.seconds = 0.0
 
     def run(self) -> dict[str, float]:
         """One step of both players. Returns the losses and what else is worth a curve."""
-        recipe = self.recipe
+        recipe, began = self.recipe, time.monotonic()
         told: dict[str, float] = {}
         z = self._latents(recipe.batch)
         learning = self.step >= recipe.alone
@@ -180,6 +182,7 @@ class ImageTraining:
         self._adapt(told["real_sign"])
         told["p"] = self.strength.p
         self.step += 1
+        self.seconds += time.monotonic() - began
         return told
 
     def state(self) -> dict[str, Any]:
@@ -194,7 +197,13 @@ class ImageTraining:
             "torch": torch.get_rng_state(),
             "path_mean": self._path_mean,
             "order": self._order,
-            "numbers": {"p": self.strength.p, "sign": self._sign, "step": self.step, "images": self.images},
+            "numbers": {
+                "p": self.strength.p,
+                "sign": self._sign,
+                "step": self.step,
+                "images": self.images,
+                "seconds": self.seconds,
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -208,7 +217,7 @@ class ImageTraining:
         self._path_mean, self._order = state["path_mean"].to(self.device), state["order"]
         numbers = state["numbers"]
         self.strength.p, self._sign = numbers["p"], numbers["sign"]
-        self.step, self.images = numbers["step"], numbers["images"]
+        self.step, self.images, self.seconds = numbers["step"], numbers["images"], numbers["seconds"]
 
     def _generator_step(self, z: Tensor, fakes: Tensor, reals: Tensor) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
@@ -232,6 +241,8 @@ class ImageTraining:
     def _path_step(self) -> dict[str, float]:
         half = max(1, self.recipe.batch // 2)
         ws = self.generator.mapping(self._latents(half))
+        if not ws.requires_grad:
+            ws.requires_grad_(True)
         images = self.generator.synthesis(ws, noise_mode=self.recipe.noise, dtype=self._dtype)
         noise = torch.randn(images.shape, generator=self._source).to(images)
         penalty, self._path_mean = path_length_penalty(path_lengths(images, ws, noise), self._path_mean)
