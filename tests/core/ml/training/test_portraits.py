@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from core.datasets.emoji import find_font
 from core.errors import NotFound
 from core.library.manifest import Manifest
+from core.library.models import STARTERS
 from core.ml.adapters.stylegan import read_generator
 from core.ml.starters import main
 from core.ml.training import portraits
@@ -62,6 +63,31 @@ def test_adversarial_stage_keeps_what_latents_stand_for() -> None:
     assert all(torch.equal(value, mapping[name]) for name, value in training.average.mapping.state_dict().items())
     assert not torch.equal(training.generator.synthesis.b4.const, drawn)
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
+
+
+def test_without_bfloat16_all_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = (portraits.STAGES, portraits.ADVERSARIAL)
+    monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: True)
+    assert portraits.affordable(*plan) == plan
+    monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: False)
+    stages, adversarial = portraits.affordable(*plan)
+    assert {*(stage.precision for stage in stages), adversarial.precision} == {"float32"}
+    assert [stage.steps for stage in stages] == [stage.steps for stage in portraits.STAGES]
+
+
+def test_the_starter_is_what_the_code_makes() -> None:
+    """The shipped folder names the present plan, and its discriminator fits."""
+    folder = STARTERS / "portraits"
+    recipe = Manifest.read(folder).recipe
+    assert [stage["steps"] for stage in recipe["stages"]] == [stage.steps for stage in portraits.STAGES]
+    assert recipe["adversarial"]["steps"] == portraits.ADVERSARIAL.steps
+    discriminator = portraits.build_discriminator()
+    discriminator.load_state_dict(load_file(folder / portraits.DISCRIMINATOR))
+    drawn = portraits.draw(read_generator(folder), portraits.latents(8, 1), 0.7)
+    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        blurred = torch.nn.functional.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
+        assert (discriminator(pictures) > discriminator(blurred)).float().mean() > 0.8
 
 
 def test_scores_of_the_training_pictures_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
