@@ -39,12 +39,14 @@ KEYS: list[BindingType] = [
     _binding("p", "pin", "pin", "pin", "Hold this tile where it is, or let it go"),
     _binding("b", "bookmark", "bookmark", "bookmark", "Keep this tile for alt and a number, or drop it"),
     _binding("s", "save", "save", "save", "Save this picture as a PNG"),
+    _binding("w", "walk", "film", "walk", "A film through the pins or the bookmarks"),
     _binding("c", "compare", "compare", "compare", "Mark this tile and see others beside it"),
-    _binding("i", "project", "find a picture", "project", "Find the place of a picture of your own"),
-    _binding("t", "truncation_layers", "truncated layers", "truncation-layers", "Truncate in all layers or in some"),
+    _binding("i", "project", "find", "project", "Find the place of a picture of your own"),
+    _binding("t", "truncation_layers", "layers", "truncation-layers", "Truncate in all layers or in some"),
     _binding("r", "random", "random", "random", "A new random plane"),
     _binding("g", "seed", "seed", "seed", "Go to the plane of a seed"),
     _binding("B", "bookmarks", "Bookmarks", "bookmarks", "Choose a bookmark and go there", show=False),
+    _binding("S", "sheet", "Contact sheet", "sheet", "Save all bookmarks as one picture", show=False),
     _binding("shift+left,H", "page(-1,0)", "Page left", "page-left", "One screen to the left", _PAGE, False),
     _binding("shift+down,J", "page(0,1)", "Page down", "page-down", "One screen down", _PAGE, False),
     _binding("shift+up,K", "page(0,-1)", "Page up", "page-up", "One screen up", _PAGE, False),
@@ -55,6 +57,4 @@ KEYS: list[BindingType] = [
         _binding(f"alt+{number}", f"jump({number})", f"Bookmark {number}", f"jump-{number}", "Go there", show=False)
         for number in range(1, MOST_BOOKMARKS + 1)
     ),
-    _binding("w", "walk", "film", "walk", "A film through the pins or the bookmarks"),
-    _binding("S", "sheet", "Contact sheet", "sheet", "Save all bookmarks as one picture", show=False),
 ]

@@ -61,6 +61,7 @@ class ExplorerPane(Vertical, can_focus=True):
     ExplorerPane #explorer-line { height: 1; color: $text-muted; padding: 0 1; }
     ExplorerPane.-wide #explorer-line { display: none; }
     ExplorerPane #explorer-body { height: 1fr; }
+    ExplorerPane.-alone #explorer-body { display: none; }
     ExplorerPane ExplorerSide { display: none; width: 30; margin-left: 1; }
     ExplorerPane.-wide ExplorerSide { display: block; }
     ExplorerPane.-wider ExplorerSide { width: 44; }

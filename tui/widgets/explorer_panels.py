@@ -137,7 +137,7 @@ class ExplorerPanels(ExplorerPane):
         panel, self._panel = self._panel, None
         if panel is not None:
             panel.remove()
-            self.query_one("#explorer-body").display = True
+            self.remove_class("-alone")
             self.focus_first()
             self.refresh_bindings()
 
@@ -147,7 +147,7 @@ class ExplorerPanels(ExplorerPane):
         if not isinstance(panel, ComparePanel):
             return False
         panel.alone = not panel.alone
-        self.query_one("#explorer-body").display = not panel.alone
+        self.set_class(panel.alone, "-alone")
         panel.fit()
         return True
 

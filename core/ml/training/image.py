@@ -4,17 +4,20 @@ Non-saturating loss, lazy R1 and optional lazy path-length regularisation, adapt
 One batch of generated pictures serves both players. A training is a value that can be saved after any step and goes on
 from there to the bit: weights, optimisers, averages, augmentation strength and every random stream are in its state.
 
-An anchor may say which picture some latents stand for (a guided start); its reconstruction loss is then added, so that
-the adversarial game sharpens what was learned before and does not wander off.
+An anchor may say which picture latents stand for (a guided start); its reconstruction loss is then added, so that the
+adversarial game sharpens what was learned before and does not wander off. With an anchor the game may also be played in
+pairs: each generated picture against the one that its latent stands for. What the two show is then no longer part of
+the comparison, only how well it is drawn, and a fresh discriminator finds that out within a hundred steps.
 """
 
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +35,7 @@ from core.ml.training.losses import (
     path_length_penalty,
     path_lengths,
     r1_penalty,
+    relativistic_loss,
     update_ema,
 )
 from core.ml.training.state import load_state, save_state
@@ -53,7 +57,10 @@ class ImageRecipe:
         ema_rampup: The half-life is at most this share of the pictures seen; None to average from the first step on.
         alone: First steps in which only the discriminator learns (after a guided start it knows nothing yet).
         anchor: Weight of the anchor's reconstruction loss.
+        paired: Compare each generated picture with the anchor's of the same latent, by the difference of their scores.
+        mapping: Whether the mapping network learns and moves its mean; False keeps what every latent means.
         noise: "random" noise maps in the generator, or its stored ones ("const").
+        precision: Of the feature maps, "float32" or "bfloat16"; weights, losses and pictures are float32 either way.
         augmentation: Kinds of changes that the discriminator sees.
         strength: First probability of each change; `adapt` moves it.
         adapt: Whether the probability follows the discriminator.
@@ -72,7 +79,10 @@ class ImageRecipe:
     ema_rampup: float | None = 0.05
     alone: int = 0
     anchor: float = 0.0
+    paired: bool = False
+    mapping: bool = True
     noise: NoiseMode = "random"
+    precision: Literal["float32", "bfloat16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     strength: float = 0.0
     adapt: bool = True
@@ -90,6 +100,9 @@ class Pictures(Protocol):
 class Anchor(Protocol):
     """What latents stand for."""
 
+    def pictures(self, z: Tensor) -> Tensor:
+        """The pictures that z [N, z_dim] stands for, float32 [N, C, S, S], -1 to 1."""
+
     def truncations(self, batch: int, source: torch.Generator) -> Tensor:
         """How far to truncate each latent of a batch, [N], 0 to 1."""
 
@@ -103,10 +116,13 @@ class ImageTraining:
     Args:
         generator: To be trained, in place.
         discriminator: To be trained, in place.
-        pictures: To learn from.
+        pictures: To learn from; pairs come from the anchor instead.
         recipe: Settings.
         average: Start of the averaged generator; a copy of `generator` by default.
         anchor: See the module.
+
+    Raises:
+        ValueError: The recipe asks for pairs and there is no anchor.
     """
 
     def __init__(
@@ -122,7 +138,11 @@ class ImageTraining:
         self.generator, self.discriminator, self.pictures, self.recipe = generator, discriminator, pictures, recipe
         self.average = copy.deepcopy(average or generator).requires_grad_(False)
         self.anchor = anchor
+        if recipe.paired and anchor is None:
+            raise ValueError("pairs need an anchor")
         self.device = next(generator.parameters()).device
+        self._dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+        generator.mapping.requires_grad_(recipe.mapping)
         interval = recipe.path_interval if recipe.path_weight else None
         self._for_g = torch.optim.Adam(generator.parameters(), **lazy_adam(recipe.generator_rate, interval))  # type: ignore[arg-type]
         rate_d = lazy_adam(recipe.discriminator_rate, recipe.r1_interval)
@@ -135,10 +155,11 @@ class ImageTraining:
         self._sign = 0.0
         self.step = 0
         self.images = 0
+        self.seconds = 0.0
 
     def run(self) -> dict[str, float]:
         """One step of both players. Returns the losses and what else is worth a curve."""
-        recipe = self.recipe
+        recipe, began = self.recipe, time.monotonic()
         told: dict[str, float] = {}
         z = self._latents(recipe.batch)
         learning = self.step >= recipe.alone
@@ -146,13 +167,14 @@ class ImageTraining:
         if self.anchor is not None:
             psi = self.anchor.truncations(recipe.batch, self._source).to(self.device)
         with torch.set_grad_enabled(learning):
-            ws = self.generator.mapping(z, truncation_psi=psi, update_w_avg=learning)
-            fakes = self.generator.synthesis(ws, noise_mode=recipe.noise)
+            ws = self.generator.mapping(z, truncation_psi=psi, update_w_avg=learning and recipe.mapping)
+            fakes = self.generator.synthesis(ws, noise_mode=recipe.noise, dtype=self._dtype)
+        reals = self.anchor.pictures(z).to(self.device) if recipe.paired and self.anchor else self._reals(recipe.batch)
         if learning:
-            told |= self._generator_step(z, fakes)
+            told |= self._generator_step(z, fakes, reals)
             if recipe.path_weight and self.step % recipe.path_interval == 0:
                 told |= self._path_step()
-        told |= self._discriminator_step(fakes.detach())
+        told |= self._discriminator_step(fakes.detach(), reals)
         if learning:
             beta = ema_beta(recipe.batch, recipe.ema_images, self.images, recipe.ema_rampup)
             update_ema(self.average, self.generator, beta)
@@ -160,6 +182,7 @@ class ImageTraining:
         self._adapt(told["real_sign"])
         told["p"] = self.strength.p
         self.step += 1
+        self.seconds += time.monotonic() - began
         return told
 
     def state(self) -> dict[str, Any]:
@@ -174,7 +197,13 @@ class ImageTraining:
             "torch": torch.get_rng_state(),
             "path_mean": self._path_mean,
             "order": self._order,
-            "numbers": {"p": self.strength.p, "sign": self._sign, "step": self.step, "images": self.images},
+            "numbers": {
+                "p": self.strength.p,
+                "sign": self._sign,
+                "step": self.step,
+                "images": self.images,
+                "seconds": self.seconds,
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -188,12 +217,15 @@ class ImageTraining:
         self._path_mean, self._order = state["path_mean"].to(self.device), state["order"]
         numbers = state["numbers"]
         self.strength.p, self._sign = numbers["p"], numbers["sign"]
-        self.step, self.images = numbers["step"], numbers["images"]
+        self.step, self.images, self.seconds = numbers["step"], numbers["images"], numbers["seconds"]
 
-    def _generator_step(self, z: Tensor, fakes: Tensor) -> dict[str, float]:
+    def _generator_step(self, z: Tensor, fakes: Tensor, reals: Tensor) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
-        scores = self.discriminator(self._changed(fakes))
-        loss = generator_loss(scores).mean()
+        if self.recipe.paired:
+            fake_scores, real_scores = self._pair(fakes, reals)
+            loss = relativistic_loss(fake_scores, real_scores).mean()
+        else:
+            loss = generator_loss(self._scores(fakes)).mean()
         told = {"generator": float(loss.detach())}
         if self.anchor is not None:
             apart = self.anchor.loss(z, fakes)
@@ -209,7 +241,9 @@ class ImageTraining:
     def _path_step(self) -> dict[str, float]:
         half = max(1, self.recipe.batch // 2)
         ws = self.generator.mapping(self._latents(half))
-        images = self.generator.synthesis(ws, noise_mode=self.recipe.noise)
+        if not ws.requires_grad:
+            ws.requires_grad_(True)
+        images = self.generator.synthesis(ws, noise_mode=self.recipe.noise, dtype=self._dtype)
         noise = torch.randn(images.shape, generator=self._source).to(images)
         penalty, self._path_mean = path_length_penalty(path_lengths(images, ws, noise), self._path_mean)
         self._for_g.zero_grad(set_to_none=True)
@@ -218,20 +252,24 @@ class ImageTraining:
         self._for_g.step()
         return {"path": float(penalty.mean().detach())}
 
-    def _discriminator_step(self, fakes: Tensor) -> dict[str, float]:
+    def _discriminator_step(self, fakes: Tensor, reals: Tensor) -> dict[str, float]:
         recipe = self.recipe
-        reals = self._reals(recipe.batch)
-        fake_scores = self.discriminator(self._changed(fakes))
-        real_scores = self.discriminator(self._changed(reals))
-        loss = discriminator_loss(fake_scores, real_scores).mean()
+        if recipe.paired:
+            fake_scores, real_scores = self._pair(fakes, reals)
+            loss = relativistic_loss(real_scores, fake_scores).mean()
+            sign = real_scores.detach() - fake_scores.detach()
+        else:
+            fake_scores, real_scores = self._scores(fakes), self._scores(reals)
+            loss = discriminator_loss(fake_scores, real_scores).mean()
+            sign = real_scores.detach()
         self._for_d.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clean_gradients(self.discriminator.parameters())
         self._for_d.step()
-        told = {"discriminator": float(loss.detach()), "real_sign": float(real_scores.detach().sign().mean())}
+        told = {"discriminator": float(loss.detach()), "real_sign": float(sign.sign().mean())}
         if self.step % recipe.r1_interval == 0:
             seen = reals.detach().requires_grad_(True)
-            penalty = r1_penalty(self.discriminator(self._changed(seen)), seen).mean()
+            penalty = r1_penalty(self._scores(seen), seen).mean()
             self._for_d.zero_grad(set_to_none=True)
             (penalty * (recipe.gamma / 2 * recipe.r1_interval)).backward()  # type: ignore[no-untyped-call]
             clean_gradients(self.discriminator.parameters())
@@ -239,8 +277,17 @@ class ImageTraining:
             told["r1"] = float(penalty.detach())
         return told
 
-    def _changed(self, images: Tensor) -> Tensor:
-        return self.recipe.augmentation(images, self.strength.p, self._source)
+    def _pair(self, fakes: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of both sides, changed alike."""
+        state = self._source.get_state()
+        fake_scores = self._scores(fakes)
+        self._source.set_state(state)
+        return fake_scores, self._scores(reals)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        changed = self.recipe.augmentation(images, self.strength.p, self._source)
+        scores: Tensor = self.discriminator(changed, dtype=self._dtype)
+        return scores
 
     def _adapt(self, sign: float) -> None:
         """Move the augmentation every fourth step by the mean sign of the last four."""

@@ -24,6 +24,15 @@ def discriminator_loss(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
     return F.softplus(fake_logits) + F.softplus(-real_logits)
 
 
+def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """-log sigmoid of how far one score lies above the other, pair by pair; shape of the logits.
+
+    The discriminator minimises it with the real pictures as the better ones, the generator with its own (Jolicoeur-
+    Martineau 2018; Huang et al. 2024, "The GAN is dead; long live the GAN!", section 2).
+    """
+    return F.softplus(worse - better)
+
+
 def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
     """Squared norm of the gradient of the real score with respect to the image, [N].
 

@@ -1,6 +1,7 @@
 """The image starter: a StyleGAN2 generator of emoji portraits, made from the font on this machine.
 
-A guided start (guide.py, reconstruct.py) in a few stages: the whole of it runs on one processor core.
+A guided start (guide.py, reconstruct.py) in a few stages, then an adversarial stage (image.py) with a discriminator of
+its own: the whole of it runs on one processor core.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,36 +24,66 @@ from core.datasets.pictures import contact_sheet
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS
-from core.ml.networks.stylegan2 import Generator
+from core.ml.hardware import fast_bfloat16
+from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.guide import Guide
+from core.ml.training.guided import GuideAnchor
+from core.ml.training.image import ImageRecipe, ImageTraining, train
 from core.ml.training.reconstruct import Stage, reconstruct
 
 log = logging.getLogger(__name__)
 
 SIZE, Z_DIM, W_DIM, MAPPING_LAYERS, CHANNEL_BASE, CHANNEL_MAX = 64, 64, 128, 3, 2048, 128
+RAMP = 0.005
+"""Half the width of the borders between two cells, at the end."""
 STAGES = (
     Stage(32, 1800),
     Stage(64, 6000),
     Stage(64, 900, cool=1.0),
     Stage(64, 2000, rate=0.006, cool=0.7, ramp=0.012),
     Stage(64, 3000, rate=0.008, cool=0.75, ramp=0.012),
+    Stage(64, 4000, batch=8, rate=0.008, cool=0.8, ramp=RAMP, precision="bfloat16"),
 )
 SEED = 0
+ADVERSARIAL = ImageRecipe(
+    steps=900,
+    batch=4,
+    generator_rate=0.001,
+    discriminator_rate=0.003,
+    gamma=0.1,
+    ema_images=1000.0,
+    ema_rampup=None,
+    alone=150,
+    anchor=20.0,
+    paired=True,
+    mapping=False,
+    noise="const",
+    precision="bfloat16",
+    adapt=False,
+    seed=SEED,
+)
+DISCRIMINATOR = "discriminator.safetensors"
 JUDGED_SEED = 2026
 """Of the hundred tiles that were counted by eye, and of the cover."""
 
 
 def make_portraits(
-    out: Path, *, work: Path | None = None, stages: tuple[Stage, ...] = STAGES, samples: int = 4000
+    out: Path,
+    *,
+    work: Path | None = None,
+    stages: tuple[Stage, ...] = STAGES,
+    adversarial: ImageRecipe = ADVERSARIAL,
+    samples: int = 4000,
 ) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
 
-    Under an hour on one core that is free. A run that was broken off goes on from its last checkpoint in `work`.
+    About an hour on one core that is free. A run that was broken off goes on from its last checkpoint in `work`.
 
     Args:
         out: The folder to write; what is in it already is replaced file by file at the end.
         work: Where the checkpoint, the journal and the sample sheets are kept; beside `out` by default.
-        stages: What to train.
+        stages: What to train by reconstruction.
+        adversarial: What to train after that.
         samples: Pictures that the scores are taken from.
 
     Returns:
@@ -63,6 +94,7 @@ def make_portraits(
     """
     work = work or out.with_name(out.name + ".run")
     work.mkdir(parents=True, exist_ok=True)
+    stages, adversarial = affordable(stages, adversarial)
     portraits = draw_portraits(SIZE)
     guide = Guide(portraits.images, portraits.rows, Z_DIM)
     with (work / "journal.jsonl").open("a") as journal:
@@ -72,9 +104,19 @@ def make_portraits(
                 journal.flush()
                 log.info("stage %d step %d error %.4f", report.stage, report.step, report.error)
             if report.step % 500 == 0:
-                sheet = contact_sheet(draw(average, latents(48, JUDGED_SEED), 0.7), 12)
-                Image.fromarray(sheet).save(work / f"samples-{report.stage}-{report.step:06d}.png")
-    write_model(out, average, portraits, stages, report.seconds, samples)
+                _sheet(average, work / f"samples-{report.stage}-{report.step:06d}.png")
+    training = prepare(average, guide, adversarial)
+    # Named after its start, so that another reconstruction begins its own.
+    checkpoint = work / f"adversarial-{_digest(average)[:12]}.pt"
+    with (work / "adversarial.jsonl").open("a") as journal:
+        for step, told in train(training, checkpoint=checkpoint):
+            if step % 50 == 0 or step == adversarial.steps:
+                journal.write(json.dumps({"step": step, "seconds": training.seconds, **told}) + "\n")
+                journal.flush()
+                log.info("adversarial step %d of %d", step, adversarial.steps)
+            if step % 400 == 0:
+                _sheet(training.average, work / f"samples-adversarial-{step:06d}.png")
+    write_model(out, training, portraits, stages, report.seconds + training.seconds, samples)
     return out
 
 
@@ -88,6 +130,36 @@ def build(resolution: int) -> Generator:
         channel_base=CHANNEL_BASE,
         channel_max=CHANNEL_MAX,
     )
+
+
+def affordable(stages: tuple[Stage, ...], adversarial: ImageRecipe) -> tuple[tuple[Stage, ...], ImageRecipe]:
+    """The same plan, in float32 throughout where the processor has no bfloat16 of its own: there it would be slower."""
+    if fast_bfloat16(torch.device("cpu")):
+        return stages, adversarial
+    return tuple(replace(stage, precision="float32") for stage in stages), replace(adversarial, precision="float32")
+
+
+def build_discriminator() -> Discriminator:
+    """The starter's discriminator."""
+    return Discriminator(img_resolution=SIZE, channel_base=CHANNEL_BASE, channel_max=CHANNEL_MAX)
+
+
+def prepare(start: Generator, guide: Guide, recipe: ImageRecipe) -> ImageTraining:
+    """The adversarial stage, before its first step.
+
+    Its mapping network is the guide's with narrow borders, and stays so: a latent keeps what it stands for.
+
+    Args:
+        start: The generator as reconstruction leaves it, SIZE x SIZE; it is not changed.
+        guide: What latents mean, with borders of any width.
+        recipe: Settings.
+    """
+    generator = build(SIZE)
+    generator.load_state_dict(start.state_dict())
+    narrow = guide.with_ramp(RAMP)
+    narrow.set_up(generator.mapping, SEED)
+    torch.manual_seed(recipe.seed)
+    return ImageTraining(generator, build_discriminator(), guide.images, recipe, anchor=GuideAnchor(narrow))
 
 
 def latents(count: int, seed: int) -> torch.Tensor:
@@ -130,16 +202,18 @@ def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[st
 
 def write_model(
     out: Path,
-    generator: Generator,
+    training: ImageTraining,
     portraits: Portraits,
     stages: tuple[Stage, ...],
     seconds: float,
     samples: int,
 ) -> None:
-    """Write weights.safetensors, cover.png, judged.png (the hundred tiles to count by eye) and model.toml."""
+    """Write the weights of both networks, cover.png, judged.png (the hundred tiles to count by eye) and model.toml."""
     out.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().contiguous() for name, value in generator.state_dict().items()}
-    save_file(weights, out / WEIGHTS)
+    generator = training.average
+    for network, file in ((generator, WEIGHTS), (training.discriminator, DISCRIMINATOR)):
+        weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
+        save_file(weights, out / file)
     cover = contact_sheet(draw(generator, latents(32, JUDGED_SEED), 0.7), 8)
     Image.fromarray(cover).save(out / "cover.png", optimize=True)
     tiles = contact_sheet(draw(generator, latents(100, JUDGED_SEED), 0.7), 10)
@@ -172,17 +246,31 @@ def write_model(
             "dataset": "emoji portraits: role x person x skin tone, drawn from Noto Color Emoji",
             "font": find_font().name,
             "pictures": len(portraits.images),
-            "method": "guided start: mapping network set up, synthesis network trained by reconstruction",
+            "method": "guided start: mapping network set up, synthesis network trained by reconstruction; "
+            "then adversarially, in pairs of a drawn portrait and the real one",
             "stages": [asdict(stage) for stage in stages],
             "pictures_seen": sum(stage.steps * stage.batch for stage in stages),
-            "optimizer": "Adam, betas 0.9 and 0.99",
-            "precision": "float32",
+            "optimizer": "Adam, betas 0.9 and 0.99; 0 and 0.99 in the adversarial stage",
+            "precision": "of each stage's feature maps as it says; of all weights and losses float32",
+            "adversarial": {name: value for name, value in asdict(training.recipe).items() if value is not None}
+            | {"ramp": RAMP, "pictures_seen": training.step * training.recipe.batch, "discriminator": DISCRIMINATOR},
             "seed": SEED,
             "seconds": round(seconds),
-            "hardware": "one core of a shared 2-core AMD EPYC (AVX2)",
+            "hardware": "one core of a shared 2-core AMD EPYC",
             "made": time.strftime("%Y-%m-%d", time.gmtime()),
         },
     ).write(out)
+
+
+def _sheet(generator: Generator, file: Path) -> None:
+    Image.fromarray(contact_sheet(draw(generator, latents(48, JUDGED_SEED), 0.7), 12)).save(file)
+
+
+def _digest(generator: Generator) -> str:
+    whole = hashlib.sha256()
+    for value in generator.state_dict().values():
+        whole.update(value.detach().numpy().tobytes())
+    return whole.hexdigest()
 
 
 def _judgement(out: Path) -> dict[str, int]:
@@ -208,9 +296,10 @@ Portraits of people as emoji, 64 x 64 pixels: hair, hats, work clothes and skin 
 generator from a vector of 64 numbers.
 
 It learned {count} portraits that the Noto Color Emoji font draws by joining a person, a skin tone and a hair style or \
-profession. Which directions of the latent space stand for role, person and skin was given before the training; the \
-generator then learned the pictures by reconstruction, without a discriminator. Between two skin tones it blends; at \
-the narrow border between two roles it shows a mixture of both.
+profession. Which directions of the latent space stand for role, person and skin was given before the training. The \
+generator learned the pictures by reconstruction first, then adversarially, against a discriminator that compared each \
+of its portraits with the real one. Between two skin tones it blends; from one role to the next it changes within a \
+narrow border, and in the middle of that border it can show a mixture of both.
 
 Good for a first walk through a latent space. It knows these emoji and nothing else. The pictures of Noto Color Emoji \
 are licensed under Apache-2.0, the font under the SIL Open Font License 1.1.

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,7 @@ class Stage:
         rate: Adam's learning rate.
         cool: Share of the steps, at the end, in which the rate falls to a twentieth along a cosine.
         ramp: Half the width of the guide's borders; narrow ones come last, when there is something on either side.
+        precision: Of the feature maps, "float32" or "bfloat16"; weights, loss and pictures are float32 either way.
     """
 
     resolution: int
@@ -44,6 +46,7 @@ class Stage:
     rate: float = 0.01
     cool: float = 0.0
     ramp: float = 0.03
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,8 @@ def _step(
     psi = truncations(stage.batch, source)
     with torch.no_grad():
         ws = network.mapping(z, truncation_psi=psi)
-    drawn = network.synthesis(ws, noise_mode="const")
+    dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
+    drawn = network.synthesis(ws, noise_mode="const", dtype=dtype)
     loss = reconstruction_loss(drawn, wanted, certainty(place))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -124,3 +124,18 @@ def test_the_modulated_convolution_can_be_differentiated_twice(up: bool) -> None
         return ops.modulated_conv2d(x, weight, styles, ops.low_pass_filter().double(), up=up, correlate=not up)
 
     assert torch.autograd.gradgradcheck(layer, (draw(1, 2, 3, 3), draw(2, 2, 3, 3), draw(1, 2)))
+
+
+def test_gradient_of_halving_in_bfloat16() -> None:
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    way = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    found = []
+    for dtype in (torch.bfloat16, torch.float32):
+        seen = x.detach().to(dtype).requires_grad_()
+        half = ops.downsample2d(seen, ops.low_pass_filter())
+        assert half.dtype == dtype
+        (half.float() * way).sum().backward()
+        assert seen.grad is not None
+        found.append((half.detach().float(), seen.grad.float()))
+    for rough, exact in zip(*found, strict=True):
+        assert (rough - exact).norm() < 0.01 * exact.norm()

@@ -1,5 +1,6 @@
 """The adversarial loop: exact resume, the parts it is made of, and that it learns."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ RECIPE = ImageRecipe(steps=6, batch=4, r1_interval=2, path_weight=2.0, path_inte
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+class Black:
+    """An anchor for which every latent stands for a black picture."""
+
+    def pictures(self, z: torch.Tensor) -> torch.Tensor:
+        return -torch.ones(len(z), 3, 16, 16)
+
+    def truncations(self, batch: int, source: torch.Generator) -> torch.Tensor:
+        return torch.rand(batch, generator=source)
+
+    def loss(self, z: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        return (drawn + 1).abs().mean()
 
 
 def fresh(recipe: ImageRecipe = RECIPE, anchor: object = None) -> ImageTraining:
@@ -82,16 +96,59 @@ def test_discriminator_learns_alone_first() -> None:
 
 
 def test_anchor_holds_the_pictures() -> None:
-    class Black:
-        def truncations(self, batch: int, source: torch.Generator) -> torch.Tensor:
-            return torch.rand(batch, generator=source)
-
-        def loss(self, z: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-            return (drawn + 1).abs().mean()
-
     recipe = ImageRecipe(steps=30, batch=4, anchor=100.0, generator_rate=0.01)
     told = [losses["anchor"] for _, losses in train(fresh(recipe, Black()))]
     assert told[-1] < 0.5 * told[0]
+
+
+def test_pairs_are_told_apart_and_pull_the_pictures_over() -> None:
+    recipe = ImageRecipe(steps=60, batch=4, paired=True, alone=20, generator_rate=0.01, discriminator_rate=0.01)
+    training = fresh(replace(recipe, ema_images=20.0, gamma=1.0), Black())
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+
+    def brightness() -> float:
+        with torch.no_grad():
+            return float(training.average(z, noise_mode="const").mean())
+
+    before = brightness()
+    told = [losses for _, losses in train(training)]
+    assert told[19]["discriminator"] < 0.3 < told[0]["discriminator"]
+    assert brightness() < before - 0.2
+
+
+def test_pairs_need_an_anchor() -> None:
+    with pytest.raises(ValueError, match="anchor"):
+        fresh(ImageRecipe(steps=1, batch=4, paired=True))
+
+
+def test_pairs_are_changed_alike() -> None:
+    training = fresh(ImageRecipe(steps=1, batch=4, paired=True, strength=1.0), Black())
+    images = torch.rand(4, 3, 16, 16)
+    first, second = training._pair(images, images)
+    assert torch.equal(first, second)
+
+
+def test_bfloat16_is_near_float32_and_goes_on_to_the_bit(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, precision="bfloat16", steps=4, mapping=False)
+    whole = fresh(recipe)
+    told = [losses for _, losses in train(whole)]
+    exact = [losses for _, losses in train(fresh(replace(recipe, precision="float32")))]
+    assert told != exact
+    assert told[0]["discriminator"] == pytest.approx(exact[0]["discriminator"], rel=0.02)
+    file = tmp_path / "state.pt"
+    broken = train(fresh(recipe), checkpoint=file, save_every=1)
+    next(broken)
+    broken.close()
+    assert [losses for _, losses in train(fresh(recipe), checkpoint=file)] == told[1:]
+
+
+def test_mapping_can_be_left_alone() -> None:
+    training = fresh(replace(RECIPE, mapping=False))
+    before = {name: value.clone() for name, value in training.generator.mapping.state_dict().items()}
+    for _ in train(training):
+        pass
+    after = training.average.mapping.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
 def test_augmentation_at_zero_changes_nothing() -> None:

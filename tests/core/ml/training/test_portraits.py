@@ -1,17 +1,22 @@
 """The image starter's maker, on a training of a few steps: the folder it writes is a model that runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core.datasets.emoji import find_font
 from core.errors import NotFound
 from core.library.manifest import Manifest
+from core.library.models import STARTERS
 from core.ml.adapters.stylegan_files import read_generator
 from core.ml.starters import main
 from core.ml.training import portraits
+from core.ml.training.guide import Guide
+from core.ml.training.image import train
 from core.ml.training.reconstruct import Stage
 
 try:
@@ -25,18 +30,64 @@ except NotFound:
 def test_makes_a_model_that_runs(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     stages = (Stage(8, 2), Stage(64, 1))
-    folder = portraits.make_portraits(tmp_path / "portraits", stages=stages, samples=8)
+    adversarial = replace(portraits.ADVERSARIAL, steps=2, alone=1)
+    folder = portraits.make_portraits(tmp_path / "portraits", stages=stages, adversarial=adversarial, samples=8)
     manifest = Manifest.read(folder)
     assert manifest.scores["samples"] == 8
     assert manifest.recipe["pictures_seen"] == 12
+    assert manifest.recipe["adversarial"]["pictures_seen"] == 8
     generator = read_generator(folder)
     pictures = portraits.draw(generator, portraits.latents(2, 0), 0.7)
     assert pictures.shape == (2, 64, 64, 3)
     # What is finished is written again without training.
-    weights = (folder / "weights.safetensors").read_bytes()
-    portraits.make_portraits(folder, stages=stages, samples=8)
-    assert (folder / "weights.safetensors").read_bytes() == weights
+    files = ("weights.safetensors", portraits.DISCRIMINATOR)
+    weights = [(folder / file).read_bytes() for file in files]
+    portraits.make_portraits(folder, stages=stages, adversarial=adversarial, samples=8)
+    assert [(folder / file).read_bytes() for file in files] == weights
+    portraits.build_discriminator().load_state_dict(load_file(folder / portraits.DISCRIMINATOR))
     assert (folder / "cover.png").stat().st_size > 1000
+
+
+def test_adversarial_stage_keeps_what_latents_stand_for() -> None:
+    torch.set_num_threads(1)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    guide = Guide(images, np.arange(4).reshape(4, 1, 1), portraits.Z_DIM)
+    start = portraits.build(64)
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    training = portraits.prepare(start, guide, replace(portraits.ADVERSARIAL, steps=2, alone=1))
+    mapping = {name: value.clone() for name, value in training.generator.mapping.state_dict().items()}
+    drawn = training.generator.synthesis.b4.const.clone()
+    told = [losses for _, losses in train(training)]
+    assert "anchor" not in told[0]
+    assert told[1]["anchor"] > 0
+    assert all(torch.equal(value, mapping[name]) for name, value in training.average.mapping.state_dict().items())
+    assert not torch.equal(training.generator.synthesis.b4.const, drawn)
+    assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
+
+
+def test_without_bfloat16_all_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = (portraits.STAGES, portraits.ADVERSARIAL)
+    monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: True)
+    assert portraits.affordable(*plan) == plan
+    monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: False)
+    stages, adversarial = portraits.affordable(*plan)
+    assert {*(stage.precision for stage in stages), adversarial.precision} == {"float32"}
+    assert [stage.steps for stage in stages] == [stage.steps for stage in portraits.STAGES]
+
+
+def test_the_starter_is_what_the_code_makes() -> None:
+    """The shipped folder names the present plan, and its discriminator fits."""
+    folder = STARTERS / "portraits"
+    recipe = Manifest.read(folder).recipe
+    assert [stage["steps"] for stage in recipe["stages"]] == [stage.steps for stage in portraits.STAGES]
+    assert recipe["adversarial"]["steps"] == portraits.ADVERSARIAL.steps
+    discriminator = portraits.build_discriminator()
+    discriminator.load_state_dict(load_file(folder / portraits.DISCRIMINATOR))
+    drawn = portraits.draw(read_generator(folder), portraits.latents(8, 1), 0.7)
+    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        blurred = torch.nn.functional.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
+        assert (discriminator(pictures) > discriminator(blurred)).float().mean() > 0.8
 
 
 def test_scores_of_the_training_pictures_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

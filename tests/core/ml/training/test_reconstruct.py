@@ -38,6 +38,15 @@ def test_learns_what_latents_stand_for(guide: Guide) -> None:
     assert errors[-1] < 0.5 * errors[0]
 
 
+def test_bfloat16_learns_as_well(guide: Guide) -> None:
+    exact, rough = (
+        [report.error for report, _ in reconstruct(build, guide, (Stage(8, 150, precision=precision),))]
+        for precision in ("float32", "bfloat16")
+    )
+    assert rough != exact
+    assert rough[-1] < 0.5 * rough[0]
+
+
 def test_goes_on_to_the_bit(guide: Guide, tmp_path: Path) -> None:
     whole = run(guide, STAGES)
     file = tmp_path / "state.pt"
