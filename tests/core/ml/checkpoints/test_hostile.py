@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[4]
 
 # Converts each file in a process with little memory: one line a file, `refused`, or what happened instead.
 CONVERT_ALL = """
-import resource, sys, tempfile, time
+import re, sys, tempfile, time
 from pathlib import Path
 from core.ml.checkpoints.convert import convert
 from core.ml.checkpoints.problems import Unreadable
@@ -36,7 +36,8 @@ for line in open(sys.argv[1], encoding="utf-8", errors="surrogateescape").read()
             result = "refused" if error.why and "\\n" not in error.why + error.do else "EMPTY"
         except BaseException as error:
             result = f"RAISED {error!r}"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not ru_maxrss: it begins with the memory of the process that started this one.
+    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
     print(ascii(Path(line).name), f"{time.process_time() - begin:.1f}", peak, result, sep="\\t", flush=True)
 """
 
