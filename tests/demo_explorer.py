@@ -1,9 +1,10 @@
 """The explorer alone on the screen, with the stub adapter for a model: `python -m tests.demo_explorer [IMAGES]`.
 
 For looking, and for the tests in real terminals. OPTIONS (JSON, in the environment variable DEMO_OPTIONS) go to the
-stub, for example {"resolution": 256, "delay": 0.05}. DEMO_STATE (JSON) is the explorer's state. DEMO_REPORT names a
-file that is kept up to date with what should be on the screen. DEMO_TRACE names a file that gets the notes of
-`tests.bench._trace` at the end. DEMO_MODEL is a model of the library to be used instead of the stub.
+stub, for example {"resolution": 256, "delay": 0.05}. DEMO_PAGE puts the explorer on a page that scrolls. DEMO_STATE
+(JSON) is the explorer's state. DEMO_REPORT names a file that is kept up to date with what should be on the screen.
+DEMO_TRACE names a file that gets the notes of what happened when. DEMO_MODEL names a model of the library to be used
+instead of the stub.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -58,11 +60,18 @@ class ExplorerApp(App[None]):
     """One explorer between two lines of text."""
 
     CSS_PATH = ROOT / "tui" / "app.tcss"
-    CSS = "Static.edge { height: 1; background: $panel; }"
+    CSS = """
+    Static.edge { height: 1; background: $panel; }
+    #page { height: 1fr; scrollbar-size: 0 0; }
+    #page > Explorer { height: 100%; }
+    #page > Static { height: 8; }
+    """
     BINDINGS: ClassVar[list[Any]] = [
         ("q", "quit", "quit"),
         ("f2", "theme", "theme"),
         ("f3", "dialog", "dialog"),
+        ("f4", "scroll(5)", "scroll down"),
+        ("f5", "scroll(-5)", "scroll up"),
         ("n", "toast", "toast"),
         ("f8", "images('auto')", "pictures as they were found best"),
         ("f9", "images('blocks')", "half-blocks"),
@@ -84,8 +93,14 @@ class ExplorerApp(App[None]):
         self.failures: list[TarmacError] = []
 
     def compose(self) -> ComposeResult:
+        explorer = Explorer(self.session, self.model or stub_model(), self.state)
         yield Static("header", classes="edge")
-        yield Explorer(self.session, self.model or stub_model(), self.state)
+        if "DEMO_PAGE" in os.environ:
+            with VerticalScroll(id="page", can_focus=False):
+                yield explorer
+                yield Static("below the explorer\n" * 8)
+        else:
+            yield explorer
         yield Static("footer", classes="edge")
 
     def on_mount(self) -> None:
@@ -105,6 +120,7 @@ class ExplorerApp(App[None]):
             "protocol": canvas.surface.info.protocol,
             "cell": canvas.surface.cell,
             "region": tuple(canvas.region),
+            "clip": tuple(next(iter(self.screen_stack[0].query("#page")), self.screen_stack[0]).region),
             "screen": tuple(self.size),
             "top": self.screen is explorer.screen,
             "grid": [scene.columns, scene.rows],
@@ -134,6 +150,9 @@ class ExplorerApp(App[None]):
 
     def on_explorer_failed(self, event: Explorer.Failed) -> None:
         self.failures.append(event.error)
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one("#page").scroll_relative(y=rows, animate=False, immediate=True)
 
     def action_theme(self) -> None:
         self.theme = "textual-light" if self.theme == "textual-dark" else "textual-dark"

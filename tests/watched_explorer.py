@@ -54,6 +54,7 @@ def environment(folder: Path) -> dict[str, str]:
     """What the explorer needs to know; what it says goes into `folder`."""
     return {
         "DEMO_REPORT": str(folder / "report.json"),
+        "DEMO_PAGE": "1",
         "DEMO_STATE": json.dumps(STATE),
         "TEXTUAL_COLOR_SYSTEM": "truecolor",
         "TARMAC_HOME": str(folder / "home"),
@@ -96,10 +97,11 @@ class WatchedExplorer:
 
     def seen(self, told: dict[str, Any]) -> np.ndarray:
         """The pixels of the grid's place in the terminal; one a half-block where it is made of those."""
-        x, y, columns, rows = told["region"]
+        x, y, columns, _ = told["region"]
+        first, last = rows_in_sight(told)
         width, height = self.terminal.cell
         left, right, top, bottom = (
-            round(edge) for edge in (x * width, (x + columns) * width, y * height, (y + rows) * height)
+            round(edge) for edge in (x * width, (x + columns) * width, (y + first) * height, (y + last) * height)
         )
         area = self.terminal.pixels()[top:bottom, left:right]
         if told["protocol"] != "blocks":
@@ -121,7 +123,8 @@ class WatchedExplorer:
         return self._share(told) < 0.1
 
     def _share(self, told: dict[str, Any]) -> float:
-        seen, expected = self.seen(told), self.expected(told)
+        first, last = rows_in_sight(told)
+        seen, expected = self.seen(told), self.expected(told)[first * told["cell"][1] : last * told["cell"][1]]
         if seen.shape != expected.shape:
             return 0.0
         return float((np.abs(seen.astype(int) - expected) <= self._near).all(axis=2).mean())
@@ -155,6 +158,12 @@ class WatchedExplorer:
         wait(lambda: holds(self.told()), what)
 
 
+def rows_in_sight(told: dict[str, Any]) -> tuple[int, int]:
+    """First row of the grid's cells that is not scrolled away, and the row after the last."""
+    (_, y, _, rows), (_, top, _, height) = told["region"], told["clip"]
+    return max(0, top - y), min(rows, top + height - y)
+
+
 def nothing_stale_whatever_happens(at: WatchedExplorer, protocol: str) -> None:
     """Walks through all that draws over the grid or changes its place, in a terminal of the size `LARGE`.
 
@@ -180,6 +189,12 @@ def nothing_stale_whatever_happens(at: WatchedExplorer, protocol: str) -> None:
     at.wait_until(lambda told: told["toasts"] > 0, "the toast")
     at.wait_until(lambda told: told["toasts"] == 0, "the end of the toast")
     at.wait("after the toast")
+    terminal.press("F4")
+    at.wait_until(lambda told: rows_in_sight(told)[0] > 0, "the page to scroll")
+    at.wait("scrolling down")
+    terminal.press("F5")
+    at.wait_until(lambda told: rows_in_sight(told)[0] == 0, "the page to scroll back")
+    at.wait("scrolling up")
     terminal.press("F2")
     at.wait_until(lambda told: min(told["look"][0]) > 128, "the light theme")
     at.wait("another theme")

@@ -211,6 +211,7 @@ class GridCanvas(Widget):
         for y, start, stop in spans:
             if region.y <= y < region.bottom:
                 painted[y - region.y, max(0, start - region.x) : max(0, stop - region.x)] = True
+        self.surface.lies_at(region.offset)
         visible = self._visible()
         # Where the canvas itself was painted, its strips have told the surface what they did.
         self.surface.painted(painted[: visible.shape[0], : visible.shape[1]] & ~visible)

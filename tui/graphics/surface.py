@@ -213,6 +213,11 @@ class Surface:
         self._shown = np.zeros((0, 0), bool)
         self._setup = None
 
+    def lies_at(self, origin: tuple[int, int]) -> None:
+        """The canvas is at this place of the screen; a picture that lies elsewhere has to be sent again."""
+        if not self.is_text and origin != self._origin and self._shown.any():
+            self.moved()
+
     def wiped(self, y: int, start: int, stop: int) -> None:
         """Text was written into the cells [start, stop) of a row."""
         if y < len(self._shown):

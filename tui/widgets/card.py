@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error"}
 COVER = "cover.png"
-"""A model's picture in its folder; starters have one, others get theirs from the explorer."""
+"""A model's picture in its folder, where there is one."""
 
 
 class Card(Titled, VerticalScroll, can_focus=False):
