@@ -3,8 +3,8 @@
 For looking, and for the tests in real terminals. OPTIONS (JSON, in the environment variable DEMO_OPTIONS) go to the
 stub, for example {"resolution": 256, "delay": 0.05}. DEMO_PAGE puts the explorer on a page that scrolls. DEMO_STATE
 (JSON) is the explorer's state. DEMO_REPORT names a file that is kept up to date with what should be on the screen.
-DEMO_TRACE names a file that gets the notes of what happened when. DEMO_MODEL names a model of the library to be used
-instead of the stub.
+DEMO_TRACE names a file that gets the notes of `tests.bench._trace` at the end. DEMO_MODEL is a model of the library to
+be used instead of the stub.
 """
 
 from __future__ import annotations
