@@ -289,7 +289,7 @@ class GridCanvas(Widget):
             if ready and protocol == "blocks":
                 self._strips = [self._block_strip(y, width) for y in range(rows)]
             elif ready and protocol == "kitty":
-                self._strips = [self._placeholder_strip(y, columns, width) for y in range(rows)]
+                self._strips = [self._placeholder_strip(y, columns, rows, width) for y in range(rows)]
             elif surface is not None and surface.lies_over_text:
                 self._strips = [self._sparing_strip(y, width) for y in range(height)]
             else:
@@ -322,8 +322,8 @@ class GridCanvas(Widget):
 
         return SparingStrip(text, segments, 0, width)
 
-    def _placeholder_strip(self, y: int, columns: int, width: int) -> Strip:
-        image, row = self.surface.placeholder(y)
+    def _placeholder_strip(self, y: int, columns: int, rows: int, width: int) -> Strip:
+        image, row = self.surface.placeholder(y, rows)
 
         def text(start: int, stop: int) -> str:
             return kitty.placeholders(image, row, start, min(stop, columns)) + " " * (stop - max(start, columns))

@@ -183,9 +183,14 @@ class Surface:
             self._placed_image = 1 - self._placed_image
             self._placed = request.visible
 
-    def placeholder(self, y: int) -> tuple[int, int]:
-        """The id of the picture that a row of cells shows by placeholders, and which of the picture's rows it is."""
-        for image, (top, height) in zip(self._images, self._bands()):
+    def placeholder(self, y: int, rows: int) -> tuple[int, int]:
+        """The id of the picture that a row of cells shows by placeholders, and which of the picture's rows it is.
+
+        Args:
+            y: The row.
+            rows: How many there are; the account may still be, or be already, of another size.
+        """
+        for image, (top, height) in zip(self._images, bands(rows, len(self._images))):
             if y < top + height:
                 return image, y - top
         raise IndexError(y)
