@@ -81,6 +81,7 @@ class Studio:
         self._taking = threading.Lock()
         self.output = bytearray()
         """Every byte that the studio wrote."""
+        self._closing = False
         self._arrivals: list[tuple[int, float]] = []
         self.last_output = 0.0
         """When the newest byte came."""
@@ -103,9 +104,10 @@ class Studio:
         )
         os.close(inner)
         self._come: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        threading.Thread(target=self._understand, daemon=True).start()
+        self._understood = 0
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._read, self._understand)]
+        for thread in self._threads:
+            thread.start()
 
     # The terminal's side.
 
@@ -131,11 +133,14 @@ class Studio:
 
     def _understand(self) -> None:
         while data := self._come.get():
+            if self._closing:
+                continue
             with self._painted:
                 # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
                 text = re.sub(rb"\x1b_[^\x1b]*\x1b\\|\x1bP[^\x1b]*\x1b\\", b"", data)
                 with contextlib.suppress(Exception):
                     self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]|\x1b\[[0-9;?]*\$p", b"", text))
+                self._understood += len(data)
                 self._painted.notify_all()
             self._answer(data)
         with self._painted:
@@ -218,8 +223,17 @@ class Studio:
         return self.wait(lambda: re.search(pattern, self.text()) is not None, f"/{pattern}/", seconds)
 
     def wait_for_rest(self, seconds: float = 0.6) -> None:
-        """Wait until nothing was written for a while."""
-        self.wait(lambda: time.monotonic() - self.last_output > seconds, "rest")
+        """Wait until nothing was written for a while, and all of it is on the screen."""
+
+        def rests() -> bool:
+            return time.monotonic() - self.last_output > seconds and self._understood == len(self.output)
+
+        self.wait(rests, "rest")
+
+    def wait_for_the_last(self) -> None:
+        """Wait until all that an ended studio wrote has been taken."""
+        for thread in self._threads:
+            thread.join(10)
 
     def family(self) -> list[psutil.Process]:
         """The studio and every process below it."""
@@ -244,8 +258,8 @@ class Studio:
 
     def hang_up(self) -> None:
         """Close the terminal, as a lost SSH connection does."""
-        os.close(self._terminal)
-        self._terminal = -1
+        terminal, self._terminal = self._terminal, -1
+        os.close(terminal)
 
     def close(self) -> None:
         """End the studio and everything below it."""
@@ -253,7 +267,9 @@ class Studio:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait()
-        self._reader.join(2)
+        self._closing = True
+        # Before the terminal's number is free for another file: an answer would be written into that.
+        self.wait_for_the_last()
         with contextlib.suppress(OSError):
             os.close(self._terminal)
 

@@ -184,7 +184,7 @@ def test_leaving_restores_the_terminal(library: Path) -> None:
         running.wait_for("faces")
         running.press("q")
         assert running.process.wait(10) == 0
-        running._reader.join(5)
+        running.wait_for_the_last()
         end = bytes(running.output)
     for mode in (b"1049", b"2004", b"1000", b"1003", b"1006"):
         assert end.rfind(b"\x1b[?%sl" % mode) > end.rfind(b"\x1b[?%sh" % mode), mode
