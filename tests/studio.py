@@ -132,12 +132,15 @@ class Studio:
                 return
 
     def _understand(self) -> None:
+        half = b""
         while data := self._come.get():
             if self._closing:
                 continue
             with self._painted:
-                # pyte reads neither pictures (APC, DCS) nor private modes it does not know.
-                text = re.sub(rb"\x1b_[^\x1b]*\x1b\\|\x1bP[^\x1b]*\x1b\\", b"", data)
+                # pyte reads neither pictures (APC, DCS) nor private modes it does not know; half a picture waits.
+                text = re.sub(rb"\x1b[_P][^\x1b]*\x1b\\", b"", half + data)
+                cut = re.search(rb"\x1b(?:[_P][^\x1b]*\x1b?)?$", text)
+                half, text = (text[cut.start() :], text[: cut.start()]) if cut else (b"", text)
                 with contextlib.suppress(Exception):
                     self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]|\x1b\[[0-9;?]*\$p", b"", text))
                 self._understood += len(data)
