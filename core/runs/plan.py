@@ -1,0 +1,127 @@
+"""run.toml: what a run is to do, written once when it is made and read by everybody after.
+
+A plan names things (a dataset, a base, a launcher) and holds settings; it holds no state. Zero or an empty text means
+"chosen when the run starts": what was chosen is in the journal's `started` event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+FORMAT = 1
+FILE_NAME = "run.toml"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where a run computes.
+
+    Attributes:
+        launcher: "local" or "slurm".
+        processes: Ranks that train together; 0 for one on each GPU that is visible, one without a GPU.
+        nodes: Machines (Slurm).
+        gpus: GPUs on each machine; 0 for none or for whatever is there (local).
+        cpus: Processor cores for each rank; 0 for those that are free.
+        memory_gb: Memory on each machine; 0 for the launcher's default.
+        hours: Time limit; 0 for none.
+        queue: Partition (Slurm); empty for the default.
+        extra: Further lines for the launcher, as they are ("--account=lab").
+    """
+
+    launcher: str = "local"
+    processes: int = 0
+    nodes: int = 1
+    gpus: int = 0
+    cpus: int = 0
+    memory_gb: int = 0
+    hours: float = 0.0
+    queue: str = ""
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How an image model is trained. Pictures are counted in thousands (kimg) where the field does.
+
+    Attributes:
+        architecture: "stylegan2" or "stylegan"; a base's own where there is one.
+        size: Side of the pictures in pixels; 0 for the dataset's.
+        batch: Pictures a step, all ranks together; 0 for what fits.
+        rate: Adam's learning rate of both networks; 0 for the published one (0.0025).
+        gamma: Weight of R1; 0 for the published rule 0.0002 x size squared / batch.
+        augment: "full" (geometry and colour), "geometry", or "off".
+        augment_target: Mean sign of the real scores that the augmentation is steered to.
+        augment_cap: The probability p never exceeds this; above about 0.8 changes leak into the pictures.
+        mirror: Train on the mirrored pictures too.
+        freeze_d: Highest-resolution layers of the discriminator that do not learn.
+        mixing: Probability of style mixing.
+        path_weight: Weight of the path-length regularisation; 0 for none.
+        ema_kimg: Half-life of the averaged weights; 0 for batch x 10 / 32.
+        conditional: Learn the classes of the dataset.
+        growing: Grow the networks progressively ("stylegan" only).
+        channels: Feature maps x size at high resolutions (channel base); 0 for what suits the size.
+        precision: "auto", "float32", "bfloat16" or "float16".
+        compile: torch.compile where a GPU makes it pay.
+        threads: Processor threads of each rank; 0 for the free cores.
+    """
+
+    architecture: str = "stylegan2"
+    size: int = 0
+    batch: int = 0
+    rate: float = 0.0
+    gamma: float = 0.0
+    augment: str = "full"
+    augment_target: float = 0.6
+    augment_cap: float = 0.8
+    mirror: bool = True
+    freeze_d: int = 0
+    mixing: float = 0.9
+    path_weight: float = 2.0
+    ema_kimg: float = 0.0
+    conditional: bool = False
+    growing: bool = False
+    channels: int = 0
+    precision: str = "auto"
+    compile: bool = False
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One training run.
+
+    Attributes:
+        name: For people.
+        kind: "image"; "text" has options of its own.
+        dataset: Id of a dataset.
+        base: Id of the model that training starts from; empty for random weights.
+        steps: Batches to train; a run can be extended later.
+        options: Settings of its kind: `ImageOptions` as a table.
+        sample_every, save_every, score_every: Steps between sample sheets, checkpoints and scores; 0 for a suitable
+            number. Step 0 is always sampled and scored, the last step too.
+        keep: Checkpoints that are kept besides the best and the last.
+        seed: Of all random numbers.
+        resources: Where it computes.
+        notify: Where to tell of the end: apprise URLs.
+        parent, parent_step: The run and checkpoint that this one branched from.
+        created: When it was planned, UTC.
+    """
+
+    name: str
+    kind: str
+    dataset: str
+    base: str = ""
+    steps: int = 3000
+    options: Mapping[str, object] = field(default_factory=dict)
+    sample_every: int = 0
+    save_every: int = 0
+    score_every: int = 0
+    keep: int = 2
+    seed: int = 0
+    resources: Resources = field(default_factory=Resources)
+    notify: tuple[str, ...] = ()
+    parent: str = ""
+    parent_step: int = 0
+    created: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
