@@ -2,7 +2,7 @@
 
 Two layouts. "square": images.npy, uint8 [n, S, S, C]. "ragged", for random crops: pixels.npy, all pictures one after
 the other as flat uint8, and shapes.npy, int32 [n, 2] with their heights and widths, the shorter of which is S; a crop
-is then a slice of the map. labels.npy (int64 [n]) is there when the dataset has classes, names.txt holds one name a line.
+is then a slice of the map. labels.npy (int64 [n]) is there when the dataset has classes, names.txt holds a name a line.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Fingerprint:
     def add(self, picture: NDArray[np.uint8]) -> None:
         """One picture more, uint8 [h, w, C]."""
         self._digest.update(",".join(str(length) for length in picture.shape).encode())
-        self._digest.update(memoryview(np.ascontiguousarray(picture)))
+        self._digest.update(np.ascontiguousarray(picture).data)
 
     def done(self, labels: NDArray[np.int64] | None) -> str:
         """The fingerprint in hexadecimal."""
