@@ -7,7 +7,9 @@ starter is the folder starter-NAME-SIZE; one that was never drawn is listed too,
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,7 +66,7 @@ class Dataset:
     source: str
     """"starter" or "library"."""
     count: int = 0
-    """Pictures kept; 0 while a starter has not been drawn yet."""
+    """Pictures kept; of a starter that was not drawn yet as many as are expected, 0 where that is not known."""
     size: int = 0
     """Side of the prepared pictures in pixels; 0 = not prepared."""
     channels: int = 3
@@ -198,6 +200,25 @@ class Datasets:
             raise NotFound(f"the dataset {candidate.name} was removed as soon as it was added")
         return found
 
+    def adopt_starter(self, folder: Path, name: str, side: int) -> None:
+        """Move a drawn starter from its staging folder to its place; if one is there already, that one stays.
+
+        A broken one, which has lost its pictures, is replaced.
+
+        Raises:
+            StorageError: The disk said no.
+        """
+        place = self.starter_folder(name, side)
+        there = _read(place, name)
+        if there is not None and not there.ready:
+            discard(place, self.folder)
+        with storage_errors(folder):
+            try:
+                os.rename(folder, place)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+
     def _starter(self, name: str, prepared: list[Dataset]) -> Dataset:
         whole = [dataset for dataset in prepared if dataset.ready]
         if whole:
@@ -210,7 +231,8 @@ class Datasets:
             about = {"description": drawing.about, "licence": drawing.licence}
             problem = drawing.available()
         folder = self.starter_folder(name, 64)
-        return Dataset(STARTER_PREFIX + name, name, "image", folder, "starter", about=about, problem=problem)
+        expected = getattr(drawing, "count", 0)
+        return Dataset(STARTER_PREFIX + name, name, "image", folder, "starter", expected, about=about, problem=problem)
 
     def _matches(self, text: str) -> list[Dataset]:
         datasets = self.datasets()

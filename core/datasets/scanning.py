@@ -25,6 +25,7 @@ from core.library.manifest import clean_line
 from core.paths import write_atomic
 
 FILE_NAME = "scan.jsonl"
+SOURCES = "sources.json"
 UNSORTED = "unsorted"
 """The class of pictures that lie beside the classes' folders."""
 
@@ -179,13 +180,14 @@ def labels_of(folders: Sequence[tuple[str, ...]]) -> list[str]:
     return [displayed(parts[common]) if len(parts) > common else UNSORTED for parts in folders]
 
 
-def write_index(folder: Path, records: Iterable[Record]) -> None:
-    """Write scan.jsonl.
+def write_index(folder: Path, records: Iterable[Record], sources: Sequence[Path]) -> None:
+    """Write scan.jsonl, and sources.json: paths may hold what a manifest cannot.
 
     Raises:
         StorageError: The disk said no.
     """
     lines = [json.dumps(asdict(record)) for record in records]
+    write_atomic(folder / SOURCES, json.dumps([str(path) for path in sources]))
     write_atomic(folder / FILE_NAME, "\n".join(lines) + "\n")
 
 
@@ -202,6 +204,21 @@ def read_index(folder: Path) -> list[Record]:
         raise Refused(f"{folder.name} has no list of its files", f"{FILE_NAME} is missing", "Add it again") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise Refused(f"{FILE_NAME} in {folder.name} cannot be used", str(error), "Add the dataset again") from error
+
+
+def read_sources(folder: Path) -> list[Path]:
+    """Where a dataset's pictures came from.
+
+    Raises:
+        Refused: It does not say.
+    """
+    try:
+        listed = json.loads((folder / SOURCES).read_text(encoding="utf-8"))
+        if not isinstance(listed, list) or not listed:
+            raise ValueError("it lists none")
+        return [Path(str(path)) for path in listed]
+    except (OSError, ValueError) as error:
+        raise Refused(f"{folder.name} does not say where its pictures came from", str(error), "Add it anew") from error
 
 
 def _records(lines: Iterable[str]) -> Iterator[Record]:

@@ -2,7 +2,8 @@
 
 Two layouts. "square": images.npy, uint8 [n, S, S, C]. "ragged", for random crops: pixels.npy, all pictures one after
 the other as flat uint8, and shapes.npy, int32 [n, 2] with their heights and widths, the shorter of which is S; a crop
-is then a slice of the map. labels.npy (int64 [n]) is there when the dataset has classes, names.txt holds a name a line.
+is then a slice of the map. labels.npy (int64 [n]) is there when the dataset has classes, numbers.npy (int64 [n]) says
+which lines of the index of files the pictures come from, names.txt holds a name a line.
 """
 
 from __future__ import annotations
@@ -141,6 +142,15 @@ class PictureStore:
             lines = []
         found = lines[: self._count]
         return found if len(found) == self._count else [str(row) for row in range(self._count)]
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64] | None:
+        """int64 [n], the number of each picture in the dataset's index; None for drawn pictures, which have none."""
+        name = self._manifest.file("numbers")
+        if not (self.folder / name).is_file():
+            return None
+        numbers = np.asarray(_map(self.folder, name, np.int64, 1))
+        return numbers if len(numbers) == self._count else None
 
     @cached_property
     def fingerprint(self) -> str:
