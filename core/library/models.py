@@ -7,14 +7,8 @@ number of studios can share a library: a reader sees a model whole or not at all
 from __future__ import annotations
 
 import difflib
-import errno
-import os
 import re
-import secrets
-import shutil
-import time
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from core.errors import NotFound, Refused, TarmacError
 from core.interface.command import Interface
+from core.library.folders import claim, discard, folders, identity, size, stage
 from core.library.interfaces import interface_of
 from core.library.manifest import FILE_NAME, Manifest, clean_line
 from core.paths import data_dir as default_data_dir
-from core.paths import private_dir, storage_errors
+from core.paths import storage_errors
 
 if TYPE_CHECKING:
     from core.workers.session import Target
@@ -36,7 +31,6 @@ STARTERS = Path(__file__).parent / "starters"
 STARTER_PREFIX = "starter/"
 
 _NEEDS = {"stylegan2": ("weights.safetensors",), "causal-lm": ("config.json",)}
-_ABANDONED_AFTER = 24 * 3600.0  # seconds; no import takes a day, and a killed one leaves its folder behind
 
 
 @dataclass(frozen=True)
@@ -143,8 +137,8 @@ class Library:
 
     def models(self) -> list[Model]:
         """Every model: starters by name, then the library's, the newest first. Reads the disk; never raises."""
-        starters = [self._read(path, "starter") for path in _folders(self._starters)]
-        library = [self._read(path, "library") for path in _folders(self.folder)]
+        starters = [self._read(path, "starter") for path in folders(self._starters)]
+        library = [self._read(path, "library") for path in folders(self.folder)]
         starters.sort(key=lambda model: model.id if model else "")
         library.sort(key=lambda model: model.id if model else "", reverse=True)
         return [model for model in (*starters, *library) if model is not None]
@@ -179,13 +173,8 @@ class Library:
         if len(matches) > 1:
             ids = ", ".join(match.id for match in matches)
             raise Refused(f"{clean_line(id_or_name)} is the name of {len(matches)} models", ids, "Give the id of one")
-        trash = self.folder / f".trash-{secrets.token_hex(6)}"
-        with storage_errors(model.folder):
-            try:
-                os.rename(model.folder, trash)
-            except FileNotFoundError:
-                raise self._not_found(id_or_name) from None
-        _delete(trash)
+        if not discard(model.folder, self.folder):
+            raise self._not_found(id_or_name)
         return model
 
     def staging(self) -> Path:
@@ -193,16 +182,7 @@ class Library:
 
         Give it to `adopt` when it is whole, or delete it. One that nobody finished is removed after a day.
         """
-        private_dir(self.folder)
-        self._sweep()
-        while True:
-            path = self.folder / f".staging-{secrets.token_hex(6)}"
-            with storage_errors(path):
-                try:
-                    path.mkdir(mode=0o700)
-                except FileExistsError:
-                    continue
-            return path
+        return stage(self.folder)
 
     def adopt(self, folder: Path, manifest: Manifest) -> Model:
         """Write the manifest into a finished staging folder and move it into the library by one rename.
@@ -219,23 +199,11 @@ class Library:
             raise Refused(f"the model {manifest.name} cannot be added", candidate.problem)
         with storage_errors(folder):
             folder.chmod(0o700)
-            place = self._claim(folder, manifest.name)
+            place = claim(folder, self.folder, slug(manifest.name))
         model = self._read(place, "library")
         if model is None:
             raise NotFound(f"the model {manifest.name} was removed as soon as it was added")
         return model
-
-    def _claim(self, folder: Path, name: str) -> Path:
-        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug(name)}"
-        for attempt in range(1, 10_000):
-            place = self.folder / (stem if attempt == 1 else f"{stem}-{attempt}")
-            try:
-                os.rename(folder, place)  # never replaces a model: a folder that is not empty refuses
-                return place
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise
-        raise Refused("the model cannot be added", f"there are 10,000 called {stem}")
 
     def _matches(self, text: str) -> list[Model]:
         models = self.models()
@@ -260,27 +228,17 @@ class Library:
     def _read(self, folder: Path, source: str) -> Model | None:
         """The model in `folder`, broken or not; None if the folder has gone meanwhile."""
         for _ in range(_LOOKS):
-            before = _identity(folder)
+            before = identity(folder)
             model = _look(folder, source)
-            if _identity(folder) == before:
+            if identity(folder) == before:
                 break  # else another process removed it while we read, and perhaps put a new one in its place
         return model if before is not None else None
 
-    def _sweep(self) -> None:
-        for path in _entries(self.folder):
-            trash = path.name.startswith(".trash-")
-            staging = path.name.startswith(".staging-")
-            try:
-                if trash or (staging and time.time() - path.stat().st_mtime > _ABANDONED_AFTER):
-                    _delete(path)
-            except OSError:
-                continue
 
-
-def slug(name: str, longest: int = 24) -> str:
-    """`name` as a part of an id: a-z, 0-9 and single hyphens; "model" if nothing is left."""
+def slug(name: str, longest: int = 24, otherwise: str = "model") -> str:
+    """`name` as a part of an id: a-z, 0-9 and single hyphens; `otherwise` if nothing is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-") or "model"
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-") or otherwise
 
 
 _LOOKS = 5
@@ -305,48 +263,4 @@ def _look(folder: Path, source: str) -> Model:
         problem = str(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"the interface in {FILE_NAME} cannot be used: {clean_line(str(error))[:200]}"
-    return Model(id_, folder, source, manifest, size_bytes=_size(folder), problem=problem, spec=spec)
-
-
-def _identity(folder: Path) -> tuple[int, int, int] | None:
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    yield from (folder / name for name in names)
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    return (path for path in _entries(folder) if not path.name.startswith((".", "__")) and path.is_dir())
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files under `folder`, links not followed."""
-    total = 0
-    waiting = [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue
-    return total
-
-
-def _delete(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)
+    return Model(id_, folder, source, manifest, size_bytes=size(folder), problem=problem, spec=spec)

@@ -71,7 +71,7 @@ class TestAdding:
         assert [model.name for model in library.models()] == ["faces"] * 5
 
     def test_ids_sort_by_time(self, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-        import core.library.models as module
+        import core.library.folders as module
 
         class Clock:
             now_is = 1_800_000_000.0
