@@ -20,11 +20,7 @@ class Recorder(Protocol):
         """Folder of sample sheets; files appear in it by rename."""
 
     def tell(self, event: Event) -> None:
-        """Append to the journal.
-
-        Raises:
-            StorageError: The disk said no.
-        """
+        """Append to the journal. Never raises: what a full disk refuses is held and written when there is room again."""
 
     def wish(self) -> str:
         """ "run", "stop" (save and end) or "fenced" (a newer attempt has begun: end and publish nothing). Cheap enough
@@ -39,6 +35,15 @@ class Recorder(Protocol):
         Raises:
             Fenced: A newer attempt has begun; nothing was published.
             StorageError: The disk said no; nothing was published.
+        """
+
+    def model(self) -> AbstractContextManager[Path]:
+        """A new, empty folder for the finished model: weights, and a model.toml (`Manifest`) that says what they are.
+        Published as `model/` by one rename when the block ends well; the supervisor takes it into the library, under
+        the run's name and with its lineage.
+
+        Raises:
+            Fenced, StorageError: As `checkpoint`.
         """
 
     def last(self) -> tuple[int, Path] | None:
