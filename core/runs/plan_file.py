@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
@@ -185,7 +184,7 @@ def _typed(name: str, value: object, kind: Any) -> object:
         return dict(value)
     if kind is datetime and isinstance(value, datetime):
         return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    if isinstance(kind, type) and not isinstance(kind, types.GenericAlias) and type(value) is kind:
+    if type(value) is kind:
         return clean_line(value) if isinstance(value, str) else value
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", datetime: "a time"}
     raise InvalidInput(f"{name} is {value!r:.60}", f"it must be {words.get(kind, 'a table')}")
