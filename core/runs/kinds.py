@@ -9,13 +9,17 @@ recorder, and publishes the finished model there. Other packages add kinds of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, NotFound, Refused
 from core.runs.plan import RunPlan
+
+if TYPE_CHECKING:
+    from core.library.models import Model
 
 Training = Callable[..., Any]
 
@@ -58,18 +62,9 @@ def dataset_folder(plan: RunPlan, data_dir: Path) -> Path:
 
     Raises:
         NotFound: It is gone; the sentence says what to do.
+        Refused: It is broken, or not prepared.
     """
-    try:
-        datasets = import_module("core.datasets.library").Datasets(data_dir)
-        folder: Path = datasets.get(plan.dataset).folder
-    except ModuleNotFoundError:
-        folder = data_dir / "datasets" / plan.dataset
-    except NotFound:
-        folder = data_dir / "datasets" / "."
-    if not plan.dataset or not folder.is_dir() or folder == data_dir / "datasets":
-        name = plan.dataset or "without a name"
-        raise NotFound(f"the dataset {name} is gone", "", "Prepare it again under this name, or make a new run")
-    return folder
+    return _dataset(plan, data_dir)[1]
 
 
 def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
@@ -79,22 +74,53 @@ def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
         NotFound: It is gone.
         Refused: It is broken.
     """
+    found = _base(plan, data_dir)
+    return found.target().path if found is not None else None
+
+
+def settled(plan: RunPlan, data_dir: Path) -> RunPlan:
+    """`plan` with ids for names, so that it means the same for ever, if it can begin.
+
+    Raises:
+        TarmacError: An unknown kind, a dataset or a base that is not there or broken.
+    """
+    check_kind(plan.kind)
+    dataset, _ = _dataset(plan, data_dir)
+    base = _base(plan, data_dir)
+    if base is not None:
+        base.target()
+    return replace(plan, dataset=dataset, base=base.id if base is not None else "")
+
+
+def _dataset(plan: RunPlan, data_dir: Path) -> tuple[str, Path]:
+    """Id and folder of the plan's dataset."""
+    if not plan.dataset:
+        raise InvalidInput("the run has no dataset", "", "Give one")
+    size = plan.options.get("size")
+    try:
+        library = import_module("core.datasets.library")
+    except ModuleNotFoundError:  # a build without the rooms for preparing data
+        id_, folder = plan.dataset, data_dir / "datasets" / plan.dataset
+    else:
+        try:
+            found = library.Datasets(data_dir).get(plan.dataset, size if isinstance(size, int) and size else None)
+        except NotFound as error:
+            raise NotFound(f"there is no dataset {plan.dataset!r:.80}", "", error.do) from None
+        id_, folder = found.id, found.folder
+        if found.problem or not found.ready:
+            do = "Prepare it: `tarmac datasets prepare`, or key 4 in the studio"
+            raise Refused(f"the dataset {found.name} cannot be trained on", found.problem or "it is not prepared", do)
+    if not folder.is_dir():
+        raise NotFound(f"the dataset {plan.dataset!r:.80} is gone", f"{folder} is not there", "Prepare it again")
+    return id_, folder
+
+
+def _base(plan: RunPlan, data_dir: Path) -> Model | None:
     if not plan.base:
         return None
     from core.library.models import Library
 
     try:
-        return Library(data_dir).get(plan.base).target().path
+        return Library(data_dir).get(plan.base)
     except NotFound as error:
-        raise NotFound(f"the base {plan.base} is gone", "", "Make a new run with another base") from error
-
-
-def check_names(plan: RunPlan, data_dir: Path) -> None:
-    """Refuse a plan that cannot begin: an unknown kind, a dataset or a base that is not there.
-
-    Raises:
-        TarmacError: The first thing that is wrong.
-    """
-    check_kind(plan.kind)
-    dataset_folder(plan, data_dir)
-    base_folder(plan, data_dir)
+        raise NotFound(f"there is no model {plan.base!r:.80} to begin from", "", error.do) from None

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core import notify
 from core.errors import InvalidInput, NotFound, Refused, TarmacError
 from core.library.manifest import clean_line
 from core.library.models import slug
@@ -25,7 +26,7 @@ from core.runs.branching import carry_over
 from core.runs.events import Ended, Extended, Queued
 from core.runs.folder import RunFolder, write_json
 from core.runs.journal import Journal
-from core.runs.kinds import check_names
+from core.runs.kinds import settled
 from core.runs.launchers import Handle, launcher
 from core.runs.plan import FILE_NAME, RunPlan
 from core.runs.plan_file import check_options, check_plan, write_plan
@@ -210,12 +211,10 @@ class Runs:
     def _create(self, plan: RunPlan, *, check: bool, parent: RunView | None = None) -> RunView:
         plan = check_plan(plan)
         if check:
-            check_names(plan, self.data_dir)
+            plan = settled(plan, self.data_dir)
             launcher(plan.resources.launcher).check(plan)
             if plan.notify:
-                from core.notify import check as check_notify
-
-                check_notify(plan.notify)
+                notify.check(plan.notify)
         private_dir(self.folder)
         self._sweep()
         building = self.folder / f".staging-{secrets.token_hex(6)}"
@@ -282,6 +281,22 @@ async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:
         raise
     if handle.id:
         _tell(view.folder, Queued(engine.name, handle.id))
+    return await asyncio.to_thread(store.get, view.id)
+
+
+async def cancel(id_or_name: str, *, data_dir: Path | None = None) -> RunView:
+    """Wish that a run saves and ends, and tell the engine too if a cluster carries it.
+
+    Raises:
+        NotFound: No such run.
+        TarmacError: The wish could not be written.
+    """
+    store = Runs(data_dir)
+    view = await asyncio.to_thread(store.stop, id_or_name)
+    launch = RunFolder(view.folder).launch()
+    if launch and view.state in ("stopping", "stopped", "lost"):
+        handle = Handle(str(launch.get("launcher", "")), str(launch.get("id", "")), view.folder)
+        await launcher(handle.launcher).cancel(handle)
     return await asyncio.to_thread(store.get, view.id)
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from core import notify
 from core.errors import Refused, StorageError, TarmacError
 from core.paths import storage_errors
 from core.runs.adoption import adopt
@@ -27,6 +28,7 @@ from core.runs.deaths import Death, describe, memory_kills
 from core.runs.events import Attempt, Ended, Event, Warned
 from core.runs.folder import RunFolder, write_json
 from core.runs.journal import Journal
+from core.runs.launchers.slurm import requeue
 from core.runs.plan import RunPlan
 from core.runs.plan_file import read_plan
 from core.runs.processes import me
@@ -63,8 +65,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     folder = RunFolder(options.folder.resolve())
     if not options.detach:
-        with _locked(folder), _log(folder) as log:
-            return Supervisor(folder, read_plan(folder.path), log).run()
+        plan = read_plan(folder.path)
+        with _locked(folder, _job(plan)), _log(folder) as log:
+            return Supervisor(folder, plan, log).run()
     return _detach(folder)
 
 
@@ -104,8 +107,11 @@ def _supervise_detached(folder: RunFolder, say: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
+def _locked(folder: RunFolder, job: str = "") -> Iterator[None]:
     """Hold the run's lock.
+
+    A cluster may begin a job anew while the old one still runs on a machine that it has lost sight of: then the lock is
+    left to that one, which our new attempt fences off.
 
     Raises:
         Refused: Another supervisor has it.
@@ -118,7 +124,9 @@ def _locked(folder: RunFolder) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("the run is running already", "another supervisor looks after it") from None
+            other = folder.supervisor()
+            if not job or other is None or other.job != job:
+                raise Refused("the run is running already", "another supervisor looks after it") from None
         yield
     finally:
         os.close(handle)
@@ -146,7 +154,7 @@ class Supervisor:
         self._plan = plan
         self._log = log
         self._journal = Journal(folder.path)
-        self._job = os.environ.get("SLURM_JOB_ID", "")
+        self._job = _job(plan)
         self._told_to_end = False
         self._beat = -HEARTBEAT
         self._in_a_row = 0
@@ -273,8 +281,6 @@ class Supervisor:
             return 0
         self._tell(end)
         if end.state == "interrupted" and self._job:
-            from core.runs.launchers.slurm import requeue
-
             requeue(self._job)
         if end.state in ("finished", "failed"):
             self._notify(end)
@@ -283,9 +289,10 @@ class Supervisor:
     def _notify(self, end: Ended) -> None:
         if not self._plan.notify:
             return
-        from core.notify import send, words
 
-        problem = send(self._plan.notify, *words(self._plan.name, end.state, end.step, end.what, end.why, end.do))
+        problem = notify.send(
+            self._plan.notify, *notify.words(self._plan.name, end.state, end.step, end.what, end.why, end.do)
+        )
         if problem:
             self._tell(Warned("not-told", "the notification could not be sent", problem))
 
@@ -353,6 +360,11 @@ def _told_death(told: Mapping[str, object]) -> Death:
     what, why, do, code = (str(told.get(key, "")) for key in ("what", "why", "do", "code"))
     offer = told.get("offer")
     return Death(code or "died", what, why, do, offer if isinstance(offer, dict) else {})
+
+
+def _job(plan: RunPlan) -> str:
+    """The job that we are, if a cluster carries the run; a shell inside some other job does not count."""
+    return os.environ.get("SLURM_JOB_ID", "") if plan.resources.launcher == "slurm" else ""
 
 
 def _whole(value: object) -> int:

@@ -25,6 +25,7 @@ from core.errors import OutOfMemory, StorageError, TarmacError
 from core.runs.events import Phase
 from core.runs.folder import RunFolder, write_json
 from core.runs.kinds import base_folder, dataset_folder, training
+from core.runs.launchers.slurm import adopt_ranks
 from core.runs.plan import RunPlan
 from core.runs.plan_file import read_plan
 from core.runs.processes import me
@@ -40,9 +41,13 @@ def main(arguments: list[str]) -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m core.runs.train")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attempt", type=int, required=True)
-    parser.add_argument("--parent", type=int, default=0, help="process id of the supervisor that holds our stdin")
+    parser.add_argument(
+        "--parent", type=int, default=0, help="the supervisor that holds our stdin; 0 in a step of Slurm"
+    )
     options = parser.parse_args(arguments)
-    rank = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+    if not options.parent:
+        adopt_ranks()
+    rank = int(os.environ.get("RANK", "0"))
     folder = RunFolder(options.folder)
     sys.stdout, sys.stderr = Tolerant(sys.stdout), Tolerant(sys.stderr)
     recorder: FolderRecorder | None = None

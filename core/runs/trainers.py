@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.runs.folder import RunFolder
+from core.runs.launchers import slurm
 from core.runs.launchers.local import environment
 from core.runs.plan import RunPlan
 from core.runs.processes import Process
@@ -33,6 +34,7 @@ class Trainers:
 
     def __init__(self, folder: RunFolder, plan: RunPlan, number: int, log: BinaryIO) -> None:
         self._members: list[subprocess.Popen[bytes]] = []
+        self._job = os.environ.get("SLURM_JOB_ID", "") if plan.resources.launcher == "slurm" else ""
         self._first_end = 0.0
         try:
             for command, extra in _commands(folder, plan, number):
@@ -74,12 +76,17 @@ class Trainers:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to every rank and what it has started."""
+        if self._job:
+            slurm.signal_steps(self._job, number)
+            return
         for member in self._members:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(member.pid, number)
 
     def kill(self) -> None:
         """End all that is left of them, and reap it."""
+        if self._job and any(member.poll() is None for member in self._members):
+            slurm.signal_steps(self._job, signal.SIGKILL)
         for member in self._members:
             # Not after it was reaped: the number may be someone else's by then.
             if member.returncode is None:
@@ -108,10 +115,8 @@ def _commands(folder: RunFolder, plan: RunPlan, number: int) -> Sequence[tuple[l
     """What to start, each with its own variables."""
     train = [sys.executable, "-P", "-u", "-X", "utf8", "-X", "faulthandler"]
     train += ["-m", "core.runs.train", str(folder.path), "--attempt", str(number)]
-    if os.environ.get("SLURM_JOB_ID"):
-        from core.runs.launchers.slurm import step_command
-
-        return [step_command(train, plan)]
+    if plan.resources.launcher == "slurm":
+        return [slurm.step_command(train, plan, folder, number)]
     train += ["--parent", str(os.getpid())]
     count = plan.resources.processes or visible_gpus() or 1
     if count == 1:
