@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from core.errors import InvalidInput
@@ -60,10 +61,8 @@ def words(name: str, state: str, step: int, what: str = "", why: str = "", do: s
     if state == "finished":
         return f"{name} is finished", f"Trained {step:,} steps; the model is in the library."
     reason = f"{what}: {why}" if why else what
-    return (
-        f"{name} needs attention",
-        f"It has failed at step {step:,}. {'. '.join(part for part in (reason, do) if part)}",
-    )
+    sentences = (f"It has failed at step {step:,}", reason, do)
+    return f"{name} needs attention", ". ".join(part for part in sentences if part)
 
 
 def _send(urls: Sequence[str], title: str, body: str, problems: list[str]) -> None:
@@ -104,7 +103,6 @@ class _Ear(logging.Handler):
 def _apprise() -> Any:
     """The package, or None."""
     try:
-        import apprise
+        return import_module("apprise")
     except ImportError:
         return None
-    return apprise

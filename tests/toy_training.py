@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,30 @@ def _advance(state: np.ndarray, seed: int, step: int) -> np.ndarray:
     return np.asarray(np.sin(1.7 * np.roll(state, 1) + 0.3 * state + noise))
 
 
-def train_toy(plan: RunPlan, recorder: Recorder, *, dataset: Path, base: Path | None) -> int:
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended."""
+
+    state: str
+    step: int
+    what: str = ""
+    why: str = ""
+    do: str = ""
+    offer: dict[str, object] = field(default_factory=dict)
+
+
+def train_toy(
+    plan: RunPlan,
+    recorder: Recorder,
+    *,
+    dataset: Path,
+    base: Path | None,
+    model: Path | None,
+    rank: int,
+    world: int,
+    store: Path | None,
+    interrupted: Callable[[], bool],
+) -> Outcome:
     """Options: `pause` seconds a step; `die_at` a step at which the first attempts end by `die_by` (a signal's number,
     0 for an exception, -1 for memory), `die_times` times; `deaf` to wishes and signals."""
     options: dict[str, Any] = dict(plan.options)
@@ -66,11 +91,11 @@ def train_toy(plan: RunPlan, recorder: Recorder, *, dataset: Path, base: Path | 
     while step < recorder.steps():
         wish = recorder.wish()
         if wish == "fenced":
-            return step
-        if wish == "stop":
+            return Outcome("fenced", step)
+        if wish == "stop" or interrupted():
             recorder.tell(Stopping(step))
             _save(recorder, step, state)
-            return step
+            return Outcome("stopped" if wish == "stop" else "interrupted", step)
         _perhaps_die(options, dataset, step)
         step += 1
         state = _advance(state, plan.seed, step)
@@ -80,17 +105,18 @@ def train_toy(plan: RunPlan, recorder: Recorder, *, dataset: Path, base: Path | 
             _save(recorder, step, state)
             for old, _ in recorder.checkpoints()[: -plan.keep - 1]:
                 recorder.drop(old)
-    with recorder.model() as folder:
-        np.save(folder / "state.npy", state)
-        Manifest("toy", "image-gan", "toy", image_gan_interface(4, 16).spec()).write(folder)
-    return step
+    assert model is not None
+    model.mkdir()
+    np.save(model / "state.npy", state)
+    Manifest("toy", "image-gan", "toy", image_gan_interface(4, 16).spec()).write(model)
+    return Outcome("finished", step)
 
 
 def _save(recorder: Recorder, step: int, state: np.ndarray) -> None:
     try:
         with recorder.checkpoint(step) as folder:
             np.save(folder / "state.npy", state)
-        recorder.tell(Checkpoint(step, f"checkpoints/{step}"))
+        recorder.tell(Checkpoint(step, str(step)))
         sheet = recorder.samples / f"{step:06d}.txt"
         sheet.write_text(f"{state[0]}\n")
         recorder.tell(Sample(step, sheet.name))

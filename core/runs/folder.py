@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from pathlib import Path
 from core.errors import StorageError, TarmacError
 from core.paths import private_dir, storage_errors, write_atomic
 from core.runs.processes import Process, read_process
+from core.runs.recorder import Fenced
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,30 @@ def published(place: Path) -> Iterator[Path]:
         with _disk_errors(place):
             building.mkdir(mode=0o700)
             yield building
-            _sync_tree(building)
-            _replace(building, place)
-            _sync(place.parent)
+            publish(building, place)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def publish(building: Path, place: Path, unless: Callable[[], bool] = lambda: False) -> None:
+    """Make a finished folder `place` by one rename, once everything in it is on the disk.
+
+    Args:
+        building: The folder, on the same disk.
+        place: Its place; a folder that was there before is replaced.
+        unless: Asked at the last moment.
+
+    Raises:
+        Fenced: `unless` said so.
+        StorageError: The disk said no.
+    """
+    with storage_errors(place):
+        _sync_tree(building)
+        if unless():
+            raise Fenced("a newer attempt has begun")
+        _replace(building, place)
+        _sync(place.parent)
 
 
 def read_json(path: Path) -> dict[str, object]:

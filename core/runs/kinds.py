@@ -1,8 +1,7 @@
 """Which code trains which kind of model, and where what a plan names lies on this disk.
 
-A training is a function `train(plan, recorder, *, dataset, base)`: `dataset` is the folder of the prepared data, `base`
-the folder of the model to begin from or None. It returns the step that it reached, tells everything else to the
-recorder, and publishes the finished model there. Other packages add kinds of their own as entry points of the group
+A training is a function of the shape of `Training`. It tells what happens to its recorder, writes the model when its
+steps are done, and returns how it ended. Other packages add kinds of their own as entry points of the group
 "tarmac.trainings".
 """
 
@@ -13,15 +12,62 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from core.errors import InvalidInput, NotFound, Refused
 from core.runs.plan import RunPlan
+from core.runs.recorder import Recorder
 
 if TYPE_CHECKING:
     from core.library.models import Model
 
-Training = Callable[..., Any]
+
+class Outcome(Protocol):
+    """How a training ended, in the words of `events.Ended`: finished, stopped (wished), interrupted, failed, fenced."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def do(self) -> str: ...
+    @property
+    def offer(self) -> Mapping[str, object]: ...
+
+
+class Training(Protocol):
+    """Trains until the steps are done or the wish changes, from the recorder's last checkpoint on."""
+
+    def __call__(
+        self,
+        plan: RunPlan,
+        recorder: Recorder,
+        *,
+        dataset: Path,
+        base: Path | None,
+        model: Path | None,
+        rank: int,
+        world: int,
+        store: Path | None,
+        interrupted: Callable[[], bool],
+    ) -> Outcome:
+        """Train.
+
+        Args:
+            plan: What to do.
+            recorder: The run.
+            dataset: Folder of the prepared data.
+            base: Folder of the model to begin from; None for random weights.
+            model: Folder to write the finished model into, with a model.toml; it is not there yet.
+            rank, world: Which of how many processes that train together this is.
+            store: File that is not there yet, over which those of one machine meet; None for MASTER_ADDR.
+            interrupted: Whether to save and end though nobody wished it; asked between steps.
+        """
+
 
 GROUP = "tarmac.trainings"
 

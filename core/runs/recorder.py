@@ -37,15 +37,6 @@ class Recorder(Protocol):
             StorageError: The disk said no; nothing was published.
         """
 
-    def model(self) -> AbstractContextManager[Path]:
-        """A new, empty folder for the finished model: weights, and a model.toml (`Manifest`) that says what they are.
-        Published as `model/` by one rename when the block ends well; the supervisor takes it into the library, under
-        the run's name and with its lineage.
-
-        Raises:
-            Fenced, StorageError: As `checkpoint`.
-        """
-
     def last(self) -> tuple[int, Path] | None:
         """The newest complete checkpoint: its step and folder."""
 

@@ -45,7 +45,6 @@ class FolderRecorder:
         self._journal = Journal(folder.path)
         self._held: deque[tuple[float, Event]] = deque(maxlen=_HELD)
         self._lock = threading.Lock()
-        self._interrupted = threading.Event()
         self._looked = -_LOOK_EVERY
         self._wish = "run"
         self._steps = plan.steps
@@ -53,27 +52,18 @@ class FolderRecorder:
         """The last step that was told."""
         self.chosen: Mapping[str, object] = {}
         """What the training chose."""
-        self.began = False
-        """Whether training came as far as its first step."""
+        self.began_at: int | None = None
+        """The step that training began from; None while it has not."""
 
     @property
     def samples(self) -> Path:
         """Folder of sample sheets."""
         return self._folder.samples
 
-    def interrupt(self) -> None:
-        """End soon though nobody wished it. Safe in a signal handler."""
-        self._interrupted.set()
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether `interrupt` was called."""
-        return self._interrupted.is_set()
-
     def tell(self, event: Event) -> None:
         """Append to the journal."""
         if isinstance(event, Started):
-            self.began, self.chosen = True, event.chosen
+            self.began_at, self.chosen = event.step, event.chosen
         if isinstance(event, Started | Metrics):
             self.step = event.step
         if not self._leading or self._folder.fenced(self._attempt):
@@ -89,7 +79,7 @@ class FolderRecorder:
     def wish(self) -> str:
         """ "run", "stop" or "fenced"."""
         self._look()
-        return "stop" if self.interrupted and self._wish == "run" else self._wish
+        return self._wish
 
     def steps(self) -> int:
         """How far to train, extensions included."""
@@ -108,19 +98,8 @@ class FolderRecorder:
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
         """A new folder, published as the checkpoint of `step`."""
-        with self._fenced_publishing(self._folder.checkpoints / str(step)) as folder:
-            yield folder
-
-    @contextmanager
-    def model(self) -> Iterator[Path]:
-        """A new folder, published as the finished model."""
-        with self._fenced_publishing(self._folder.model) as folder:
-            yield folder
-
-    @contextmanager
-    def _fenced_publishing(self, place: Path) -> Iterator[Path]:
         self._check_fence()
-        with published(place) as folder:
+        with published(self._folder.checkpoints / str(step)) as folder:
             yield folder
             self._check_fence()
 

@@ -201,6 +201,10 @@ class Runs:
                         if handle.id in answers and id_ in self._followers:
                             self._followers[id_].engine = answers[handle.id].state
 
+    async def start(self, run: RunView | str) -> RunView:
+        """As `start`, among these runs."""
+        return await start(run if isinstance(run, str) else run.id, data_dir=self.data_dir)
+
     # -- inside
 
     def _follower(self, name: str) -> Follower:

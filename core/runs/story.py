@@ -172,7 +172,7 @@ class Story:
 
     def _checkpoint(self, step: int, folder: Path) -> Checkpoint:
         """As it was told; one whose trainer died between publishing and telling is there all the same."""
-        return self._checkpoints.get(step) or Checkpoint(step, f"checkpoints/{step}")
+        return self._checkpoints.get(step) or Checkpoint(step, str(step))
 
 
 def _marked(scores: list[Score]) -> tuple[Score, ...]:

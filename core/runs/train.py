@@ -23,9 +23,9 @@ from typing import Any, NoReturn
 
 from core.errors import OutOfMemory, StorageError, TarmacError
 from core.runs.events import Phase
-from core.runs.folder import RunFolder, write_json
+from core.runs.folder import RunFolder, publish, write_json
 from core.runs.kinds import base_folder, dataset_folder, training
-from core.runs.launchers.slurm import adopt_ranks
+from core.runs.launchers import slurm
 from core.runs.plan import RunPlan
 from core.runs.plan_file import read_plan
 from core.runs.processes import me
@@ -41,73 +41,77 @@ def main(arguments: list[str]) -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m core.runs.train")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attempt", type=int, required=True)
-    parser.add_argument(
-        "--parent", type=int, default=0, help="the supervisor that holds our stdin; 0 in a step of Slurm"
-    )
+    parser.add_argument("--rank", type=int, default=0)
+    parser.add_argument("--world", type=int, default=1)
+    parser.add_argument("--parent", type=int, default=0, help="the supervisor that holds our stdin; 0 in a Slurm step")
     options = parser.parse_args(arguments)
-    if not options.parent:
-        adopt_ranks()
-    rank = int(os.environ.get("RANK", "0"))
-    folder = RunFolder(options.folder)
     sys.stdout, sys.stderr = Tolerant(sys.stdout), Tolerant(sys.stderr)
+    rank, world = (options.rank, options.world) if options.parent else slurm.ranks()
+    folder = RunFolder(options.folder)
+    interrupted = threading.Event()
+    _listen(interrupted, options.parent)
     recorder: FolderRecorder | None = None
     told: dict[str, object]
     try:
         plan = read_plan(folder.path)
         recorder = FolderRecorder(folder, options.attempt, plan, leading=rank == 0)
-        _listen(recorder, options.parent)
         if rank == 0:
             write_json(folder.attempt(options.attempt) / "owner.json", me().to_json())
-        told = _train(plan, folder, recorder)
+        told = _train(plan, folder, recorder, options.attempt, (rank, world), interrupted)
     except Fenced:
         told = {"state": "fenced"}
     except BaseException as problem:
         traceback.print_exc()
-        told = explain(problem, recorder.chosen if recorder else {}, began=bool(recorder and recorder.began))
-    told = {"step": recorder.step if recorder else 0, **told}
+        chosen, began = (recorder.chosen, recorder.began_at) if recorder is not None else ({}, None)
+        told = explain(problem, chosen, began=began is not None)
+    told = {"step": recorder.step if recorder is not None else 0, **told}
     if rank == 0 and not folder.fenced(options.attempt):
         with contextlib.suppress(StorageError):
             write_json(folder.attempt(options.attempt) / "exit.json", told)
     # Without the farewells of libraries, which may hang.
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
     os._exit(1 if told["state"] == "failed" else 0)
 
 
-def _train(plan: RunPlan, folder: RunFolder, recorder: FolderRecorder) -> dict[str, object]:
+def _train(
+    plan: RunPlan,
+    folder: RunFolder,
+    recorder: FolderRecorder,
+    attempt: int,
+    place: tuple[int, int],
+    interrupted: threading.Event,
+) -> dict[str, object]:
+    """Train, publish the model, and say how it ended as exit.json does."""
+    rank, world = place
     data_dir = folder.path.parent.parent
-    recorder.tell(Phase("reading the plan"))
     dataset, base = dataset_folder(plan, data_dir), base_folder(plan, data_dir)
     recorder.tell(Phase("importing the training code"))
     train = training(plan.kind)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from core.ml.ranks import join
+    model = folder.path / f".new-model-{attempt}"
+    outcome = train(
+        plan,
+        recorder,
+        dataset=dataset,
+        base=base,
+        model=model,
+        rank=rank,
+        world=world,
+        store=folder.attempt(attempt) / "ranks" if world > 1 and "MASTER_ADDR" not in os.environ else None,
+        interrupted=interrupted.is_set,
+    )
+    told = {name: getattr(outcome, name) for name in ("state", "step", "what", "why", "do")}
+    if outcome.state == "finished" and rank == 0 and model.is_dir():
+        publish(model, folder.model, unless=lambda: folder.fenced(attempt))
+    if outcome.state == "failed":
+        memory = "memory" in outcome.what
+        again = memory and recorder.began_at is not None and outcome.step > recorder.began_at
+        told |= {"offer": dict(outcome.offer), "code": "out-of-memory" if memory else "died", "final": not again}
+    return {**told, "target": recorder.steps()}
 
-        recorder.tell(Phase("waiting for the other processes"))
-        join()
-    reached: Any = train(plan, recorder, dataset=dataset, base=base)
-    step = reached if isinstance(reached, int) and not isinstance(reached, bool) else recorder.step
-    target = recorder.steps()
-    if recorder.wish() == "fenced":
-        state = "fenced"
-    elif step >= target:
-        state = "finished"
-    elif folder.desired().wish == "stop":
-        state = "stopped"
-    else:  # one that ends early by itself has its reasons
-        state = "interrupted" if recorder.interrupted else "finished"
-    return {"state": state, "step": step, "target": target}
 
-
-def _listen(recorder: FolderRecorder, parent: int) -> None:
+def _listen(interrupted: threading.Event, parent: int) -> None:
     """Take signals as interruptions, and end with the supervisor."""
-
-    def interrupt(number: int, frame: object) -> None:
-        recorder.interrupt()
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, lambda number, frame: interrupted.set())
+    signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
     if not parent:
         return
     with contextlib.suppress(OSError, AttributeError, ImportError):
@@ -115,15 +119,15 @@ def _listen(recorder: FolderRecorder, parent: int) -> None:
 
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG, linux/prctl.h
         ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGTERM, 0, 0, 0)
-    threading.Thread(target=_watch, args=(recorder, parent), name="supervisor watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(interrupted, parent), name="supervisor watch", daemon=True).start()
 
 
-def _watch(recorder: FolderRecorder, parent: int) -> NoReturn:
+def _watch(interrupted: threading.Event, parent: int) -> NoReturn:
     """End soon after the supervisor has: its end of our standard input closes, whatever happens to it."""
     with contextlib.suppress(OSError):
         while os.getppid() == parent and os.read(0, 4096):
             pass
-    recorder.interrupt()
+    interrupted.set()
     time.sleep(ORPHAN_GRACE)
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)

@@ -19,7 +19,7 @@ from core.runs.plan import RunPlan
 from core.runs.processes import Process
 
 _PATIENCE_WITH_THE_OTHERS = 20.0
-"""Seconds that the other ranks get to end after one has ended well."""
+"""Seconds that the other ranks get to end after the first has ended well."""
 
 
 class Trainers:
@@ -60,17 +60,17 @@ class Trainers:
     def poll(self) -> int | None:
         """None while they run. At the end the exit code of the first that ended badly, else 0.
 
-        When one has ended badly the others wait for it for ever: they are killed.
+        When one has ended badly the others wait for it for ever: they are killed. They may well end before the first,
+        which writes the model; when that has ended they get a while.
         """
         codes = [member.poll() for member in self._members]
         bad = next((code for code in codes if code), None)
         if bad is None and None in codes:
-            if any(code is not None for code in codes):
-                self._first_end = self._first_end or time.monotonic()
-                if time.monotonic() - self._first_end > _PATIENCE_WITH_THE_OTHERS:
-                    self.kill()
-                    return 1
-            return None
+            if codes[0] is None:
+                return None
+            self._first_end = self._first_end or time.monotonic()
+            if time.monotonic() - self._first_end < _PATIENCE_WITH_THE_OTHERS:
+                return None
         self.kill()
         return bad or 0
 
@@ -116,21 +116,10 @@ def _commands(folder: RunFolder, plan: RunPlan, number: int) -> Sequence[tuple[l
     train = [sys.executable, "-P", "-u", "-X", "utf8", "-X", "faulthandler"]
     train += ["-m", "core.runs.train", str(folder.path), "--attempt", str(number)]
     if plan.resources.launcher == "slurm":
-        return [slurm.step_command(train, plan, folder, number)]
+        return [slurm.step_command(train, plan, number)]
     train += ["--parent", str(os.getpid())]
     count = plan.resources.processes or visible_gpus() or 1
-    if count == 1:
-        return [(train, {})]
-    meeting = rendezvous(folder, number)
-    return [
-        (train, {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "TARMAC_RENDEZVOUS": meeting})
-        for rank in range(count)
-    ]
-
-
-def rendezvous(folder: RunFolder, number: int) -> str:
-    """Where the ranks of one machine meet: a file, for a port would be open to everybody on the network."""
-    return f"file://{folder.attempt(number) / 'ranks'}"
+    return [([*train, "--rank", str(rank), "--world", str(count)], {}) for rank in range(count)]
 
 
 def visible_gpus() -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from core.errors import InvalidInput, TarmacError
 from core.paths import write_atomic
-from core.runs.folder import RunFolder, write_json
+from core.runs.folder import write_json
 from core.runs.launchers import Handle, Status
 from core.runs.launchers.local import environment, supervisor_command
 from core.runs.plan import Resources, RunPlan
@@ -137,28 +137,26 @@ def ranks_per_node(need: Resources) -> int:
     return max(1, -(-need.processes // need.nodes) if need.processes else need.gpus)
 
 
-def step_command(
-    train: Sequence[str], plan: RunPlan, folder: RunFolder, number: int
-) -> tuple[list[str], dict[str, str]]:
-    """How an attempt begins inside a job: one step with all ranks, and the variables that let them meet."""
+def step_command(train: Sequence[str], plan: RunPlan, number: int) -> tuple[list[str], dict[str, str]]:
+    """How an attempt begins inside a job: one step with all ranks, and the variables that let them meet.
+
+    Ranks of several machines meet over TCP at an address of the first, those of one machine over a file.
+    """
     need = plan.resources
     ranks = ranks_per_node(need)
     count = ranks * need.nodes
     command = ["srun", "--input=none", "--kill-on-bad-exit=1", f"--nodes={need.nodes}", f"--ntasks={count}"]
     command += [f"--ntasks-per-node={ranks}"]
     command += [f"--cpus-per-task={need.cpus}"] if need.cpus else []  # not inherited from the job since 22.05
-    meeting = f"file://{folder.attempt(number) / 'ranks'}"
-    if need.nodes > 1:
-        meeting = (
-            f"tcp://{_own_address()}:{20_000 + int(os.environ.get('SLURM_JOB_ID', '0')) * 7 % 20_000 + number % 7}"
-        )
-    return [*command, *train], {"TARMAC_RENDEZVOUS": meeting}
+    if need.nodes == 1:
+        return [*command, *train], {}
+    port = 20_000 + int(os.environ.get("SLURM_JOB_ID", "0")) * 7 % 20_000 + number % 7  # an attempt's own
+    return [*command, *train], {"MASTER_ADDR": _own_address(), "MASTER_PORT": str(port)}
 
 
-def adopt_ranks() -> None:
-    """In a process of a step: say in torch's words which rank it is."""
-    for ours, slurms in (("RANK", "SLURM_PROCID"), ("LOCAL_RANK", "SLURM_LOCALID"), ("WORLD_SIZE", "SLURM_NTASKS")):
-        os.environ[ours] = os.environ.get(slurms, "1" if ours == "WORLD_SIZE" else "0")
+def ranks() -> tuple[int, int]:
+    """In a process of a step: which rank it is, and of how many."""
+    return int(os.environ.get("SLURM_PROCID", "0")), int(os.environ.get("SLURM_NTASKS", "1"))
 
 
 def signal_steps(job: str, number: signal.Signals) -> None:
