@@ -49,7 +49,7 @@ class ImageOptions:
         architecture: "stylegan2" or "stylegan"; a base's own where there is one.
         size: Side of the pictures in pixels; 0 for the dataset's.
         batch: Pictures a step, all ranks together; 0 for what fits.
-        rate: Adam's learning rate of both networks; 0 for the published one (0.0025).
+        rate: Learning rate of both networks (Adam); 0 for the published one (0.0025).
         gamma: Weight of R1; 0 for the published rule 0.0002 x size squared / batch.
         augment: "full" (geometry and colour), "geometry", or "off".
         augment_target: Mean sign of the real scores that the augmentation is steered to.

@@ -20,11 +20,7 @@ class Recorder(Protocol):
         """Folder of sample sheets; files appear in it by rename."""
 
     def tell(self, event: Event) -> None:
-        """Append to the journal.
-
-        Raises:
-            StorageError: The disk said no.
-        """
+        """Append to the journal. Never raises: what a full disk refuses is written when there is room again."""
 
     def wish(self) -> str:
         """ "run", "stop" (save and end) or "fenced" (a newer attempt has begun: end and publish nothing). Cheap enough

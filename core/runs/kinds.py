@@ -1,0 +1,172 @@
+"""Which code trains which kind of model, and where what a plan names lies on this disk.
+
+A training is a function of the shape of `Training`. It tells what happens to its recorder, writes the model when its
+steps are done, and returns how it ended. Other packages add kinds of their own as entry points of the group
+"tarmac.trainings".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import InvalidInput, NotFound, Refused
+from core.runs.plan import RunPlan
+from core.runs.recorder import Recorder
+
+if TYPE_CHECKING:
+    from core.library.models import Model
+
+
+class Outcome(Protocol):
+    """How a training ended, in the words of `events.Ended`: finished, stopped (wished), interrupted, failed, fenced."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def do(self) -> str: ...
+    @property
+    def offer(self) -> Mapping[str, object]: ...
+
+
+class Training(Protocol):
+    """Trains until the steps are done or the wish changes, from the recorder's last checkpoint on."""
+
+    def __call__(
+        self,
+        plan: RunPlan,
+        recorder: Recorder,
+        *,
+        dataset: Path,
+        base: Path | None,
+        model: Path | None,
+        rank: int,
+        world: int,
+        store: Path | None,
+        interrupted: Callable[[], bool],
+    ) -> Outcome:
+        """Train.
+
+        Args:
+            plan: What to do.
+            recorder: The run.
+            dataset: Folder of the prepared data.
+            base: Folder of the model to begin from; None for random weights.
+            model: Folder to write the finished model into, with a model.toml; it is not there yet.
+            rank, world: Which of how many processes that train together this is.
+            store: File that is not there yet, over which those of one machine meet; None for MASTER_ADDR.
+            interrupted: Whether to save and end though nobody wished it; asked between steps.
+        """
+
+
+GROUP = "tarmac.trainings"
+
+TRAININGS: Mapping[str, str] = {"image": "core.ml.training.image_run:train_image"}
+"""Kind to "module:function"."""
+
+
+def kinds() -> dict[str, str]:
+    """Every kind that can be trained here, as `TRAININGS`."""
+    return {**{point.name: point.value for point in entry_points(group=GROUP)}, **TRAININGS}
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind that nothing trains.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
+    known = kinds()
+    if kind not in known:
+        raise InvalidInput(f"there is no training of the kind {kind!r}", "", f"There is {', '.join(sorted(known))}")
+
+
+def training(kind: str) -> Training:
+    """The function that trains `kind`. Imports what it needs: seconds, for a framework.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
+    check_kind(kind)
+    module, _, name = kinds()[kind].partition(":")
+    function: Training = getattr(import_module(module), name)
+    return function
+
+
+def dataset_folder(plan: RunPlan, data_dir: Path) -> Path:
+    """Where the plan's dataset is.
+
+    Raises:
+        NotFound: It is gone; the sentence says what to do.
+        Refused: It is broken, or not prepared.
+    """
+    return _dataset(plan, data_dir)[1]
+
+
+def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
+    """Where the model is that the plan begins from; None for random weights.
+
+    Raises:
+        NotFound: It is gone.
+        Refused: It is broken.
+    """
+    found = _base(plan, data_dir)
+    return found.target().path if found is not None else None
+
+
+def settled(plan: RunPlan, data_dir: Path) -> RunPlan:
+    """`plan` with ids for names, so that it means the same for ever, if it can begin.
+
+    Raises:
+        TarmacError: An unknown kind, a dataset or a base that is not there or broken.
+    """
+    check_kind(plan.kind)
+    dataset, _ = _dataset(plan, data_dir)
+    base = _base(plan, data_dir)
+    if base is not None:
+        base.target()
+    return replace(plan, dataset=dataset, base=base.id if base is not None else "")
+
+
+def _dataset(plan: RunPlan, data_dir: Path) -> tuple[str, Path]:
+    """Id and folder of the plan's dataset."""
+    if not plan.dataset:
+        raise InvalidInput("the run has no dataset", "", "Give one")
+    size = plan.options.get("size")
+    try:
+        library = import_module("core.datasets.library")
+    except ModuleNotFoundError:  # a build without the rooms for preparing data
+        id_, folder = plan.dataset, data_dir / "datasets" / plan.dataset
+    else:
+        try:
+            found = library.Datasets(data_dir).get(plan.dataset, size if isinstance(size, int) and size else None)
+        except NotFound as error:
+            raise NotFound(f"there is no dataset {plan.dataset!r:.80}", "", error.do) from None
+        id_, folder = found.id, found.folder
+        if found.problem or not found.ready:
+            do = "Prepare it: `tarmac datasets prepare`, or key 4 in the studio"
+            raise Refused(f"the dataset {found.name} cannot be trained on", found.problem or "it is not prepared", do)
+    if not folder.is_dir():
+        raise NotFound(f"the dataset {plan.dataset!r:.80} is gone", f"{folder} is not there", "Prepare it again")
+    return id_, folder
+
+
+def _base(plan: RunPlan, data_dir: Path) -> Model | None:
+    if not plan.base:
+        return None
+    from core.library.models import Library
+
+    try:
+        return Library(data_dir).get(plan.base)
+    except NotFound as error:
+        raise NotFound(f"there is no model {plan.base!r:.80} to begin from", "", error.do) from None

@@ -1,0 +1,347 @@
+"""The runs on disk: listed, made, started, steered, deleted. Each is a folder that appears and goes by one rename."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import errno
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core import notify
+from core.errors import InvalidInput, NotFound, Refused, TarmacError
+from core.library.manifest import clean_line
+from core.library.models import slug
+from core.paths import data_dir as default_data_dir
+from core.paths import private_dir, storage_errors
+from core.runs.branching import carry_over
+from core.runs.events import Ended, Extended, Queued
+from core.runs.folder import RunFolder, write_json
+from core.runs.journal import Journal
+from core.runs.kinds import settled
+from core.runs.launchers import Handle, launcher
+from core.runs.plan import FILE_NAME, RunPlan
+from core.runs.plan_file import check_options, check_plan, write_plan
+from core.runs.reading import Follower
+from core.runs.view import RunView
+
+_ABANDONED_AFTER = 3600.0  # seconds; making a run takes less than one
+
+
+class Runs:
+    """The training runs of this user. May be used by several threads.
+
+    Args:
+        data_dir: Folder that holds runs/; by default `core.paths.data_dir()`.
+    """
+
+    def __init__(self, data_dir: Path | None = None) -> None:
+        self.data_dir = data_dir if data_dir is not None else default_data_dir()
+        self.folder = self.data_dir / "runs"
+        self._followers: dict[str, Follower] = {}
+        self._lock = threading.Lock()
+
+    def runs(self) -> list[RunView]:
+        """Every run, the newest first. Reads what is new on the disk: call it in a thread. Never raises."""
+        with self._lock:
+            names = sorted(_names(self.folder), reverse=True)
+            for gone in self._followers.keys() - set(names):
+                del self._followers[gone]
+            return [self._follower(name).poll() for name in names]
+
+    def get(self, id_or_name: str) -> RunView:
+        """The run with this id, else the newest of this name, else the only one whose id starts like this.
+
+        Raises:
+            NotFound: No such run; names the nearest ones.
+        """
+        runs = self.runs()
+        for run in runs:
+            if run.id == id_or_name:
+                return run
+        for same in (str, str.casefold):
+            for run in runs:
+                if same(run.plan.name) == same(id_or_name):
+                    return run
+        begin = [run for run in runs if id_or_name and run.id.startswith(id_or_name)]
+        if len(begin) == 1:
+            return begin[0]
+        words = {word for run in runs for word in (run.id, run.plan.name)}
+        near = difflib.get_close_matches(id_or_name, sorted(words), n=3, cutoff=0.5)
+        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac runs list`"
+        raise NotFound(f"no run is called {clean_line(id_or_name)[:80]!r}", "", do)
+
+    def create(self, plan: RunPlan, *, check: bool = True) -> RunView:
+        """A new run of `plan`, not started yet.
+
+        Args:
+            plan: What to do.
+            check: Whether to refuse a plan whose dataset, base or launcher is not there.
+
+        Raises:
+            TarmacError: The plan cannot be carried out; the sentence says where.
+            StorageError: The disk said no; there is no new run.
+        """
+        return self._create(plan, check=check)
+
+    def remove(self, id_or_name: str) -> RunView:
+        """Delete a run for ever: its checkpoints and samples too, but not the model that the library has of it.
+
+        Raises:
+            NotFound: No such run.
+            Refused: It is running.
+            StorageError: The disk said no.
+        """
+        run = self.get(id_or_name)
+        if run.active and (run.folder / "supervisor.json").exists():
+            raise Refused(f"the run {run.plan.name} cannot be deleted", f"it is {run.state}", "Stop it first")
+        trash = self.folder / f".trash-{secrets.token_hex(6)}"
+        with storage_errors(run.folder):
+            try:
+                os.rename(run.folder, trash)
+            except FileNotFoundError:
+                raise NotFound(f"the run {run.plan.name} is gone already") from None
+        shutil.rmtree(trash, ignore_errors=True)
+        return run
+
+    def stop(self, id_or_name: str) -> RunView:
+        """Wish that a run saves and ends. Returns at once; the run does it at its next step.
+
+        Raises:
+            NotFound: No such run.
+            StorageError: The disk said no.
+        """
+        run = self.get(id_or_name)
+        if run.active or run.state == "lost":
+            RunFolder(run.folder).desire(wish="stop")
+        return self.get(run.id)
+
+    def extend(self, id_or_name: str, steps: int) -> RunView:
+        """Train up to `steps` steps in all. A run that has ended goes on when it is started again.
+
+        Raises:
+            NotFound: No such run.
+            InvalidInput: It has come that far already.
+            StorageError: The disk said no.
+        """
+        run = self.get(id_or_name)
+        if steps <= run.step:
+            raise InvalidInput(f"steps is {steps}", f"the run has come to {run.step} already", "Give a larger number")
+        RunFolder(run.folder).desire(steps=steps)
+        _tell(run.folder, Extended(steps))
+        return self.get(run.id)
+
+    def branch(
+        self,
+        id_or_name: str,
+        step: int,
+        *,
+        name: str | None = None,
+        steps: int | None = None,
+        changes: Mapping[str, object] | None = None,
+    ) -> RunView:
+        """A new run that begins from a checkpoint of another, with its history up to there; not started yet.
+
+        Args:
+            id_or_name: The run to branch from.
+            step: One of its checkpoints.
+            name: Of the new run; by default the old one's with the step.
+            steps: How far to train in all; by default as far as the old one.
+            changes: Options that differ.
+
+        Raises:
+            NotFound: No such run, or it has no such checkpoint (names those that there are).
+            InvalidInput: A change that may not be.
+            StorageError: The disk said no; there is no new run.
+        """
+        run = self.get(id_or_name)
+        there = [each.step for each in run.checkpoints]
+        if step not in there:
+            known = f"There are {', '.join(map(str, there))}" if there else "It has none yet"
+            raise NotFound(f"the run {run.plan.name} has no checkpoint of step {step}", "", known)
+        total = steps if steps is not None else run.plan.steps
+        if total <= step:
+            raise InvalidInput(f"steps is {total}", f"the branch begins at {step}", "Give a larger number")
+        plan = replace(
+            run.plan,
+            name=name or f"{run.plan.name} from {step}",
+            steps=total,
+            options={**run.plan.options, **check_options(run.plan.kind, changes or {})},
+            parent=run.id,
+            parent_step=step,
+            created=datetime.now(UTC).replace(microsecond=0),
+        )
+        return self._create(plan, check=True, parent=run)
+
+    async def ask_engines(self) -> None:
+        """Ask the clusters' engines about the runs that they carry, once each; `runs` and `get` then know it.
+
+        An engine that does not answer changes nothing.
+        """
+        views = await asyncio.to_thread(self.runs)
+        handles: dict[str, list[tuple[str, Handle]]] = {}
+        for view in views:
+            launch = RunFolder(view.folder).launch() if view.state not in ("finished", "failed", "stopped") else {}
+            if launch:
+                handle = Handle(str(launch.get("launcher", "")), str(launch.get("id", "")), view.folder)
+                handles.setdefault(handle.launcher, []).append((view.id, handle))
+        for name, pairs in handles.items():
+            with contextlib.suppress(TarmacError):
+                answers = await launcher(name).poll([handle for _, handle in pairs])
+                with self._lock:
+                    for id_, handle in pairs:
+                        if handle.id in answers and id_ in self._followers:
+                            self._followers[id_].engine = answers[handle.id].state
+
+    async def start(self, run: RunView | str) -> RunView:
+        """As `start`, among these runs."""
+        return await start(run if isinstance(run, str) else run.id, data_dir=self.data_dir)
+
+    # -- inside
+
+    def _follower(self, name: str) -> Follower:
+        if name not in self._followers:
+            self._followers[name] = Follower(self.folder / name)
+        return self._followers[name]
+
+    def _create(self, plan: RunPlan, *, check: bool, parent: RunView | None = None) -> RunView:
+        plan = check_plan(plan)
+        if check:
+            plan = settled(plan, self.data_dir)
+            launcher(plan.resources.launcher).check(plan)
+            if plan.notify:
+                notify.check(plan.notify)
+        private_dir(self.folder)
+        self._sweep()
+        building = self.folder / f".staging-{secrets.token_hex(6)}"
+        with storage_errors(building):
+            try:
+                building.mkdir(mode=0o700)
+                for part in ("samples", "checkpoints", "attempts"):
+                    (building / part).mkdir(mode=0o700)
+                write_plan(building, plan)
+                write_json(building / "desired.json", {"wish": "run", "steps": 0})
+                if parent is not None:
+                    carry_over(parent.folder, building, plan.parent_step)
+                place = self._claim(building, plan.name)
+            except BaseException:
+                shutil.rmtree(building, ignore_errors=True)
+                raise
+        return self.get(place.name)
+
+    def _claim(self, building: Path, name: str) -> Path:
+        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug(name)}"
+        for number in range(1, 10_000):
+            place = self.folder / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                os.rename(building, place)  # never replaces a run: a folder that is not empty refuses
+                return place
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+        raise Refused("the run cannot be made", f"there are 10,000 called {stem}")
+
+    def _sweep(self) -> None:
+        for path in self.folder.glob(".*"):
+            with contextlib.suppress(OSError):
+                old = time.time() - path.stat().st_mtime > _ABANDONED_AFTER
+                if path.name.startswith(".trash-") or (path.name.startswith(".staging-") and old):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:
+    """Start a run, or let one go on that was stopped, has failed or is lost; returns when an engine has it.
+
+    Raises:
+        NotFound: No such run.
+        Refused: It is running already, or finished.
+        TarmacError: The engine did not take it; the run is as it was, and can be tried again.
+    """
+    if isinstance(run, RunView):
+        data_dir = run.folder.parent.parent
+    store = Runs(data_dir)
+    view = await asyncio.to_thread(store.get, run if isinstance(run, str) else run.id)
+    await store.ask_engines()
+    view = await asyncio.to_thread(store.get, view.id)
+    await asyncio.to_thread(_may_start, view)
+    engine = launcher(view.plan.resources.launcher)
+    folder = RunFolder(view.folder)
+    await asyncio.to_thread(folder.desire, "run")
+    (view.folder / "launch.json").unlink(missing_ok=True)
+    _tell(view.folder, Queued(engine.name))
+    try:
+        handle = await engine.submit(view.folder, view.plan)
+    except TarmacError as error:
+        if folder.supervisor() is None or folder.supervisor().gone:  # type: ignore[union-attr]
+            _tell(view.folder, Ended("failed", view.step, error.what, error.why, error.do))
+        raise
+    if handle.id:
+        _tell(view.folder, Queued(engine.name, handle.id))
+    return await asyncio.to_thread(store.get, view.id)
+
+
+async def cancel(id_or_name: str, *, data_dir: Path | None = None) -> RunView:
+    """Wish that a run saves and ends, and tell the engine too if a cluster carries it.
+
+    Raises:
+        NotFound: No such run.
+        TarmacError: The wish could not be written.
+    """
+    store = Runs(data_dir)
+    view = await asyncio.to_thread(store.stop, id_or_name)
+    launch = RunFolder(view.folder).launch()
+    if launch and view.state in ("stopping", "stopped", "lost"):
+        handle = Handle(str(launch.get("launcher", "")), str(launch.get("id", "")), view.folder)
+        await launcher(handle.launcher).cancel(handle)
+    return await asyncio.to_thread(store.get, view.id)
+
+
+async def revive(data_dir: Path | None = None) -> list[RunView]:
+    """Let every lost run go on whose wish is still to run; returns those that were started. Never raises.
+
+    For every start of a studio: the machine may have been restarted, or a supervisor killed, meanwhile.
+    """
+    store = Runs(data_dir)
+    await store.ask_engines()
+    started: list[RunView] = []
+    for view in await asyncio.to_thread(store.runs):
+        if view.state == "lost":
+            with contextlib.suppress(TarmacError, OSError):
+                started.append(await start(view))
+    return started
+
+
+def _may_start(view: RunView) -> None:
+    if view.end is not None and view.state == "failed" and not (view.folder / FILE_NAME).is_file():
+        raise Refused(f"the run {view.id} cannot be started", view.end.why or view.end.what, view.end.do)
+    if view.state == "finished" and view.step >= view.plan.steps:
+        why = f"it has trained its {view.plan.steps} steps"
+        raise Refused(f"the run {view.plan.name} is finished", why, "Extend it to train more")
+    supervisor = RunFolder(view.folder).supervisor()
+    if view.state == "stopping":
+        raise Refused(f"the run {view.plan.name} is stopping", "", "Wait until it has stopped")
+    if view.active and (supervisor is not None or RunFolder(view.folder).launch()):
+        raise Refused(f"the run {view.plan.name} is {view.state} already")
+
+
+def _tell(folder: Path, event: Queued | Extended | Ended) -> None:
+    journal = Journal(folder)
+    try:
+        journal.tell(event)
+    finally:
+        journal.close()
+
+
+def _names(folder: Path) -> Sequence[str]:
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".") and (folder / name).is_dir()]
+    except OSError:
+        return []

@@ -1,0 +1,243 @@
+"""`tarmac runs`: what is training and has been, looked at and steered from any terminal that sees the folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InvalidInput
+from tui.commands.common import harmless, json_flag, print_json, run_async, table
+from tui.words import ago
+
+if TYPE_CHECKING:
+    from core.runs.store import Runs
+    from core.runs.view import RunView
+
+
+def add(commands: Any) -> None:
+    """Declare the arguments."""
+    parser = commands.add_parser("runs", help="list, watch, stop, resume and delete training runs")
+    verbs = parser.add_subparsers(metavar="list|show|attach|log|stop|resume|extend|branch|rm", required=True)
+
+    listing = verbs.add_parser("list", help="all runs, the newest first")
+    json_flag(listing)
+    listing.set_defaults(run=_list)
+
+    def one(name: str, about: str, run: Any) -> argparse.ArgumentParser:
+        verb: argparse.ArgumentParser = verbs.add_parser(name, help=about)
+        verb.add_argument("id", metavar="ID", help="id or name of a run")
+        json_flag(verb)
+        verb.set_defaults(run=run)
+        return verb
+
+    one("show", "everything about one run", _show)
+    one("attach", "show how it goes until it ends; ctrl+c leaves it going", _attach)
+    log = one("log", "what its trainer printed", _log)
+    log.add_argument("--lines", type=int, metavar="N", default=0, help="only the last N")
+    one("stop", "save and end it; it can go on later", _stop)
+    one("resume", "let one go on that was stopped, has failed or is lost", _resume)
+    extend = one("extend", "train longer; one that has ended goes on", _extend)
+    extend.add_argument("--steps", type=int, metavar="N", required=True, help="steps in all")
+    branch = one("branch", "a new run from a checkpoint of another; prints its id", _branch)
+    branch.add_argument("--step", type=int, metavar="N", required=True, help="the checkpoint")
+    branch.add_argument("--steps", type=int, metavar="N", help="steps in all (default: as the other)")
+    branch.add_argument("--name", help="what to call it")
+    branch.add_argument(
+        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option that differs: --option batch=8"
+    )
+    one("rm", "delete a run for ever; its finished model stays in the library", _remove)
+
+
+def summary(run: RunView) -> dict[str, object]:
+    """One run in `runs list --json`."""
+    return {
+        "id": run.id,
+        "name": run.plan.name,
+        "kind": run.plan.kind,
+        "state": run.state,
+        "step": run.step,
+        "steps": run.plan.steps,
+        "dataset": run.plan.dataset,
+        "base": run.plan.base,
+        "model": run.model,
+        "created": run.plan.created.isoformat(),
+        "folder": str(run.folder),
+        "problem": _problem(run) or None,
+    }
+
+
+def details(run: RunView) -> dict[str, object]:
+    """The run in `runs show --json`."""
+    return {
+        **summary(run),
+        "phase": run.phase,
+        "host": run.host,
+        "attempt": run.attempt,
+        "started": run.started,
+        "changed": run.changed,
+        "per_second": run.per_second,
+        "memory": run.memory,
+        "eta": run.eta,
+        "metrics": {name: value if value == value else None for name, value in run.latest.items()},
+        "options": dict(run.plan.options),
+        "chosen": dict(run.chosen),
+        "resources": asdict(run.plan.resources),
+        "parent": run.plan.parent,
+        "parent_step": run.plan.parent_step,
+        "samples": [{**asdict(each), "file": str(run.folder / "samples" / each.file)} for each in run.samples],
+        "scores": [asdict(each) for each in run.scores],
+        "checkpoints": [asdict(each) for each in run.checkpoints],
+        "warnings": [asdict(each) for each in run.warnings],
+        "end": asdict(run.end) if run.end is not None else None,
+    }
+
+
+def _list(options: argparse.Namespace) -> int:
+    runs = _asked().runs()
+    if options.json:
+        print_json([summary(run) for run in runs])
+        return 0
+    if not runs:
+        print("no runs; `tarmac train image` starts one")
+        return 0
+    rows = [["id", "name", "state", "step", "of", "changed"]]
+    for run in runs:
+        changed = ago(datetime.fromtimestamp(run.changed, UTC)) if run.changed else "–"
+        rows.append([run.id, run.plan.name, run.state, f"{run.step:,}", f"{run.plan.steps:,}", changed])
+    print(harmless(table(rows, right=frozenset({3, 4}))))
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    run = _asked().get(options.id)
+    if options.json:
+        print_json(details(run))
+        return 0
+    facts = [
+        ["id", run.id],
+        ["name", run.plan.name],
+        ["state", run.state],
+        ["step", f"{run.step:,} of {run.plan.steps:,}"],
+    ]
+    facts += [["doing", run.phase]] if run.phase and run.active else []
+    facts += [["dataset", run.plan.dataset], ["base", run.plan.base or "random weights"]]
+    facts += [[name, f"{value:.5g}"] for name, value in run.latest.items()]
+    facts += [[f"{each.metric}, step {each.step:,}", f"{each.value:.5g}"] for each in run.scores if each.best]
+    facts += [["checkpoints", ", ".join(f"{each.step:,}" for each in run.checkpoints) or "none"]]
+    facts += [["model", run.model]] if run.model else []
+    facts += [["problem", _problem(run)]] if _problem(run) else []
+    facts += [["folder", str(run.folder)]]
+    print(harmless(table(facts)))
+    return 0
+
+
+def _attach(options: argparse.Namespace) -> int:
+    from tui.commands.watching import watch
+
+    return watch(_asked().get(options.id), json=options.json)
+
+
+def _log(options: argparse.Namespace) -> int:
+    run = _asked().get(options.id)
+    lines = _read_log(run.folder / "log.txt")
+    lines = lines[-options.lines :] if options.lines > 0 else lines
+    if options.json:
+        print_json(lines)
+    elif lines:
+        print(harmless("\n".join(lines)))
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from core.runs.store import cancel
+
+    return _told(run_async(cancel(options.id)), options.json)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from core.runs.store import start
+
+    return _told(run_async(start(options.id)), options.json)
+
+
+def _extend(options: argparse.Namespace) -> int:
+    from core.runs.store import Runs, start
+
+    run = Runs().extend(options.id, options.steps)
+    if not run.active:
+        run = run_async(start(run))
+    return _told(run, options.json)
+
+
+def _branch(options: argparse.Namespace) -> int:
+    from core.runs.store import Runs, start
+
+    run = Runs().branch(
+        options.id, options.step, name=options.name, steps=options.steps, changes=_changes(options.option)
+    )
+    run = run_async(start(run))
+    if options.json:
+        print_json(summary(run))
+    else:
+        print(run.id)
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from core.runs.store import Runs
+
+    run = Runs().remove(options.id)
+    if options.json:
+        print_json({"id": run.id, "name": run.plan.name})
+    else:
+        print(f"deleted {run.id}")
+    return 0
+
+
+def _asked() -> Runs:
+    """The runs, after the engines of those that are on a cluster were asked."""
+    from core.runs.store import Runs
+
+    runs = Runs()
+    run_async(runs.ask_engines())
+    return runs
+
+
+def _told(run: RunView, as_json: bool) -> int:
+    if as_json:
+        print_json(summary(run))
+    else:
+        print(harmless(f"{run.id} {run.state}"))
+    return 0
+
+
+def _problem(run: RunView) -> str:
+    if run.state != "failed" or run.end is None:
+        return ""
+    return ". ".join(part for part in (f"{run.end.what}: {run.end.why}".rstrip(": "), run.end.do) if part)
+
+
+def _changes(pairs: list[str]) -> dict[str, object]:
+    """NAME=VALUE in TOML's types; what is none of TOML's values is text."""
+    import tomllib
+
+    changes: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f"--option {pair!r:.60} is not NAME=VALUE", "", "For example --option batch=8")
+        try:
+            changes[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[name] = value
+    return changes
+
+
+def _read_log(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
