@@ -72,7 +72,7 @@ DRAWN: Mapping[str, DrawnSet] = MappingProxyType(
     {
         "portraits": DrawnSet(
             "Emoji portraits",
-            "People of many professions, hair styles and skin tones, head and shoulders, from the Noto Color Emoji font.",
+            "People of many professions, hair styles and skin tones, drawn from the Noto Color Emoji font.",
             _FONT_LICENCE,
             emoji.PORTRAITS,
             _no_portraits,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from core.datasets.brush import BACKDROPS, Colour
+from core.datasets.drawing.brush import BACKDROPS, Colour
 from core.datasets.emoji import HEIGHT, WIDTH, find_font, open_font
 from core.errors import TarmacError
 
@@ -32,7 +32,7 @@ _SMALLEST = 0.84
 _FOOD: dict[str, tuple[int | tuple[int, int], ...]] = {
     "fruit": (0x1F345, (0x1F347, 0x1F353), 0x1F95D, 0x1F965, 0x1F96D, 0x1FAD0, 0x1FAD2),
     "vegetable": (
-        (0x1F33D, 0x1F33D), 0x1F330, 0x1F336, 0x1F344, 0x1F346, 0x1F951, 0x1F952, (0x1F954, 0x1F955), 0x1F95C, 0x1F966,
+        0x1F33D, 0x1F330, 0x1F336, 0x1F344, 0x1F346, 0x1F951, 0x1F952, (0x1F954, 0x1F955), 0x1F95C, 0x1F966,
         0x1F96C, (0x1F9C4, 0x1F9C5), 0x1FAD1, 0x1FAD8, (0x1FADA, 0x1FADB),
     ),
     "dish": (
@@ -51,16 +51,18 @@ _FOOD: dict[str, tuple[int | tuple[int, int], ...]] = {
 _ANIMALS: dict[str, tuple[int | tuple[int, int], ...]] = {
     "mammal": (
         (0x1F400, 0x1F408), (0x1F40E, 0x1F412), (0x1F415, 0x1F418), 0x1F428, (0x1F429, 0x1F42B), (0x1F42D, 0x1F431),
-        (0x1F434, 0x1F437), 0x1F439, (0x1F43A, 0x1F43C), 0x1F43F, 0x1F981, 0x1F984, 0x1F987, 0x1F98A, (0x1F98C, 0x1F98D),
-        0x1F98F, (0x1F992, 0x1F994), (0x1F998, 0x1F999), 0x1F99B, 0x1F99D, 0x1F9A1, 0x1F9A3, (0x1F9A5, 0x1F9A8),
-        (0x1F9AB, 0x1F9AC), 0x1F9AE, (0x1FACE, 0x1FACF),
+        (0x1F434, 0x1F437), 0x1F439, (0x1F43A, 0x1F43C), 0x1F43F, 0x1F981, 0x1F984, 0x1F987, 0x1F98A,
+        (0x1F98C, 0x1F98D), 0x1F98F, (0x1F992, 0x1F994), (0x1F998, 0x1F999), 0x1F99B, 0x1F99D, 0x1F9A1, 0x1F9A3,
+        (0x1F9A5, 0x1F9A8), (0x1F9AB, 0x1F9AC), 0x1F9AE, (0x1FACE, 0x1FACF),
     ),
     "bird": (
-        (0x1F413, 0x1F414), (0x1F423, 0x1F427), 0x1F54A, 0x1F983, (0x1F985, 0x1F986), 0x1F989, 0x1F99A, 0x1F99C, 0x1F9A2,
-        0x1F9A4, 0x1F9A9, 0x1FABF,
+        (0x1F413, 0x1F414), (0x1F423, 0x1F427), 0x1F54A, 0x1F983, (0x1F985, 0x1F986), 0x1F989, 0x1F99A, 0x1F99C,
+        0x1F9A2, 0x1F9A4, 0x1F9A9, 0x1FABF,
     ),
     "reptile": (0x1F409, 0x1F40A, 0x1F40D, 0x1F422, 0x1F432, 0x1F438, 0x1F98E, (0x1F995, 0x1F996)),
-    "sea animal": (0x1F40B, (0x1F419, 0x1F41A), (0x1F41F, 0x1F421), 0x1F42C, 0x1F433, 0x1F988, 0x1F9AD, 0x1FAB8, 0x1FABC),
+    "sea animal": (
+        0x1F40B, (0x1F419, 0x1F41A), (0x1F41F, 0x1F421), 0x1F42C, 0x1F433, 0x1F988, 0x1F9AD, 0x1FAB8, 0x1FABC,
+    ),
     "insect": (0x1F40C, (0x1F41B, 0x1F41E), 0x1F577, 0x1F982, 0x1F98B, 0x1F997, 0x1F99F, (0x1FAB0, 0x1FAB3)),
     "flower": ((0x1F337, 0x1F33C), 0x1F3F5, 0x1F490, 0x1F940, 0x1FAB7, 0x1FABB),
     "plant": ((0x1F331, 0x1F335), (0x1F33E, 0x1F343), 0x2618, 0x1FAB4),
@@ -133,9 +135,18 @@ def _name(symbol: str) -> str:
 
 
 def _glyph(pen: ImageFont.FreeTypeFont, symbol: str) -> Image.Image | None:
-    glyph = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
-    ImageDraw.Draw(glyph).text((0, 0), symbol, font=pen, embedded_color=True)
-    return glyph if glyph.getbbox() else None
+    # Drawn on nothing, the soft edges of a glyph take in some black. On black and on white they tell how opaque they
+    # are and of what colour.
+    grounds = []
+    for ground in ("black", "white"):
+        image = Image.new("RGB", (WIDTH, HEIGHT), ground)
+        ImageDraw.Draw(image).text((0, 0), symbol, font=pen, embedded_color=True)
+        grounds.append(np.asarray(image).astype(float))
+    opacity = 1 - (grounds[1] - grounds[0]).mean(-1, keepdims=True).clip(0, 255) / 255
+    if not opacity.any():
+        return None
+    colour = (grounds[0] / np.maximum(opacity, 1 / 255)).clip(0, 255)
+    return Image.fromarray(np.rint(np.concatenate([colour, opacity * 255], -1)).astype(np.uint8))
 
 
 def _place(glyph: Image.Image, backdrop: Colour, dice: random.Random, variant: int, size: int) -> NDArray[np.uint8]:

@@ -7,9 +7,11 @@ corners that never leave the hull of the points, so that no silhouette can overs
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 Mask = Image.Image
 """How much of each pixel a shape covers: mode L, as large as the canvas."""
+
+Pattern = Callable[[NDArray[np.floating[Any]], NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
+"""Opacities from 0 to 1 over columns and rows of the unit square."""
 
 OVERSAMPLING = 4
 _LEAST = 256  # pixels; smaller pictures are reduced from this, so that thin lines keep their weight
@@ -82,16 +87,14 @@ def curve(points: Sequence[Point], steps: int = 8) -> list[Point]:
     """An open line through all `points` (Catmull-Rom, uniform)."""
     padded = [points[0], *points, points[-1]]
     line: list[Point] = []
-    for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+    for (ax, ay), (bx, by), (cx, cy), (dx, dy) in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         for step in range(steps):
             t = step / steps
-            k = (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2)
-            line.append(
-                (
-                    sum(f * p[0] for f, p in zip(k, (a, b, c, d), strict=True)) / 2,
-                    sum(f * p[1] for f, p in zip(k, (a, b, c, d), strict=True)) / 2,
-                )
-            )
+            k = (-t + 2 * t**2 - t**3) / 2
+            m = (2 - 5 * t**2 + 3 * t**3) / 2
+            n = (t + 4 * t**2 - 3 * t**3) / 2
+            o = (t**3 - t**2) / 2
+            line.append((k * ax + m * bx + n * cx + o * dx, k * ay + m * by + n * cy + o * dy))
     return [*line, points[-1]]
 
 
@@ -204,7 +207,7 @@ class Canvas:
         draw = ImageDraw.Draw(covered)
         pixels = max(1, round(width * self.side))
         walked = 0.0
-        for a, b in zip(line, line[1:], strict=False):
+        for a, b in itertools.pairwise(line):
             length = math.dist(a, b)
             parts = max(1, math.ceil(length / (dash / 2)))
             for part in range(parts):
@@ -240,23 +243,21 @@ class Canvas:
     ) -> None:
         """A soft ellipse: full in the middle, nothing at its edge. Shadows on the ground, lights on what is round."""
         coarse = 96
-        box = tuple(
-            round(edge * self.side) for edge in (max(0, x - rx), max(0, y - ry), min(1, x + rx), min(1, y + ry))
-        )
-        across = np.linspace(box[0], box[2], coarse) / self.side
-        down = np.linspace(box[1], box[3], coarse) / self.side
+        left, right = (round(min(max(edge, 0), 1) * self.side) for edge in (x - rx, x + rx))
+        top, low = (round(min(max(edge, 0), 1) * self.side) for edge in (y - ry, y + ry))
+        box = (left, top, right, low)
+        across = np.linspace(left, right, coarse) / self.side
+        down = np.linspace(top, low, coarse) / self.side
         far = np.sqrt(((across[None] - x) / rx) ** 2 + ((down[:, None] - y) / ry) ** 2)
         soft = np.clip(1 - far, 0, 1)
         soft = np.minimum(soft * soft * (3 - 2 * soft) * 1.5, 1) * opacity * 255
         covered = Image.fromarray(np.rint(soft).astype(np.uint8))
-        covered = covered.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR)
+        covered = covered.resize((right - left, low - top), Image.Resampling.BILINEAR)
         if within is not None:
             covered = ImageChops.multiply(covered, within.crop(box))
         self.image.paste(colour, box, covered)
 
-    def texture(
-        self, where: Mask, pattern: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-    ) -> None:
+    def texture(self, where: Mask, pattern: Pattern) -> None:
         """Darken a mask by `pattern(x, y)`, opacities from 0 to 1 over the coordinates of the unit square."""
         places = (np.arange(self.side) + 0.5) / self.side
         opacity = np.clip(pattern(places[None], places[:, None]), 0, 1)
@@ -269,4 +270,5 @@ class Canvas:
 
     def _pixels(self, points: Sequence[Point]) -> list[Point]:
         # Pillow counts whole pixels by their middle.
-        return [(x * self.side - 0.5, y * self.side - 0.5) for x, y in points]
+        side = self.side
+        return [(x * side - 0.5, y * side - 0.5) for x, y in points]
