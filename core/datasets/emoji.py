@@ -25,8 +25,10 @@ from core.errors import NotFound, TarmacError
 PERSONS = ("person", "man", "woman")
 SKINS = ("yellow", "light", "medium light", "medium", "medium dark", "dark")
 
-_FONT_SIZE = 109  # the only size that the font's bitmaps have; each is 136 x 128 pixels
-_WIDTH, _HEIGHT = 136, 128
+PORTRAITS = 738  # how many different portraits the font has, of the versions since Unicode 14
+
+_FONT_SIZE = 109  # the only size that the font's bitmaps have
+WIDTH, HEIGHT = 136, 128  # of each bitmap
 _JOINER, _AS_PICTURE = "\u200d", "\ufe0f"
 _ADULTS = ("\U0001f9d1", "\U0001f468", "\U0001f469")
 _SEXES = ("", _JOINER + "\u2642" + _AS_PICTURE, _JOINER + "\u2640" + _AS_PICTURE)
@@ -164,12 +166,12 @@ def draw_portraits(size: int = 64, font: Path | None = None) -> Portraits:
         NotFound: The font is not installed.
         TarmacError: Pillow cannot join sequences here, or the file is no such font.
     """
-    pen = _pen(font or find_font())
+    pen = open_font(font or find_font(), joining=True)
     rows = np.full((len(ROLES), len(PERSONS), len(SKINS)), -1, np.int64)
     images: list[NDArray[np.uint8]] = []
     seen: dict[bytes, int] = {}
     for (role, person, skin), text in _sequences():
-        if pen.getlength(text) > _WIDTH + 1:
+        if pen.getlength(text) > WIDTH + 1:
             continue
         picture = _draw(pen, text, _BACKDROPS[role % len(_BACKDROPS)], size)
         row = seen.setdefault(hashlib.sha256(picture.tobytes()).digest(), len(images))
@@ -199,23 +201,39 @@ def _spell(name: str, person: int, tone: str) -> str:
     return text + _JOINER + "\U0001f384" if name == "christmas" and person == 0 else text
 
 
-def _pen(font: Path) -> ImageFont.FreeTypeFont:
+def check_joining() -> None:
+    """Make sure that sequences can be joined here.
+
+    Raises:
+        TarmacError: Pillow was built without libraqm.
+    """
     if not features.check("raqm"):
         raise TarmacError(
             "emoji cannot be joined here",
             "this Pillow was built without libraqm",
             "Install libraqm (Debian: libraqm0), or Pillow's own wheel",
         )
+
+
+def open_font(font: Path, joining: bool = False) -> ImageFont.FreeTypeFont:
+    """The font, ready to draw single characters, or sequences that have to be joined.
+
+    Raises:
+        TarmacError: The file is no such font, or Pillow cannot join sequences here.
+    """
+    if joining:
+        check_joining()
+    engine = ImageFont.Layout.RAQM if joining else ImageFont.Layout.BASIC
     try:
-        return ImageFont.truetype(str(font), _FONT_SIZE, layout_engine=ImageFont.Layout.RAQM)
+        return ImageFont.truetype(str(font), _FONT_SIZE, layout_engine=engine)
     except OSError as error:
         raise TarmacError(f"cannot draw with {font}", str(error), "Use the bitmap font NotoColorEmoji.ttf") from error
 
 
 def _draw(pen: ImageFont.FreeTypeFont, text: str, backdrop: tuple[int, int, int], size: int) -> NDArray[np.uint8]:
-    drawn = Image.new("RGBA", (_WIDTH, _HEIGHT), (0, 0, 0, 0))
+    drawn = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
     ImageDraw.Draw(drawn).text((0, 0), text, font=pen, embedded_color=True)
-    square = Image.new("RGB", (_WIDTH, _WIDTH), backdrop)
+    square = Image.new("RGB", (WIDTH, WIDTH), backdrop)
     # Room goes above the head: shoulders stand on the lower edge.
-    square.paste(drawn, (0, _WIDTH - _HEIGHT), drawn)
+    square.paste(drawn, (0, WIDTH - HEIGHT), drawn)
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
