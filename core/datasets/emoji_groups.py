@@ -151,7 +151,7 @@ def _glyph(pen: ImageFont.FreeTypeFont, symbol: str) -> Image.Image | None:
 
 def _place(glyph: Image.Image, backdrop: Colour, dice: random.Random, variant: int, size: int) -> NDArray[np.uint8]:
     """The glyph in the middle of a square, turned, scaled and mirrored as the variant wants."""
-    side = max(256, 2 * size)
+    side = max(min(4 * size, 256), 2 * size)
     angle = np.deg2rad(dice.uniform(-_TURN, _TURN)) if variant else 0.0
     scale = dice.uniform(_SMALLEST, 1.0) if variant else 1.0
     mirror = -1.0 if variant % 2 else 1.0

@@ -210,7 +210,7 @@ def _vary(shape: Shape, era: str, dice: random.Random) -> Shape:
     lean = {"classic": -0.012, "eighties": -0.005, "modern": 0.012}[era]
     return replace(
         shape,
-        length=shape.length * dice.uniform(0.96, 1.02),
+        length=shape.length * dice.uniform(0.93, 0.985),
         sill=shape.sill * 1.05 + low,
         belt=shape.belt * tall + low,
         roof=shape.roof * tall + low + dice.uniform(-0.006, 0.01),

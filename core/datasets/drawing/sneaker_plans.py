@@ -152,7 +152,7 @@ def plan(index: int) -> Sneaker:
     return Sneaker(
         kind=name,
         scheme=scheme,
-        length=dice.uniform(0.81, 0.865),
+        length=dice.uniform(0.79, 0.845),
         heel=heel,
         toe_sole=toe_sole,
         spring=dice.uniform(0.012, 0.022) * (1.7 if style in ("runner", "chunky") else 1),
