@@ -21,10 +21,15 @@ from torch.autograd.function import Function
 
 from core.ml.networks import winograd_training
 
-__all__ = ["convolve", "filtered", "spread", "without_weight_gradients"]
+__all__ = ["convolve", "filtered", "spread", "weights_wanted", "without_weight_gradients"]
 
 _weights_wanted = True
 # Not per thread: on GPUs gradients are computed by another thread than the one that asks for them.
+
+
+def weights_wanted() -> bool:
+    """False within `without_weight_gradients`."""
+    return _weights_wanted
 
 
 @contextmanager
@@ -70,7 +75,7 @@ class _Convolve(Function):
         ctx.how = stride, padding
         if _filtering(x, weight, stride, padding):
             return winograd_training.convolve(x, weight)
-        return F.conv2d(x, _laid_out(weight), stride=stride, padding=padding)
+        return F.conv2d(_laid_out(x), _laid_out(weight), stride=stride, padding=padding)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -85,9 +90,12 @@ class _Spread(Function):
     def forward(ctx: Any, y: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(y, weight)
         ctx.how = stride, padding
-        if _filtering(y, weight, stride, padding):
-            return winograd_training.convolve(y, weight.flip([2, 3]).transpose(0, 1))
-        return F.conv_transpose2d(y, _laid_out(weight), stride=stride, padding=padding)
+        if stride == 1:
+            turned, around = weight.flip([2, 3]).transpose(0, 1), weight.shape[-1] - 1 - padding
+            if _filtering(y, turned, stride, around):
+                return winograd_training.convolve(y, turned)
+            return F.conv2d(_laid_out(y), _laid_out(turned), padding=around)
+        return F.conv_transpose2d(_laid_out(y), _laid_out(weight), stride=stride, padding=padding)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -107,7 +115,7 @@ class _Weigh(Function):
         if _filtering(x, weight, stride, padding):
             return winograd_training.weight_gradient(x, y)
         pair = [stride, stride], [padding, padding], [1, 1], False, [0, 0], 1, [False, True, False]
-        result: Tensor = torch.ops.aten.convolution_backward(y, x, weight, None, *pair)[1]
+        result: Tensor = torch.ops.aten.convolution_backward(_laid_out(y), _laid_out(x), weight, None, *pair)[1]
         return result
 
     @staticmethod
@@ -130,7 +138,7 @@ class _Filter(Function):
         dtype = torch.float32 if transposed and x.dtype == torch.bfloat16 and x.device.type == "cpu" else x.dtype
         weight = taps.to(dtype).expand(channels, 1, -1, -1)
         convolution = F.conv_transpose2d if transposed else F.conv2d
-        return convolution(x.to(dtype), weight, stride=stride, padding=padding, groups=channels).to(x.dtype)
+        return convolution(_laid_out(x).to(dtype), weight, stride=stride, padding=padding, groups=channels).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -143,5 +151,5 @@ def _filtering(x: Tensor, weight: Tensor, stride: int, padding: int) -> bool:
     return weight.shape[-1] == 3 and stride == padding == 1 and winograd_training.suits(x, min(weight.shape[:2]))
 
 
-def _laid_out(weight: Tensor) -> Tensor:
-    return weight.contiguous(memory_format=torch.channels_last)
+def _laid_out(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.convolution import convolve, filtered, spread
+from core.ml.networks.pointwise import LEAK
 
 SQRT2 = 2.0**0.5
-LEAK = 0.2
 EPSILON = 1e-8
 
 
@@ -166,39 +166,6 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     It needs the sum of squared weights per pair of channels only, so no weight tensor per sample is ever built.
     """
     return (styles.square() @ weight.square().sum(dim=[2, 3]).t() + EPSILON).rsqrt()
-
-
-def modulated_conv2d(
-    x: Tensor,
-    weight: Tensor,
-    styles: Tensor,
-    taps: Tensor,
-    *,
-    up: bool = False,
-    correlate: bool = True,
-    demodulate: bool = True,
-    scale: float = 1.0,
-    offset: Tensor | None = None,
-) -> Tensor:
-    """Weight (de)modulation (Karras 2020, section 2.2), done by scaling what goes in and what comes out.
-
-    Args:
-        x: [N, I, H, W].
-        weight: [O, I, k, k].
-        styles: One factor per sample and input channel, [N, I].
-        taps: Low-pass filter for `up`.
-        up: Double the size.
-        correlate: See `conv2d_resample`.
-        demodulate: Divide by the expected deviation of the output.
-        scale: Multiplies the result before `offset` is added.
-        offset: Noise and bias, anything that broadcasts to the output.
-    """
-    y = conv2d_resample(x * styles[:, :, None, None].to(x.dtype), weight, taps, up=up, correlate=correlate)
-    if not demodulate:
-        y = y * scale if scale != 1.0 else y
-        return y if offset is None else y + offset.to(y.dtype)
-    factor = (demodulation(weight, styles) * scale)[:, :, None, None].to(y.dtype)
-    return y * factor if offset is None else torch.addcmul(offset.to(y.dtype), y, factor)
 
 
 def minibatch_std(x: Tensor, group_size: int | None, num_channels: int = 1) -> Tensor:

@@ -42,7 +42,8 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     n, h, w, c = x.shape
     o = weight.shape[0]
     points = torch.mm(_weight_transform(), weight.permute(2, 3, 1, 0).reshape(9, c * o)).view(36, c, o)
-    y = torch.empty(n, h, w, o)
+    result = torch.empty([n, o, h, w], memory_format=torch.channels_last)
+    y = result.permute(0, 2, 3, 1)
     for s, r, rows, first in _bands(n, h, w, max(c, o)):
         tiles = _input_tiles(x, s, r, rows, first, workspace)
         products = torch.bmm(tiles.view(36, -1, c), points, out=take("products", 36, s * r * (w // 4), o))
@@ -51,7 +52,7 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
         part = y[first : first + s, 4 * rows : 4 * (rows + r)]
         target = part.view(s, r, 4, w // 4, 4, o).permute(2, 4, 0, 1, 3, 5)
         _output_4_3(halfway.transpose(0, 1), target, workspace)
-    return y.permute(0, 3, 1, 2)
+    return result
 
 
 def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
