@@ -22,6 +22,7 @@ from core.ml.networks.ops import (
     normal,
     normalize_2nd_moment,
 )
+from core.ml.networks.pointwise import activated
 
 Architecture = Literal["resnet", "orig", "skip"]
 
@@ -57,7 +58,10 @@ class ConvLayer(nn.Module):
         x = conv2d_resample(x, self.weight * (self.weight_gain * act_gain), self.resample_filter, down=self.down)
         bias = None if self.bias is None else self.bias * act_gain
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act(x, bias, linear=self.linear, gain=1.0, clamp=clamp)
+        if self.linear or bias is None:
+            return bias_act(x, bias, linear=self.linear, gain=1.0, clamp=clamp)
+        x = activated(x, None, bias, None)
+        return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 class DiscriminatorBlock(nn.Module):

@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.ml.networks.convolution import convolve, filtered, spread
+from core.ml.networks.pointwise import LEAK
+
 SQRT2 = 2.0**0.5
-LEAK = 0.2
 EPSILON = 1e-8
 
 
@@ -112,8 +114,7 @@ def upsample2d(x: Tensor, taps: Tensor) -> Tensor:
 def downsample2d(x: Tensor, taps: Tensor) -> Tensor:
     """Half the size, low-passed."""
     size = taps.shape[-1]
-    before, after = (size - 1) // 2, (size - 2) // 2
-    return upfirdn2d(x, taps, down=2, padding=(before, after, before, after))
+    return low_pass(x, taps, (size - 1) // 2, (size - 2) // 2, down=2)
 
 
 def conv2d_resample(
@@ -133,20 +134,30 @@ def conv2d_resample(
     pad = kernel // 2
     if up:
         if kernel == 1:
-            return upsample2d(F.conv2d(x, weight), taps)
+            return upsample2d(convolve(x, weight), taps)
         # A transposed convolution inserts the zeros and correlates with the flipped kernel in one go.
         flipped = weight.flip([2, 3]) if correlate else weight
-        y = F.conv_transpose2d(x, flipped.transpose(0, 1), stride=2)
+        y = spread(x, flipped.transpose(0, 1), stride=2)
         before, after = pad + (size + 1) // 2 - (kernel - 1), pad + (size - 2) // 2 - (kernel - 2)
-        return upfirdn2d(y, taps, padding=(before, after, before, after), gain=4.0)
+        return low_pass(y, taps, before, after, gain=4.0)
     if not correlate:
         weight = weight.flip([2, 3])
     if down:
         if kernel == 1:
-            return F.conv2d(downsample2d(x, taps), weight)
+            return convolve(downsample2d(x, taps), weight)
         before, after = pad + (size - 1) // 2, pad + (size - 2) // 2
-        return F.conv2d(upfirdn2d(x, taps, padding=(before, after, before, after)), weight, stride=2)
-    return F.conv2d(x, weight, padding=pad)
+        x = low_pass(x, taps, before, after)
+        if (x.shape[2] - kernel) % 2 or (x.shape[3] - kernel) % 2:
+            return F.conv2d(x, weight, stride=2)
+        return convolve(x, weight, stride=2)
+    return convolve(x, weight, padding=pad)
+
+
+def low_pass(x: Tensor, taps: Tensor, before: int, after: int, *, down: int = 1, gain: float = 1.0) -> Tensor:
+    """`x` [N, C, H, W] padded on the near and far sides of both axes, filtered, every `down`-th sample kept."""
+    if before != after or before < 0 or (down == 2 and (x.shape[2] % 2 or x.shape[3] % 2 or taps.shape[-1] % 2)):
+        return upfirdn2d(x, taps, down=down, padding=(before, after, before, after), gain=gain)
+    return filtered(x, taps.flip([0, 1]) * gain, stride=down, padding=before)
 
 
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
@@ -155,39 +166,6 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     It needs the sum of squared weights per pair of channels only, so no weight tensor per sample is ever built.
     """
     return (styles.square() @ weight.square().sum(dim=[2, 3]).t() + EPSILON).rsqrt()
-
-
-def modulated_conv2d(
-    x: Tensor,
-    weight: Tensor,
-    styles: Tensor,
-    taps: Tensor,
-    *,
-    up: bool = False,
-    correlate: bool = True,
-    demodulate: bool = True,
-    scale: float = 1.0,
-    offset: Tensor | None = None,
-) -> Tensor:
-    """Weight (de)modulation (Karras 2020, section 2.2), done by scaling what goes in and what comes out.
-
-    Args:
-        x: [N, I, H, W].
-        weight: [O, I, k, k].
-        styles: One factor per sample and input channel, [N, I].
-        taps: Low-pass filter for `up`.
-        up: Double the size.
-        correlate: See `conv2d_resample`.
-        demodulate: Divide by the expected deviation of the output.
-        scale: Multiplies the result before `offset` is added.
-        offset: Noise and bias, anything that broadcasts to the output.
-    """
-    y = conv2d_resample(x * styles[:, :, None, None].to(x.dtype), weight, taps, up=up, correlate=correlate)
-    if not demodulate:
-        y = y * scale if scale != 1.0 else y
-        return y if offset is None else y + offset.to(y.dtype)
-    factor = (demodulation(weight, styles) * scale)[:, :, None, None].to(y.dtype)
-    return y * factor if offset is None else torch.addcmul(offset.to(y.dtype), y, factor)
 
 
 def minibatch_std(x: Tensor, group_size: int | None, num_channels: int = 1) -> Tensor:

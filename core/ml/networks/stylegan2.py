@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.discriminator import Discriminator
 from core.ml.networks.ops import (
-    LEAK,
     SQRT2,
     FullyConnected,
+    conv2d_resample,
+    demodulation,
     low_pass_filter,
-    modulated_conv2d,
     normal,
     normalize_2nd_moment,
     upsample2d,
 )
+from core.ml.networks.pointwise import activated, modulated, projected
 
 __all__ = ["Discriminator", "Generator", "NoiseMode", "channels_at", "num_ws_of"]
 
@@ -157,21 +157,13 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode) -> Tensor:
         """[N, I, R or R/2, ...] and [N, w_dim] to [N, O, R, R]."""
         noise = self.noise(noise_mode, x.shape[0])
-        offset = self.bias[None, :, None, None]
-        if noise is not None:
-            offset = offset + noise
-        # Leaky ReLU commutes with a positive gain, so the √2 rides on the demodulation and the small offset.
-        x = modulated_conv2d(
-            x,
-            self.weight,
-            self.affine(w),
-            self.resample_filter,
-            up=self.up,
-            correlate=not self.up,
-            scale=SQRT2,
-            offset=offset * SQRT2,
-        )
-        x = F.leaky_relu(x, LEAK)
+        styles = self.affine(w)
+        # Demodulation scales what comes out, so that all samples share one weight tensor.
+        x = modulated(x, styles)
+        x = conv2d_resample(x, self.weight, self.resample_filter, up=self.up, correlate=not self.up)
+        # Leaky ReLU commutes with a positive gain, so the √2 rides on the small tensors.
+        factor = demodulation(self.weight, styles) * SQRT2
+        x = activated(x, factor, self.bias * SQRT2, None if noise is None else noise * SQRT2)
         return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
 
 
@@ -200,8 +192,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """[N, I, R, R] and [N, w_dim] to an image [N, C, R, R], float32 at least."""
-        n, _, height, width = x.shape
-        y = torch.matmul(self.matrix(w).to(x.dtype), x.flatten(2)).reshape(n, -1, height, width)
+        y = projected(x, self.matrix(w).to(x.dtype))
         return self.finished(y.to(torch.promote_types(y.dtype, torch.float32)))
 
 

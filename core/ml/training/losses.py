@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.ml.networks.convolution import without_weight_gradients
+
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
     """-log sigmoid of the score of generated images; shape of `fake_logits`."""
@@ -42,7 +44,8 @@ def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
 
     Multiply by gamma / 2.
     """
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
+    with without_weight_gradients():
+        (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
     return gradient.square().sum(dim=[1, 2, 3])
 
 
@@ -55,7 +58,8 @@ def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
         noise: N(0, 1) like `images`.
     """
     scaled = noise / (images.shape[2] * images.shape[3]) ** 0.5
-    (gradient,) = torch.autograd.grad((images * scaled).sum(), ws, create_graph=True)
+    with without_weight_gradients():
+        (gradient,) = torch.autograd.grad((images * scaled).sum(), ws, create_graph=True)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
