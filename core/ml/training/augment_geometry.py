@@ -102,7 +102,7 @@ def moved(images: Tensor, moves: Moves) -> Tensor:
 
 def _copied(images: Tensor, back: Tensor) -> Tensor:
     """Whole pixels: each is the copy of one."""
-    n, channels, height, width = images.shape
+    channels, height, width = images.shape[1:]
     y, x = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
     cx, cy = (width - 1) / 2, (height - 1) / 2
     places = torch.stack([x - cx, y - cy, torch.ones_like(x)]).reshape(3, -1)

@@ -72,8 +72,8 @@ def _with(shape: torch.Size, axis: int, size: int) -> tuple[int, int]:
 
 
 def holed(images: Tensor, which: Tensor, centre: Tensor) -> Tensor:
-    """The pictures [N, C, H, W] with a middle-grey square of half the side around `centre` [2, N], where `which` [N]."""
-    n, _, height, width = images.shape
+    """The pictures [N, C, H, W] with a grey square of half the side around `centre` [2, N], where `which` [N]."""
+    height, width = images.shape[2:]
     apart = [
         ((torch.arange(size) + 0.5) / size - at[:, None]).abs() >= 0.25
         for size, at in ((width, centre[0]), (height, centre[1]))
