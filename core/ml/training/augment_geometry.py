@@ -82,7 +82,7 @@ class Moves:
               x: Tensor | float = 0.0, y: Tensor | float = 0.0) -> None:  # fmt: skip
         """Move by what undoes the matrix (a, b; c, d), and by (x, y)."""
         undo = torch.eye(3, dtype=torch.float64).repeat(len(self.back), 1, 1)
-        undo[:, 0, 0], undo[:, 0, 1], undo[:, 1, 0], undo[:, 1, 1] = a, b, c, d  # type: ignore[call-overload]
+        undo[:, 0, 0], undo[:, 0, 1], undo[:, 1, 0], undo[:, 1, 1] = a, b, c, d
         undo[:, 0, 2], undo[:, 1, 2] = -torch.as_tensor(x), -torch.as_tensor(y)
         self.back = self.back @ undo
 

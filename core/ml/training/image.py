@@ -75,7 +75,11 @@ class ImageTraining:
         anchor: See the module.
         ranks: Those that train together; each is given the weights of the first.
         compiled: Makes a faster callable of a network, for where gradients are taken once only.
-        grow: Called before each step with the pictures that both players have seen: sets how far networks have grown.
+
+    Attributes:
+        step, images, shown: Steps done; pictures that the generator drew for its own steps; real pictures shown.
+        seconds: Spent in steps.
+        grow: If set, called before each step with `images`: brings growing networks to their stage.
 
     Raises:
         ValueError: The recipe asks for pairs and there is no anchor, or the batch cannot be shared.
@@ -92,11 +96,11 @@ class ImageTraining:
         anchor: Anchor | None = None,
         ranks: Ranks | None = None,
         compiled: Callable[[nn.Module], Callable[..., Tensor]] | None = None,
-        grow: Callable[[int], None] | None = None,
     ) -> None:
         self.generator, self.discriminator, self.recipe = generator, discriminator, recipe
         self.average = copy.deepcopy(average or generator).requires_grad_(False)
-        self.anchor, self.ranks, self._grow = anchor, ranks or Ranks(), grow
+        self.anchor, self.ranks = anchor, ranks or Ranks()
+        self.grow: Callable[[int], None] | None = None
         if recipe.paired and anchor is None:
             raise ValueError("pairs need an anchor")
         if recipe.batch % self.ranks.world:
@@ -129,8 +133,8 @@ class ImageTraining:
         """One step of both players. Returns the losses and what else is worth a curve, means over all ranks."""
         recipe, began = self.recipe, time.monotonic()
         self._reseed()
-        if self._grow is not None:
-            self._grow(self.images)
+        if self.grow is not None:
+            self.grow(self.images)
         told: dict[str, Tensor] = {}
         learning = self.step >= recipe.alone
         z, labels = self._latents(self.batch), self._labels(self.batch)
@@ -164,11 +168,16 @@ class ImageTraining:
         self.seconds += time.monotonic() - began
         return found
 
-    def slow_down(self, factor: float) -> None:
-        """Multiply both players' learning rates."""
-        for optimiser in (self._for_g, self._for_d):
+    @property
+    def optimisers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """The generator's and the discriminator's."""
+        return self._for_g, self._for_d
+
+    def set_rates(self, factor: float) -> None:
+        """Learn at the recipe's rates times `factor` from now on."""
+        for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] *= factor
+                group["lr"] = optimiser.defaults["lr"] * factor
 
     def finite(self) -> bool:
         """Whether all weights are numbers."""

@@ -47,7 +47,7 @@ class Ranks:
         flat = torch.cat([part.detach().reshape(-1).float() for part in parts])
         dist.all_reduce(flat)
         flat /= self.world
-        for part, mean in zip(parts, flat.split([part.numel() for part in parts]), strict=True):
+        for part, mean in zip(parts, torch.split(flat, [part.numel() for part in parts]), strict=True):
             part.detach().copy_(mean.reshape(part.shape))
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:

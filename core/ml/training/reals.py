@@ -87,6 +87,37 @@ class Reals:
         return np.random.default_rng([self.seed, number]).permutation(length)
 
 
+class Averaged:
+    """Pictures averaged down to a smaller side that theirs is a multiple of.
+
+    Args:
+        pictures: Larger ones.
+        size: Wanted side in pixels.
+    """
+
+    def __init__(self, pictures: Pictures, size: int) -> None:
+        self.pictures, self.size = pictures, size
+        self.labels = getattr(pictures, "labels", None)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._averaged(self.pictures[rows])
+
+    def take(self, rows: NDArray[np.int64], draw: int) -> NDArray[np.uint8]:
+        """As the pictures', in another crop for each drawing where they have one."""
+        take: Any = None if isinstance(self.pictures, np.ndarray) else getattr(self.pictures, "take", None)
+        return self._averaged(self.pictures[rows] if take is None else take(rows, draw))
+
+    def _averaged(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        n, side, _, channels = pictures.shape
+        by = side // self.size
+        mean = pictures.reshape(n, self.size, by, self.size, by, channels).mean(axis=(2, 4), dtype=np.float32)
+        found: NDArray[np.uint8] = np.floor(mean + 0.5).astype(np.uint8)
+        return found
+
+
 def open_pictures(folder: Path) -> Any:
     """The prepared pictures in a dataset's folder.
 

@@ -1,0 +1,68 @@
+"""What an experiment tells: means of what its steps told, its memory, and a recorder that keeps silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import torch
+
+from core.runs.events import Event
+from core.runs.recorder import Recorder
+
+
+class Means:
+    """Means of what steps told since the last time."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.images, self.seconds = 0, 0.0
+
+    def add(self, told: dict[str, float], images: int, seconds: float) -> None:
+        """A step of so many pictures and seconds."""
+        for name, value in told.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.images, self.seconds = self.images + images, self.seconds + seconds
+
+    def taken(self) -> tuple[dict[str, float], float]:
+        """Means by name, and pictures a second; begins anew."""
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        speed = self.images / self.seconds if self.seconds else 0.0
+        self.sums, self.counts, self.images, self.seconds = {}, {}, 0, 0.0
+        return means, speed
+
+
+class Silent:
+    """The run as ranks other than the first see it: they read checkpoints and tell nothing."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.samples = recorder.samples
+        self.last, self.checkpoints = recorder.last, recorder.checkpoints
+
+    def tell(self, event: Event) -> None:
+        """Nothing."""
+
+    def wish(self) -> str:
+        """Asked of the first rank only."""
+        return "run"
+
+    def steps(self) -> int:
+        """Asked of the first rank only."""
+        return 0
+
+    def checkpoint(self, step: int) -> Any:
+        """Only the first rank writes."""
+        raise AssertionError("only the first rank writes checkpoints")
+
+    def drop(self, step: int) -> None:
+        """Nothing."""
+
+
+def memory_used(device: torch.device) -> int:
+    """Bytes: of the GPU at most so far, else the process's resident set."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
