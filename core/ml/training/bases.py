@@ -130,7 +130,7 @@ def from_base(base: Path, options: ImageOptions, channels: int, classes: int, se
         # Labels and the layers of new resolutions aside, what is missing was there in another shape.
         networks.warm_up = bool(new)
         if new:
-            networks.said.append(f"{len(new)} layers of the discriminator are new; it learns alone first")
+            networks.said.append(f"{len(new)} of the weights of the discriminator are new; it learns alone first")
     else:
         networks.warm_up = True
         networks.said.append("The base has no discriminator; a new one learns alone first")

@@ -98,13 +98,13 @@ class ImageTraining:
         compiled: Callable[[nn.Module], Callable[..., Tensor]] | None = None,
     ) -> None:
         self.generator, self.discriminator, self.recipe = generator, discriminator, recipe
-        self.average = copy.deepcopy(average or generator).requires_grad_(False)
         self.anchor, self.ranks = anchor, ranks or Ranks()
-        self.grow: Callable[[int], None] | None = None
         if recipe.paired and anchor is None:
             raise ValueError("pairs need an anchor")
         if recipe.batch % self.ranks.world:
             raise ValueError(f"a batch of {recipe.batch} cannot be shared by {self.ranks.world} ranks")
+        self.average = copy.deepcopy(average or generator).requires_grad_(False)
+        self.grow: Callable[[int], None] | None = None
         self.batch = recipe.batch // self.ranks.world
         self.device = next(generator.parameters()).device
         self._dtype = _DTYPES[recipe.precision]
