@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ from core.ml.training.image_setup import Sources, set_up
 from core.ml.training.options import shared
 from core.ml.training.pace import Pace
 from core.ml.training.ranks import Ranks, joined
-from core.ml.training.telling import Means, Silent, memory_used
-from core.runs.events import Checkpoint, Metrics, Phase, Sample, Score, Started, Stopping, Warned
+from core.ml.training.scoring import Scorer, scorer_for
+from core.ml.training.telling import Means, memory_used
+from core.runs.events import Checkpoint, Metrics, Phase, Sample, Started, Stopping, Warned
 from core.runs.plan import RunPlan
 from core.runs.recorder import Fenced, Recorder
 
@@ -55,13 +56,6 @@ class Outcome:
     model: Path | None = None
 
 
-class Scorer(Protocol):
-    """Scores averaged weights; the first of its scores decides which checkpoint is the best."""
-
-    def __call__(self, generator: Any, step: int) -> Sequence[Score]:
-        """Scores of `generator` (in evaluation, no gradients)."""
-
-
 def train_image(
     plan: RunPlan,
     recorder: Recorder,
@@ -69,8 +63,7 @@ def train_image(
     dataset: Path,
     base: Path | None = None,
     model: Path | None = None,
-    start: Path | None = None,
-    scorer: Callable[[Any], Scorer] | None = None,
+    scorer: Callable[[Any], Scorer] | Literal["default"] | None = "default",
     rank: int = 0,
     world: int = 1,
     store: Path | None = None,
@@ -83,12 +76,11 @@ def train_image(
 
     Args:
         plan: What to do.
-        recorder: The run, for the first rank; the others only read its checkpoints.
+        recorder: The run; what the ranks other than the first tell it is nobody's.
         dataset: Folder of the prepared pictures.
         base: Folder of the model to start from; None for random weights.
         model: Folder to write the model into when the steps are done; None for none.
-        start: Checkpoint of another run that this one branched from.
-        scorer: Given the pictures, makes the scorer; None for no scores.
+        scorer: Given the pictures, makes the scorer; None for no scores, by default what scoring.py finds.
         rank, world, store: See `ranks.joined`.
         device: Where; "auto" takes this rank's GPU or the processor.
         interrupted: Whether a signal asks to end without a wish; asked between steps.
@@ -101,13 +93,14 @@ def train_image(
     """
     with joined(rank, world, store) as ranks:
         place = choose_device(device if device != "auto" or not torch.cuda.is_available() else _gpu_of(rank))
-        teller = recorder if ranks.first else Silent(recorder)
+        if scorer == "default":
+            scorer = scorer_for(place, plan.seed) if ranks.first else None
         while True:
             last = recorder.last()
-            sources = Sources(dataset, base, last[1] if last else start, pictures)
+            sources = Sources(dataset, base, last[1] if last else None, pictures)
             run: ImageRun | None = None
             try:
-                run = ImageRun(plan, teller, ranks, sources, place, scorer, interrupted, tell_seconds)
+                run = ImageRun(plan, recorder, ranks, sources, place, scorer, interrupted, tell_seconds)
                 outcome = run.go()
                 if outcome.state == "finished" and model is not None and ranks.first:
                     outcome = run.export(outcome, model)
@@ -125,7 +118,7 @@ def train_image(
             if plan.options.get("batch", 0) or not smaller or not untouched or world > 1:
                 return outcome
             # The batch was ours to choose: choose the half of it.
-            teller.tell(
+            recorder.tell(
                 Warned("out-of-memory", outcome.what, outcome.why, f"It goes on with {smaller}", 0, outcome.offer)
             )
             plan = replace(plan, options={**plan.options, "batch": smaller})

@@ -1,14 +1,9 @@
-"""What an experiment tells: means of what its steps told, its memory, and a recorder that keeps silent."""
+"""What an experiment tells of its steps: their means, and the memory they took."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import psutil
 import torch
-
-from core.runs.events import Event
-from core.runs.recorder import Recorder
 
 
 class Means:
@@ -32,33 +27,6 @@ class Means:
         speed = self.images / self.seconds if self.seconds else 0.0
         self.sums, self.counts, self.images, self.seconds = {}, {}, 0, 0.0
         return means, speed
-
-
-class Silent:
-    """The run as ranks other than the first see it: they read checkpoints and tell nothing."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self.samples = recorder.samples
-        self.last, self.checkpoints = recorder.last, recorder.checkpoints
-
-    def tell(self, event: Event) -> None:
-        """Nothing."""
-
-    def wish(self) -> str:
-        """Asked of the first rank only."""
-        return "run"
-
-    def steps(self) -> int:
-        """Asked of the first rank only."""
-        return 0
-
-    def checkpoint(self, step: int) -> Any:
-        """Only the first rank writes."""
-        raise AssertionError("only the first rank writes checkpoints")
-
-    def drop(self, step: int) -> None:
-        """Nothing."""
 
 
 def memory_used(device: torch.device) -> int:

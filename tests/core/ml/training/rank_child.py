@@ -69,7 +69,7 @@ def split_training(ranks: Ranks) -> tuple[Split, Watched]:
 def experiment(folder: Path, name: str, rank: int, store: str, stop_after: int = 0) -> dict[str, Any]:
     """A run of both ranks, told to stop after so many steps if that is not 0."""
     wish = (lambda asked: "stop" if asked > stop_after else "run") if stop_after else (lambda asked: "run")
-    recorder = Remembered(folder / name, PLAN.steps, wish)
+    recorder = Remembered(folder / name, PLAN.steps, wish, leading=rank == 0)
     outcome = train_image(
         replace(PLAN, name=name),
         recorder,

@@ -21,10 +21,13 @@ class Remembered:
         folder: Of the run.
         goal: How far to train.
         wish: Asked before every step, told the number of the question.
+        leading: Whether this is the first rank; others' events are nobody's.
     """
 
-    def __init__(self, folder: Path, goal: int, wish: Callable[[int], str] = lambda asked: "run") -> None:
-        self.folder, self.goal, self._wish = folder, goal, wish
+    def __init__(
+        self, folder: Path, goal: int, wish: Callable[[int], str] = lambda asked: "run", *, leading: bool = True
+    ) -> None:
+        self.folder, self.goal, self._wish, self.leading = folder, goal, wish, leading
         self.events: list[Event] = []
         self.asked = 0
         self.fenced = False
@@ -33,7 +36,8 @@ class Remembered:
         (folder / "checkpoints").mkdir(exist_ok=True)
 
     def tell(self, event: Event) -> None:
-        self.events.append(event)
+        if self.leading:
+            self.events.append(event)
 
     def wish(self) -> str:
         self.asked += 1
@@ -44,6 +48,7 @@ class Remembered:
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
+        assert self.leading
         part = self.folder / f".part-{step}"
         part.mkdir()
         try:

@@ -52,7 +52,13 @@ def dots(count: int = 12, size: int = 16, channels: int = 3) -> NDArray[np.uint8
 
 
 def run(recorder: Remembered, plan: RunPlan = PLAN, **more: Any) -> Outcome:
-    settings: dict[str, Any] = {"dataset": Path("nowhere"), "pictures": dots(), "device": "cpu", "tell_seconds": 0.0}
+    settings: dict[str, Any] = {
+        "dataset": Path("nowhere"),
+        "pictures": dots(),
+        "device": "cpu",
+        "tell_seconds": 0.0,
+        "scorer": None,
+    }
     return train_image(plan, recorder, **(settings | more))
 
 
