@@ -1,8 +1,11 @@
-"""Training a StyleGAN2 on pictures: the adversarial loop.
+"""Training a StyleGAN on pictures: the adversarial loop.
 
-Non-saturating loss, lazy R1 and optional lazy path-length regularisation, adaptive augmentation, averaged weights.
-One batch of generated pictures serves both players. A training is a value that can be saved after any step and goes on
-from there to the bit: weights, optimisers, averages, augmentation strength and every random stream are in its state.
+Non-saturating loss, lazy R1 and path-length regularisation, style mixing, adaptive augmentation, averaged weights, each
+as published (Karras et al. 2020, twice). A training is a value that can be saved after any step and goes on from there
+to the bit: weights, optimisers, averages and counters are its state, and the random numbers of a step are a function
+of seed, step and rank. Several ranks (ranks.py) share every batch.
+
+One batch of generated pictures serves both players unless the recipe says otherwise.
 
 An anchor may say which picture latents stand for (a guided start); its reconstruction loss is then added, so that the
 adversarial game sharpens what was learned before and does not wander off. With an anchor the game may also be played in
@@ -14,18 +17,17 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from core.ml.networks.stylegan2 import Discriminator, Generator, NoiseMode
-from core.ml.training.augment import Augmentation, Strength
+from core.ml.networks.stylegan2 import Discriminator, Generator
+from core.ml.training.augment import Strength
 from core.ml.training.losses import (
     clean_gradients,
     discriminator_loss,
@@ -38,63 +40,14 @@ from core.ml.training.losses import (
     relativistic_loss,
     update_ema,
 )
+from core.ml.training.ranks import Ranks
+from core.ml.training.reals import Pictures, Reals
+from core.ml.training.recipe import ImageRecipe
 from core.ml.training.state import load_state, save_state
 
+__all__ = ["Anchor", "ImageRecipe", "ImageTraining", "Pictures", "train"]
 
-@dataclass(frozen=True)
-class ImageRecipe:
-    """Settings of one training.
-
-    Attributes:
-        steps: Batches that both players see.
-        batch: Pictures per step; a multiple of 4 (or less than 4) for the minibatch standard deviation.
-        generator_rate, discriminator_rate: Adam's learning rates.
-        gamma: Weight of R1; the published rule is 0.0002 x resolution squared / batch.
-        r1_interval: Steps between R1 penalties.
-        path_weight: Weight of the path-length regularisation, 0 for none.
-        path_interval: Steps between path-length penalties.
-        ema_images: Half-life of the averaged weights in pictures.
-        ema_rampup: The half-life is at most this share of the pictures seen; None to average from the first step on.
-        alone: First steps in which only the discriminator learns (after a guided start it knows nothing yet).
-        anchor: Weight of the anchor's reconstruction loss.
-        paired: Compare each generated picture with the anchor's of the same latent, by the difference of their scores.
-        mapping: Whether the mapping network learns and moves its mean; False keeps what every latent means.
-        noise: "random" noise maps in the generator, or its stored ones ("const").
-        precision: Of the feature maps, "float32" or "bfloat16"; weights, losses and pictures are float32 either way.
-        augmentation: Kinds of changes that the discriminator sees.
-        strength: First probability of each change; `adapt` moves it.
-        adapt: Whether the probability follows the discriminator.
-        seed: Of all random numbers.
-    """
-
-    steps: int
-    batch: int = 16
-    generator_rate: float = 0.0025
-    discriminator_rate: float = 0.0025
-    gamma: float = 0.05
-    r1_interval: int = 16
-    path_weight: float = 0.0
-    path_interval: int = 4
-    ema_images: float = 5_000.0
-    ema_rampup: float | None = 0.05
-    alone: int = 0
-    anchor: float = 0.0
-    paired: bool = False
-    mapping: bool = True
-    noise: NoiseMode = "random"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    strength: float = 0.0
-    adapt: bool = True
-    seed: int = 0
-
-
-class Pictures(Protocol):
-    """Training pictures: an array uint8 [n, S, S, C], in memory or mapped from disk."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]: ...
+_DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Anchor(Protocol):
@@ -120,9 +73,16 @@ class ImageTraining:
         recipe: Settings.
         average: Start of the averaged generator; a copy of `generator` by default.
         anchor: See the module.
+        ranks: Those that train together; each is given the weights of the first.
+        compiled: Makes a faster callable of a network, for where gradients are taken once only.
+
+    Attributes:
+        step, images, shown: Steps done; pictures that the generator drew for its own steps; real pictures shown.
+        seconds: Spent in steps.
+        grow: If set, called before each step with `images`: brings growing networks to their stage.
 
     Raises:
-        ValueError: The recipe asks for pairs and there is no anchor.
+        ValueError: The recipe asks for pairs and there is no anchor, or the batch cannot be shared.
     """
 
     def __init__(
@@ -134,56 +94,98 @@ class ImageTraining:
         *,
         average: Generator | None = None,
         anchor: Anchor | None = None,
+        ranks: Ranks | None = None,
+        compiled: Callable[[nn.Module], Callable[..., Tensor]] | None = None,
     ) -> None:
-        self.generator, self.discriminator, self.pictures, self.recipe = generator, discriminator, pictures, recipe
-        self.average = copy.deepcopy(average or generator).requires_grad_(False)
-        self.anchor = anchor
+        self.generator, self.discriminator, self.recipe = generator, discriminator, recipe
+        self.anchor, self.ranks = anchor, ranks or Ranks()
         if recipe.paired and anchor is None:
             raise ValueError("pairs need an anchor")
+        if recipe.batch % self.ranks.world:
+            raise ValueError(f"a batch of {recipe.batch} cannot be shared by {self.ranks.world} ranks")
+        self.average = copy.deepcopy(average or generator).requires_grad_(False)
+        self.grow: Callable[[int], None] | None = None
+        self.batch = recipe.batch // self.ranks.world
         self.device = next(generator.parameters()).device
-        self._dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+        self._dtype = _DTYPES[recipe.precision]
+        for network in (generator, discriminator, self.average):
+            self.ranks.same(network)
         generator.mapping.requires_grad_(recipe.mapping)
+        self._frozen = frozen_layers(discriminator, recipe.freeze_d)
+        self._let_discriminator_learn(True)
+        self._draw = compiled(generator.synthesis) if compiled else generator.synthesis
+        self._judge = compiled(discriminator) if compiled else discriminator
         interval = recipe.path_interval if recipe.path_weight else None
         self._for_g = torch.optim.Adam(generator.parameters(), **lazy_adam(recipe.generator_rate, interval))  # type: ignore[arg-type]
         rate_d = lazy_adam(recipe.discriminator_rate, recipe.r1_interval)
         self._for_d = torch.optim.Adam(discriminator.parameters(), **rate_d)  # type: ignore[arg-type]
-        self.strength = Strength(p=recipe.strength)
-        self._source = torch.Generator().manual_seed(recipe.seed)
-        torch.manual_seed(recipe.seed)
-        self._path_mean = torch.zeros((), device=self.device)
-        self._order = torch.empty(0, dtype=torch.int64)
+        self.strength = Strength(recipe.strength, recipe.adapt_target, recipe.adapt_images, recipe.adapt_cap)
+        self.reals = Reals(pictures, seed=recipe.seed, mirror=recipe.mirror, classes=discriminator.c_dim)
+        self._source = torch.Generator()
+        self._path_mean = torch.zeros((), device=self.device, dtype=next(generator.parameters()).dtype)
         self._sign = 0.0
         self.step = 0
         self.images = 0
+        self.shown = 0
         self.seconds = 0.0
 
     def run(self) -> dict[str, float]:
-        """One step of both players. Returns the losses and what else is worth a curve."""
+        """One step of both players. Returns the losses and what else is worth a curve, means over all ranks."""
         recipe, began = self.recipe, time.monotonic()
-        told: dict[str, float] = {}
-        z = self._latents(recipe.batch)
+        self._reseed()
+        if self.grow is not None:
+            self.grow(self.images)
+        told: dict[str, Tensor] = {}
         learning = self.step >= recipe.alone
-        psi: float | Tensor = 1.0
-        if self.anchor is not None:
-            psi = self.anchor.truncations(recipe.batch, self._source).to(self.device)
+        z, labels = self._latents(self.batch), self._labels(self.batch)
         with torch.set_grad_enabled(learning):
-            ws = self.generator.mapping(z, truncation_psi=psi, update_w_avg=learning and recipe.mapping)
-            fakes = self.generator.synthesis(ws, noise_mode=recipe.noise, dtype=self._dtype)
-        reals = self.anchor.pictures(z).to(self.device) if recipe.paired and self.anchor else self._reals(recipe.batch)
+            fakes = self._fakes(z, labels, move_mean=learning)
+        reals, real_labels = self._reals(z)
         if learning:
-            told |= self._generator_step(z, fakes, reals)
+            told |= self._generator_step(z, labels, fakes, reals)
             if recipe.path_weight and self.step % recipe.path_interval == 0:
                 told |= self._path_step()
-        told |= self._discriminator_step(fakes.detach(), reals)
+        fakes = fakes.detach()
+        if not recipe.shared_fakes:
+            z, labels = self._latents(self.batch), self._labels(self.batch)
+            with torch.no_grad():
+                fakes = self._fakes(z, labels, move_mean=learning)
+        told |= self._discriminator_step(fakes, labels, reals, real_labels)
+        if self.step % recipe.r1_interval == 0:
+            told |= self._r1_step(reals, real_labels)
         if learning:
+            self.ranks.average([self.generator.mapping.w_avg, self._path_mean])
             beta = ema_beta(recipe.batch, recipe.ema_images, self.images, recipe.ema_rampup)
             update_ema(self.average, self.generator, beta)
             self.images += recipe.batch
-        self._adapt(told["real_sign"])
-        told["p"] = self.strength.p
+        numbers = torch.stack([value.detach().float() for value in told.values()])
+        self.ranks.average([numbers])
+        found = dict(zip(told, numbers.tolist(), strict=True))
+        self._adapt(found["real_sign"])
+        found["p"] = self.strength.p
         self.step += 1
+        self.shown += recipe.batch
         self.seconds += time.monotonic() - began
-        return told
+        return found
+
+    @property
+    def optimisers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """The generator's and the discriminator's."""
+        return self._for_g, self._for_d
+
+    def set_rates(self, factor: float) -> None:
+        """Learn at the recipe's rates times `factor` from now on."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = optimiser.defaults["lr"] * factor
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        norms = [
+            torch.stack(torch._foreach_norm(list(network.parameters()))).sum()
+            for network in (self.generator, self.discriminator, self.average)
+        ]
+        return bool(torch.isfinite(torch.stack(norms)).all())
 
     def state(self) -> dict[str, Any]:
         """Everything that the next steps depend on."""
@@ -193,15 +195,13 @@ class ImageTraining:
             "average": self.average.state_dict(),
             "for_g": self._for_g.state_dict(),
             "for_d": self._for_d.state_dict(),
-            "source": self._source.get_state(),
-            "torch": torch.get_rng_state(),
-            "path_mean": self._path_mean,
-            "order": self._order,
             "numbers": {
                 "p": self.strength.p,
                 "sign": self._sign,
+                "path_mean": float(self._path_mean),
                 "step": self.step,
                 "images": self.images,
+                "shown": self.shown,
                 "seconds": self.seconds,
             },
         }
@@ -212,81 +212,101 @@ class ImageTraining:
             getattr(self, name).load_state_dict(state[name])
         self._for_g.load_state_dict(state["for_g"])
         self._for_d.load_state_dict(state["for_d"])
-        self._source.set_state(state["source"])
-        torch.set_rng_state(state["torch"])
-        self._path_mean, self._order = state["path_mean"].to(self.device), state["order"]
         numbers = state["numbers"]
+        self._path_mean.fill_(numbers["path_mean"])
         self.strength.p, self._sign = numbers["p"], numbers["sign"]
-        self.step, self.images, self.seconds = numbers["step"], numbers["images"], numbers["seconds"]
+        self.step, self.images, self.shown = (int(numbers[name]) for name in ("step", "images", "shown"))
+        self.seconds = numbers["seconds"]
 
-    def _generator_step(self, z: Tensor, fakes: Tensor, reals: Tensor) -> dict[str, float]:
-        self.discriminator.requires_grad_(False)
+    def _generator_step(self, z: Tensor, labels: Tensor | None, fakes: Tensor, reals: Tensor) -> dict[str, Tensor]:
+        self._let_discriminator_learn(False)
         if self.recipe.paired:
             fake_scores, real_scores = self._pair(fakes, reals)
             loss = relativistic_loss(fake_scores, real_scores).mean()
         else:
-            loss = generator_loss(self._scores(fakes)).mean()
-        told = {"generator": float(loss.detach())}
+            loss = generator_loss(self._scores(fakes, labels)).mean()
+        told = {"generator": loss.detach()}
         if self.anchor is not None:
             apart = self.anchor.loss(z, fakes)
-            told["anchor"] = float(apart.detach())
+            told["anchor"] = apart.detach()
             loss = loss + self.recipe.anchor * apart
-        self._for_g.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        clean_gradients(self.generator.parameters())
-        self._for_g.step()
-        self.discriminator.requires_grad_(True)
+        self._learn(self._for_g, self.generator, loss)
+        self._let_discriminator_learn(True)
         return told
 
-    def _path_step(self) -> dict[str, float]:
-        half = max(1, self.recipe.batch // 2)
-        ws = self.generator.mapping(self._latents(half))
+    def _path_step(self) -> dict[str, Tensor]:
+        recipe = self.recipe
+        part = max(1, self.batch // recipe.path_shrink)
+        ws = self._styles(self._latents(part), self._labels(part), move_mean=True)
         if not ws.requires_grad:
             ws.requires_grad_(True)
-        images = self.generator.synthesis(ws, noise_mode=self.recipe.noise, dtype=self._dtype)
-        noise = torch.randn(images.shape, generator=self._source).to(images)
-        penalty, self._path_mean = path_length_penalty(path_lengths(images, ws, noise), self._path_mean)
-        self._for_g.zero_grad(set_to_none=True)
-        (penalty.mean() * self.recipe.path_weight * self.recipe.path_interval).backward()  # type: ignore[no-untyped-call]
-        clean_gradients(self.generator.parameters())
-        self._for_g.step()
-        return {"path": float(penalty.mean().detach())}
+        images = self.generator.synthesis(ws, noise_mode=recipe.noise, dtype=self._dtype)
+        lengths = path_lengths(images, ws, self._path_noise(images.shape).to(images))
+        penalty, self._path_mean = path_length_penalty(lengths, self._path_mean)
+        self._learn(self._for_g, self.generator, penalty.mean() * (recipe.path_weight * recipe.path_interval))
+        return {"path": penalty.mean()}
 
-    def _discriminator_step(self, fakes: Tensor, reals: Tensor) -> dict[str, float]:
-        recipe = self.recipe
-        if recipe.paired:
+    def _discriminator_step(
+        self, fakes: Tensor, labels: Tensor | None, reals: Tensor, real_labels: Tensor | None
+    ) -> dict[str, Tensor]:
+        if self.recipe.paired:
             fake_scores, real_scores = self._pair(fakes, reals)
             loss = relativistic_loss(real_scores, fake_scores).mean()
             sign = real_scores.detach() - fake_scores.detach()
         else:
-            fake_scores, real_scores = self._scores(fakes), self._scores(reals)
+            fake_scores, real_scores = self._scores(fakes, labels), self._scores(reals, real_labels)
             loss = discriminator_loss(fake_scores, real_scores).mean()
             sign = real_scores.detach()
-        self._for_d.zero_grad(set_to_none=True)
+        self._learn(self._for_d, self.discriminator, loss)
+        return {"discriminator": loss, "real_sign": sign.sign().mean()}
+
+    def _r1_step(self, reals: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        seen = reals.detach().requires_grad_(True)
+        penalty = r1_penalty(self._scores(seen, labels, twice=True), seen).mean()
+        self._learn(self._for_d, self.discriminator, penalty * (self.recipe.gamma / 2 * self.recipe.r1_interval))
+        return {"r1": penalty}
+
+    def _learn(self, optimiser: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
+        """One step down `loss`, the same on all ranks."""
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        clean_gradients(self.discriminator.parameters())
-        self._for_d.step()
-        told = {"discriminator": float(loss.detach()), "real_sign": float(sign.sign().mean())}
-        if self.step % recipe.r1_interval == 0:
-            seen = reals.detach().requires_grad_(True)
-            penalty = r1_penalty(self._scores(seen), seen).mean()
-            self._for_d.zero_grad(set_to_none=True)
-            (penalty * (recipe.gamma / 2 * recipe.r1_interval)).backward()  # type: ignore[no-untyped-call]
-            clean_gradients(self.discriminator.parameters())
-            self._for_d.step()
-            told["r1"] = float(penalty.detach())
-        return told
+        self.ranks.average_gradients(network.parameters())
+        clean_gradients(network.parameters())
+        optimiser.step()
+
+    def _fakes(self, z: Tensor, labels: Tensor | None, *, move_mean: bool) -> Tensor:
+        ws = self._styles(z, labels, move_mean=move_mean)
+        drawn: Tensor = self._draw(ws, noise_mode=self.recipe.noise, dtype=self._dtype)
+        return drawn
+
+    def _styles(self, z: Tensor, labels: Tensor | None, *, move_mean: bool) -> Tensor:
+        """Latents to w [N, num_ws, w_dim], some of them mixed with another latent's."""
+        recipe, n = self.recipe, len(z)
+        psi: float | Tensor = 1.0
+        if self.anchor is not None:
+            psi = self.anchor.truncations(n, self._source).to(self.device)
+        ws: Tensor = self.generator.mapping(z, labels, truncation_psi=psi, update_w_avg=move_mean and recipe.mapping)
+        if recipe.mixing <= 0.0:
+            return ws
+        # One draw decides for the whole batch, as published.
+        chosen, cut = torch.rand(2, generator=self._source).tolist()
+        if chosen >= recipe.mixing:
+            return ws
+        first = 1 + int(cut * (ws.shape[1] - 1))
+        other = self.generator.mapping(self._latents(n), labels, truncation_psi=psi)
+        return torch.cat([ws[:, :first], other[:, first:]], dim=1)
 
     def _pair(self, fakes: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of both sides, changed alike."""
         state = self._source.get_state()
-        fake_scores = self._scores(fakes)
+        fake_scores = self._scores(fakes, None)
         self._source.set_state(state)
-        return fake_scores, self._scores(reals)
+        return fake_scores, self._scores(reals, None)
 
-    def _scores(self, images: Tensor) -> Tensor:
+    def _scores(self, images: Tensor, labels: Tensor | None, *, twice: bool = False) -> Tensor:
+        """Scores [N, 1]; `twice` where gradients of gradients will be taken."""
         changed = self.recipe.augmentation(images, self.strength.p, self._source)
-        scores: Tensor = self.discriminator(changed, dtype=self._dtype)
+        scores: Tensor = (self.discriminator if twice else self._judge)(changed, labels, dtype=self._dtype)
         return scores
 
     def _adapt(self, sign: float) -> None:
@@ -297,16 +317,48 @@ class ImageTraining:
                 self.strength.follow(self._sign, 4 * self.recipe.batch)
             self._sign = 0.0
 
+    def _reseed(self) -> None:
+        """Start the random numbers of this step: a function of seed, step and rank."""
+        words = np.random.SeedSequence([self.recipe.seed, self.step, self.ranks.rank]).generate_state(2, np.uint64)
+        self._source.manual_seed(int(words[0] >> np.uint64(1)))
+        torch.manual_seed(int(words[1] >> np.uint64(1)))
+
     def _latents(self, batch: int) -> Tensor:
         return torch.randn(batch, self.generator.z_dim, generator=self._source).to(self.device)
 
-    def _reals(self, batch: int) -> Tensor:
-        """The next pictures of an endless shuffled round, float32 -1 to 1."""
-        while len(self._order) < batch:
-            self._order = torch.cat([self._order, torch.randperm(len(self.pictures), generator=self._source)])
-        rows, self._order = self._order[:batch].numpy(), self._order[batch:].clone()
-        taken = torch.from_numpy(np.ascontiguousarray(self.pictures[rows])).to(self.device)
-        return taken.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    def _labels(self, batch: int) -> Tensor | None:
+        """Classes for generated pictures, as frequent as among the training pictures; None without classes."""
+        if not self.reals.classes:
+            return None
+        found = self.reals.labels_at(torch.rand(batch, generator=self._source))
+        return None if found is None else found.to(self.device)
+
+    def _path_noise(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self._source)
+
+    def _reals(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """This rank's part of the next batch, or the pictures that z stands for."""
+        if self.recipe.paired and self.anchor is not None:
+            return self.anchor.pictures(z).to(self.device), None
+        images, labels = self.reals.take(self.shown + self.ranks.rank * self.batch, self.batch)
+        return images.to(self.device), None if labels is None else labels.to(self.device)
+
+    def _let_discriminator_learn(self, learn: bool) -> None:
+        self.discriminator.requires_grad_(learn)
+        for layer in self._frozen if learn else ():
+            layer.requires_grad_(False)
+
+
+def frozen_layers(discriminator: nn.Module, count: int) -> list[nn.Module]:
+    """The first `count` layers of a discriminator: fromrgb, conv0, conv1, skip, then three a block; never the last one.
+
+    Source: Mo, Cho & Shin 2020, "Freeze the Discriminator"; numbered as in the published training.
+    """
+    layers: list[nn.Module] = []
+    blocks = [(name, child) for name, child in discriminator.named_children() if name.startswith("b") and name != "b4"]
+    for _, block in blocks:
+        layers += [getattr(block, name) for name in ("fromrgb", "conv0", "conv1", "skip") if hasattr(block, name)]
+    return layers[:count]
 
 
 def train(

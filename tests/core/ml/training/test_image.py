@@ -9,7 +9,6 @@ import torch
 
 from core.errors import Refused
 from core.ml.networks.stylegan2 import Discriminator, Generator
-from core.ml.training.augment import Augmentation, Strength
 from core.ml.training.image import ImageRecipe, ImageTraining, train
 
 RECIPE = ImageRecipe(steps=6, batch=4, r1_interval=2, path_weight=2.0, path_interval=3, strength=0.5, ema_images=20.0)
@@ -149,38 +148,3 @@ def test_mapping_can_be_left_alone() -> None:
         pass
     after = training.average.mapping.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-
-
-def test_augmentation_at_zero_changes_nothing() -> None:
-    images = torch.rand(3, 3, 16, 16)
-    assert Augmentation()(images, 0.0, torch.Generator()) is images
-
-
-def test_augmentation_is_differentiable_and_leaves_some_alone() -> None:
-    source = torch.Generator().manual_seed(0)
-    images = torch.rand(64, 3, 16, 16, requires_grad=True)
-    changed = Augmentation()(images, 0.3, source)
-    same = (changed == images).flatten(1).all(1)
-    assert 0 < same.sum() < 64
-    changed.sum().backward()
-    assert images.grad is not None
-    assert images.grad.isfinite().all()
-
-
-def test_shift_repeats_the_border() -> None:
-    only_shift = Augmentation(flip=False, shift=0.25, brightness=0, contrast=0, saturation=0)
-    images = torch.arange(8.0).expand(32, 3, 8, 8)
-    shifted = only_shift(images, 1.0, torch.Generator().manual_seed(0))
-    rows = shifted[:, 0, 0]
-    assert len(torch.unique(rows, dim=0)) == 5
-    assert (rows.diff(dim=1) >= 0).all()
-
-
-def test_strength_follows_and_stops_at_its_cap() -> None:
-    strength = Strength(images=100, cap=0.8)
-    for _ in range(20):
-        strength.follow(1.0, 10)
-    assert strength.p == pytest.approx(0.8)
-    for _ in range(20):
-        strength.follow(0.0, 10)
-    assert strength.p == 0.0

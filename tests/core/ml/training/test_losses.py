@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training import losses
+from core.ml.training.augment import Augmentation
+from core.ml.training.image import ImageRecipe, ImageTraining
 from tests.core.ml.golden import Golden, assert_close
 
 SECOND_ORDER = 1e-3
 """The regularisers' gradients in the float32 data are 6e-4 away from what the same formulas give in float64."""
+
+
+NOTHING = Augmentation(**dict.fromkeys(Augmentation.__dataclass_fields__, False))
 
 
 class Res64:
@@ -179,6 +185,89 @@ def test_seventeen_iterations() -> None:
             assert_close(found[name], expected, 1e-6, prefix + name)
     with torch.no_grad():
         picture = G_ema(data["z_test"], noise_mode="const")
+    assert_close(picture, data["img_ema_test_const"], 1e-6)
+
+
+class Recorded(ImageTraining):
+    """The real loop with the random numbers and the order of pictures of the recording."""
+
+    def __init__(self, data: Golden, generator: Generator, discriminator: Discriminator, recipe: ImageRecipe) -> None:
+        super().__init__(generator, discriminator, np.zeros((32, 16, 16, 3), np.uint8), recipe)
+        self.data, self.taken = data, 0
+
+    def run(self) -> dict[str, float]:
+        self.taken = 0
+        return super().run()
+
+    def _latents(self, batch: int) -> torch.Tensor:
+        # The recording has latents for four phases; the penalty takes the second when it runs, its successor the third.
+        main = self.taken == 0
+        phase = 0 if main else 1 if batch < self.batch else 2
+        self.taken += 1
+        return self.data["z"][self.step, phase, :batch]
+
+    def _path_noise(self, shape: torch.Size) -> torch.Tensor:
+        return self.data["pl_noise"][self.step]
+
+    def _reals(self, z: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return self.data["reals"][[(self.shown + j) % 32 for j in range(self.batch)]], None
+
+
+def test_seventeen_iterations_through_the_loop() -> None:
+    """The same training by the class that trains, configured like the published one."""
+    data = Golden("train17_res16_f64", torch.float64)
+    config = data.json()
+    sizes = {
+        "img_resolution": config["img_resolution"],
+        "channel_base": config["channel_base"],
+        "channel_max": config["channel_max"],
+    }
+    generator = Generator(z_dim=16, w_dim=16, mapping_layers=config["mapping_layers"], **sizes).double()
+    discriminator = Discriminator(mbstd_group_size=config["mbstd_group"], **sizes).double()
+    generator.load_state_dict(data.state("G0/"))
+    discriminator.load_state_dict(data.state("D0/"))
+    recipe = ImageRecipe(
+        steps=config["iterations"],
+        batch=config["batch"],
+        generator_rate=config["lr"],
+        discriminator_rate=config["lr"],
+        gamma=config["r1_gamma"],
+        r1_interval=config["D_reg_interval"],
+        path_weight=config["pl_weight"],
+        path_interval=config["G_reg_interval"],
+        path_shrink=config["pl_batch_shrink"],
+        mixing=config["style_mixing_prob"],
+        ema_images=config["ema_kimg"] * 1000,
+        ema_rampup=config["ema_rampup"],
+        noise="const",
+        shared_fakes=False,
+        augmentation=NOTHING,
+        adapt_images=500_000,
+        adapt_cap=1.0,
+    )
+    training = Recorded(data, generator, discriminator, recipe)
+    log: dict[str, list[float]] = {}
+    for _ in range(config["iterations"]):
+        for name, value in training.run().items():
+            log.setdefault(name, []).append(value)
+    curves = {
+        "Gmain_loss": "generator",
+        "Greg_pl_penalty": "path",
+        "Dmain_loss": "discriminator",
+        "Dmain_sign_real": "real_sign",
+        "Dreg_r1_penalty": "r1",
+    }
+    for theirs, ours in curves.items():
+        # The curves are told in float32.
+        assert_close(torch.tensor(log[ours], dtype=torch.float64), data[f"log/{theirs}"], 1e-6, theirs)
+    assert_close(torch.tensor(log["p"][3::4], dtype=torch.float64), data["log/ada_p_after_every_4"], 1e-9)
+    networks = {"G1/": generator, "D1/": discriminator, "G_ema1/": training.average}
+    for prefix, network in networks.items():
+        found = network.state_dict()
+        for name, expected in data.state(prefix).items():
+            assert_close(found[name], expected, 1e-6, prefix + name)
+    with torch.no_grad():
+        picture = training.average(data["z_test"], noise_mode="const")
     assert_close(picture, data["img_ema_test_const"], 1e-6)
 
 

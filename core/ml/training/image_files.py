@@ -1,0 +1,170 @@
+"""A training on disk: checkpoints, and the model that is made of one.
+
+A checkpoint is itself a model folder (model.toml, weights.safetensors with the averaged generator,
+discriminator.safetensors) with what training needs besides: generator.safetensors, and training.pt with optimisers and
+counters, which are tensors and plain data only.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from core.errors import Refused
+from core.library.interfaces import image_gan_interface
+from core.library.manifest import Manifest
+from core.ml.adapters.stylegan_files import WEIGHTS
+from core.ml.training.bases import DISCRIMINATOR, build
+from core.ml.training.image import ImageTraining
+from core.ml.training.samples import draw, plan_sheet, sheet, write_png
+from core.paths import private_dir, storage_errors
+
+FORMAT = 1
+GENERATOR = "generator.safetensors"
+TRAINING = "training.pt"
+COVER = "cover.png"
+
+
+def manifest_of(
+    architecture: Mapping[str, Any],
+    training: ImageTraining,
+    *,
+    name: str,
+    licence: str = "",
+    lineage: tuple[str, ...] = (),
+    scores: Mapping[str, object] | None = None,
+    about: Mapping[str, object] | None = None,
+) -> Manifest:
+    """What a model made of this training says about itself.
+
+    Args:
+        architecture: Settings that build the networks.
+        training: Where it stands now.
+        name: For people.
+        licence: Of the dataset, if it has one: the model's pictures derive from it.
+        lineage: Ids of the models it was made from, the nearest last.
+        scores: By the names of their metrics.
+        about: More for the recipe: dataset, hardware, options.
+    """
+    recipe = {key: value for key, value in asdict(training.recipe).items() if value is not None}
+    recipe |= {"method": "adversarial", "steps": training.step, "pictures_seen": training.shown}
+    recipe |= {"seconds": round(training.seconds, 1), **(about or {})}
+    interface = image_gan_interface(
+        int(architecture["z_dim"]),
+        int(architecture["img_resolution"]),
+        int(architecture["img_channels"]),
+        int(architecture["c_dim"]),
+        int(architecture["w_dim"]),
+    )
+    return Manifest(
+        name=name,
+        kind="image-gan",
+        adapter=str(architecture["name"]),
+        interface=interface.spec(),
+        author="you",
+        licence=licence,
+        description=f"Trained for {training.step:,} steps on {len(training.reals.pictures):,} pictures.",
+        lineage=lineage,
+        architecture=dict(architecture),
+        scores=dict(scores or {}),
+        recipe=recipe,
+    )
+
+
+def write_checkpoint(folder: Path, training: ImageTraining, manifest: Manifest, run: Mapping[str, Any]) -> int:
+    """Write everything that training goes on from into an empty folder.
+
+    Args:
+        folder: To be published by its owner when this returns.
+        training: As it stands.
+        manifest: From `manifest_of`.
+        run: Plain data that the run keeps with it.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        StorageError: The disk is full, read-only or gone.
+    """
+    state = training.state()
+    with storage_errors(folder):
+        for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
+            weights = {name: value.detach().cpu().contiguous() for name, value in state[part].items()}
+            save_file(weights, folder / file)
+            _flush(folder / file)
+        rest = {"format": FORMAT, "run": dict(run), **{key: state[key] for key in ("numbers", "for_g", "for_d")}}
+        torch.save(rest, folder / TRAINING)
+        _flush(folder / TRAINING)
+    manifest.write(folder)
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state of a training (for `ImageTraining.restore`) and what the run kept with it.
+
+    Raises:
+        Refused: It is not whole, or of a format this program does not know.
+    """
+    try:
+        state: dict[str, Any] = torch.load(folder / TRAINING, weights_only=True, map_location="cpu")
+        if state["format"] != FORMAT:
+            raise Refused(f"checkpoint {folder.name} is of format {state['format']}", "", "Update Tarmac")
+        for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
+            state[part] = load_file(folder / file)
+        return state, dict(state["run"])
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, SafetensorError) as error:
+        do = "Resume from an earlier checkpoint"
+        raise Refused(f"checkpoint {folder.name} cannot be read", str(error), do) from error
+
+
+def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = None, seed: int = 0) -> Manifest:
+    """Make a model folder of a checkpoint: weights, discriminator, model.toml and a cover.
+
+    Args:
+        checkpoint: A checkpoint's folder.
+        out: The folder to write; made if it is not there.
+        manifest: Another model.toml than the checkpoint's own.
+        seed: Of the pictures on the cover.
+
+    Raises:
+        Refused: The checkpoint is not whole.
+        StorageError: The disk is full, read-only or gone.
+    """
+    manifest = manifest or Manifest.read(checkpoint)
+    private_dir(out)
+    with storage_errors(out):
+        for file in (WEIGHTS, DISCRIMINATOR):
+            if not (checkpoint / file).exists():
+                raise Refused(f"checkpoint {checkpoint.name} is not whole", f"it lacks {file}")
+            shutil.copyfile(checkpoint / file, out / file)
+            _flush(out / file)
+    generator: nn.Module = build(manifest.architecture)[0].eval().requires_grad_(False)
+    try:
+        generator.load_state_dict(load_file(out / WEIGHTS))
+    except (RuntimeError, SafetensorError) as error:
+        raise Refused(f"checkpoint {checkpoint.name} is not whole", str(error)) from error
+    size, classes = int(manifest.architecture["img_resolution"]), int(manifest.architecture["c_dim"])  # type: ignore[call-overload]
+    plan = plan_sheet(size, int(manifest.architecture["z_dim"]), classes, seed)  # type: ignore[call-overload]
+    pictures = draw(generator, plan)
+    write_png(out / COVER, np.ascontiguousarray(sheet(pictures, plan.columns)))
+    manifest.write(out)
+    return manifest
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

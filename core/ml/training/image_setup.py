@@ -1,0 +1,161 @@
+"""What an experiment starts with: pictures opened, open settings chosen, networks made or read, the loop set up."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.errors import Refused
+from core.library.manifest import Manifest
+from core.ml.hardware import device_name
+from core.ml.training.bases import Networks, build, from_base, new_networks
+from core.ml.training.image import ImageTraining
+from core.ml.training.options import read_options, recipe_of, resolve, widths
+from core.ml.training.ranks import Ranks
+from core.ml.training.reals import Averaged, open_pictures
+from core.runs.events import Phase
+from core.runs.plan import ImageOptions, RunPlan
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where an experiment takes its material from.
+
+    Attributes:
+        dataset: Folder of the prepared pictures.
+        base: Folder of a model to start from; None for random weights.
+        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
+        pictures: Opened already, instead of those in `dataset`.
+    """
+
+    dataset: Path
+    base: Path | None = None
+    checkpoint: Path | None = None
+    pictures: Any = None
+
+
+@dataclass
+class Setup:
+    """An experiment that can take its first step.
+
+    Attributes:
+        pictures: As they are trained on.
+        options: Nothing left open.
+        architecture: [architecture] of the models that come of it.
+        classes: Classes that are learned; 0 for none.
+        training: On its device, before its first step of this attempt.
+        kept: What the run kept with the checkpoint.
+        said: Sentences for the user.
+        licence: Of the pictures, as far as the dataset says.
+    """
+
+    pictures: Any
+    options: ImageOptions
+    architecture: dict[str, Any]
+    classes: int
+    training: ImageTraining
+    kept: dict[str, Any] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    licence: str = ""
+
+    def chosen(self) -> dict[str, object]:
+        """For people: all options as they are trained, the device, and what there is to say."""
+        told: dict[str, object] = asdict(self.options)
+        told |= {"device": device_name(self.training.device), "pictures": len(self.pictures)}
+        return told | ({"notes": list(self.said)} if self.said else {})
+
+
+def set_up(
+    plan: RunPlan,
+    sources: Sources,
+    *,
+    ranks: Ranks,
+    device: torch.device,
+    tell: Callable[[Phase], None],
+) -> Setup:
+    """Prepare an experiment; a checkpoint is put in place by its reader (image_run.py).
+
+    Raises:
+        TarmacError: Something cannot be used; says what and why.
+    """
+    tell(Phase("opening the dataset"))
+    pictures = open_pictures(sources.dataset) if sources.pictures is None else sources.pictures
+    first = pictures[np.zeros(1, np.int64)]
+    size, channels = int(first.shape[1]), int(first.shape[3])
+    licence = _licence(pictures)
+    classes = _classes(plan, pictures)
+    plan = _of_base(plan, sources)
+    options = resolve(plan, size=size, device=device, world=ranks.world, transfer=sources.base is not None)
+    if options.size < size:
+        pictures = Averaged(pictures, options.size)
+    if options.threads and device.type == "cpu":
+        torch.set_num_threads(options.threads)
+    if sources.checkpoint is not None:
+        tell(Phase("reading the checkpoint"))
+        architecture = dict(Manifest.read(sources.checkpoint).architecture)
+        if (architecture["img_resolution"], architecture["c_dim"]) != (options.size, classes):
+            why = f"it draws {architecture['img_resolution']} pixels and {architecture['c_dim']} classes"
+            raise Refused("the checkpoint does not fit the dataset", why, "Export it as a model and train from that")
+        networks = Networks(architecture, *build(architecture))
+    elif sources.base is not None:
+        tell(Phase("reading the base"))
+        networks = from_base(sources.base, options, channels, classes, plan.seed)
+    else:
+        tell(Phase("making the networks"))
+        networks = new_networks(options, widths(options, device), channels, classes, plan.seed)
+    training = ImageTraining(
+        networks.generator.to(device),
+        networks.discriminator.to(device),
+        pictures,
+        recipe_of(plan, options, transfer=sources.base is not None, warm_up=networks.warm_up),
+        ranks=ranks,
+        compiled=torch.compile if options.compile else None,
+    )
+    if options.growing and options.architecture == "stylegan":
+        _let_grow(training, options, plan.steps)
+    return Setup(pictures, options, networks.architecture, classes, training, {}, networks.said, licence)
+
+
+def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:
+    """The plan with the architecture of what it starts from."""
+    folder = sources.checkpoint or sources.base
+    if folder is None:
+        return plan
+    name = str(Manifest.read(folder).architecture.get("name", "stylegan2"))
+    return replace(plan, options={**plan.options, "architecture": name})
+
+
+def _classes(plan: RunPlan, pictures: Any) -> int:
+    if not read_options(plan).conditional:
+        return 0
+    labels = getattr(pictures, "labels", None)
+    if labels is None:
+        raise Refused("the dataset has no classes", "", "Turn conditional off, or add one folder for each class")
+    return len(getattr(pictures, "classes", ())) or int(np.max(labels)) + 1
+
+
+def _licence(pictures: Any) -> str:
+    about = getattr(pictures, "about", None)
+    if about is None:
+        about = getattr(getattr(pictures, "_manifest", None), "about", None)
+    return str(about.get("licence", "")) if isinstance(about, dict) else ""
+
+
+def _let_grow(training: ImageTraining, options: ImageOptions, steps: int) -> None:
+    """Grow in the first part of the run: each resolution is trained and faded in for equally long, the last twice."""
+    growing = importlib.import_module("core.ml.training.growing")
+    doublings = max(0, options.size.bit_length() - 4)
+    part = max(options.batch, steps * options.batch // (2 * doublings + 2))
+    schedule = growing.Schedule(last=options.size, stable_images=part, fade_images=part)
+    players = (training.generator, training.discriminator)
+
+    def grow(images: int) -> None:
+        growing.advance(players, growing.growth_at(images, schedule), training.optimisers)
+
+    training.grow = grow

@@ -1,0 +1,232 @@
+"""The whole experiment, with tiny networks: what it tells, keeps, resumes, scores, guards and makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file
+
+from core.library.manifest import Manifest
+from core.ml.adapters.stylegan_files import read_generator
+from core.ml.training.image_run import Outcome, train_image
+from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping, Warned
+from core.runs.plan import RunPlan
+from tests.core.ml.training.recording import Remembered
+
+OPTIONS: dict[str, object] = {"batch": 4, "channels": 64, "precision": "float32", "size": 16}
+PLAN = RunPlan("Experiment", "image", "dots", steps=6, options=OPTIONS, sample_every=2, save_every=2, score_every=3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Labelled:
+    """Pictures with classes."""
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+        self.images, self.labels, self.classes = images, labels, ("a", "b", "c")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+        return self.images[rows]
+
+
+def dots(count: int = 12, size: int = 16, channels: int = 3) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 255, (count, size, size, channels), np.uint8)
+
+
+def run(recorder: Remembered, plan: RunPlan = PLAN, **more: Any) -> Outcome:
+    settings: dict[str, Any] = {
+        "dataset": Path("nowhere"),
+        "pictures": dots(),
+        "device": "cpu",
+        "tell_seconds": 0.0,
+        "scorer": None,
+    }
+    return train_image(plan, recorder, **(settings | more))
+
+
+class Counting:
+    """Scores that are given beforehand."""
+
+    def __init__(self, values: dict[int, float]) -> None:
+        self.values = values
+
+    def __call__(self, pictures: Any) -> Any:
+        def score(generator: Any, step: int) -> Sequence[Score]:
+            return [Score(step, "distance", self.values[step], {"samples": 8})]
+
+        return score
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {
+        f"{file}/{name}": value
+        for file in ("weights", "generator", "discriminator")
+        for name, value in load_file(folder / f"{file}.safetensors").items()
+    }
+
+
+def assert_same(one: Path, other: Path) -> None:
+    left, right = weights(one), weights(other)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(value, right[name]) for name, value in left.items())
+
+
+def test_a_run_from_nothing_tells_what_it_does_and_makes_a_model(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    outcome = run(recorder, model=tmp_path / "model")
+    assert outcome == Outcome("finished", 6, model=tmp_path / "model")
+    (started,) = recorder.told(Started)
+    assert started.chosen["gamma"] == pytest.approx(0.0002 * 256 / 4)
+    assert started.chosen["precision"] == "float32"
+    metrics = recorder.told(Metrics)
+    assert [each.step for each in metrics] == [1, 2, 3, 4, 5, 6]
+    assert {"generator", "discriminator", "real_sign", "p", "r1", "path"} <= metrics[0].values.keys()
+    assert all(math.isfinite(value) for each in metrics for value in each.values.values())
+    assert metrics[-1].per_second > 0
+    assert metrics[-1].memory > 0
+    assert [each.step for each in recorder.told(Sample)] == [0, 2, 4, 6]
+    sheet = recorder.told(Sample)[0]
+    with Image.open(recorder.samples / sheet.file) as picture:
+        assert picture.size == (16 * sheet.columns, 16 * sheet.rows)
+    assert [each.step for each in recorder.told(Checkpoint)] == [0, 2, 4, 6]
+    # The last and two others.
+    assert [step for step, _ in recorder.checkpoints()] == [2, 4, 6]
+    manifest = Manifest.read(tmp_path / "model")
+    assert manifest.recipe["steps"] == 6
+    generator = read_generator(tmp_path / "model")
+    assert generator(torch.randn(2, generator.z_dim)).shape == (2, 3, 16, 16)
+    assert (tmp_path / "model" / "discriminator.safetensors").exists()
+    assert (tmp_path / "model" / "cover.png").exists()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path, precision: str) -> None:
+    plan = replace(PLAN, options=OPTIONS | {"precision": precision})
+    whole = Remembered(tmp_path / "whole", 6)
+    run(whole, plan)
+    broken = Remembered(tmp_path / "broken", 6, lambda asked: "stop" if asked > 3 else "run")
+    assert run(broken, plan) == Outcome("stopped", 3)
+    assert broken.told(Stopping) == [Stopping(3)]
+    again = Remembered(tmp_path / "broken", 6)
+    assert run(again, plan).state == "finished"
+    assert again.told(Started)[0].step == 3
+    told = [each.values for each in whole.told(Metrics)]
+    assert [each.values for each in broken.told(Metrics) + again.told(Metrics)] == told
+    assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_killed_between_checkpoints_goes_on_from_the_last(tmp_path: Path) -> None:
+    whole = Remembered(tmp_path / "whole", 6)
+    run(whole)
+
+    def killed(asked: int) -> str:
+        if asked > 5:
+            raise KeyboardInterrupt
+        return "run"
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Remembered(tmp_path / "killed", 6, killed))
+    again = Remembered(tmp_path / "killed", 6)
+    run(again)
+    assert again.told(Started)[0].step == 4
+    assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_the_best_checkpoint_is_kept_and_becomes_the_model(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 12)
+    plan = replace(PLAN, steps=12, save_every=2, keep=1)
+    scorer = Counting({0: 9.0, 3: 2.0, 6: 5.0, 9: 6.0, 12: 7.0})
+    run(recorder, plan, scorer=scorer, model=tmp_path / "model")
+    assert [(each.step, each.best) for each in recorder.told(Score)] == [
+        (0, True),
+        (3, True),
+        (6, False),
+        (9, False),
+        (12, False),
+    ]
+    assert [step for step, _ in recorder.checkpoints()] == [3, 10, 12]
+    best = load_file(recorder.checkpoints()[0][1] / "weights.safetensors")
+    made = load_file(tmp_path / "model" / "weights.safetensors")
+    assert all(torch.equal(value, made[name]) for name, value in best.items())
+    assert Manifest.read(tmp_path / "model").scores["distance"] == {"value": 2.0, "step": 3, "samples": 8}
+    assert [each.code for each in recorder.told(Warned)] == ["diverging"]
+
+
+def test_the_best_is_known_after_resuming(tmp_path: Path) -> None:
+    scorer = Counting({0: 9.0, 3: 2.0, 6: 5.0})
+    run(Remembered(tmp_path, 6, lambda asked: "stop" if asked > 4 else "run"), scorer=scorer)
+    again = Remembered(tmp_path, 6)
+    run(again, scorer=scorer)
+    assert [each.best for each in again.told(Score)] == [False]
+
+
+def test_a_run_is_extended(tmp_path: Path) -> None:
+    run(Remembered(tmp_path / "a", 6))
+    longer = Remembered(tmp_path / "a", 8)
+    assert run(longer) == Outcome("finished", 8)
+    whole = Remembered(tmp_path / "b", 8)
+    run(whole)
+    assert_same(longer.checkpoints()[-1][1], whole.checkpoints()[-1][1])
+
+
+def test_a_newer_attempt_fences_this_one_off(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    recorder.fenced = True
+    assert run(recorder) == Outcome("fenced", 0)
+    assert recorder.checkpoints() == []
+    asked = Remembered(tmp_path / "asked", 6, lambda asked: "fenced" if asked > 1 else "run")
+    assert run(asked) == Outcome("fenced", 1)
+    assert [step for step, _ in asked.checkpoints()] == [0]
+
+
+def test_an_interruption_saves(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    assert run(recorder, interrupted=lambda: recorder.asked > 3) == Outcome("interrupted", 3)
+    assert recorder.checkpoints()[-1][0] == 3
+
+
+def test_a_rate_out_of_reason_is_halved_and_then_given_up(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 200)
+    plan = replace(PLAN, steps=200, save_every=100, options=OPTIONS | {"rate": 1.0})
+    plan = replace(plan, options={**plan.options, "rate": 1.0e6})
+    outcome = run(recorder, plan)
+    assert outcome.state == "failed"
+    assert outcome.what == "the training is not stable"
+    assert outcome.offer["rate"] == pytest.approx(1e6 / 16)
+    assert [each.code for each in recorder.told(Warned)] == ["nan"] * 3
+    assert "half the rate (500000)" in recorder.told(Warned)[0].do
+
+
+def test_classes_are_learned(tmp_path: Path) -> None:
+    pictures = Labelled(dots(), np.arange(12) % 3)
+    recorder = Remembered(tmp_path, 2)
+    plan = replace(PLAN, steps=2, options=OPTIONS | {"conditional": True})
+    assert run(recorder, plan, pictures=pictures, model=tmp_path / "model").state == "finished"
+    assert Manifest.read(tmp_path / "model").architecture["c_dim"] == 3
+    assert run(Remembered(tmp_path / "none", 2), plan).what == "the dataset has no classes"
+
+
+def test_smaller_pictures_than_the_dataset_has(tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=1, options=OPTIONS | {"size": 8})
+    assert run(Remembered(tmp_path, 1), plan, model=tmp_path / "model").state == "finished"
+    assert Manifest.read(tmp_path / "model").architecture["img_resolution"] == 8
+    plan = replace(PLAN, steps=1, options=OPTIONS | {"size": 32})
+    assert "pictures are 16 pixels" in run(Remembered(tmp_path / "large", 1), plan).why
