@@ -1,8 +1,8 @@
 """The generator of the first StyleGAN: mapping network, and synthesis by adaptive instance normalisation.
 
 Karras, Laine and Aila 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks" (arXiv
-1812.04948): section 2 and figure 1b, section 3.2 (noise), appendix C (resampling, initial values, the mapping's learning
-rate). Widths, equalised learning rate and growing are Karras et al. 2018, "Progressive Growing of GANs" (arXiv
+1812.04948): section 2 and figure 1b, section 3.2 (noise), appendix C (resampling, initial values, the learning rate of
+the mapping). Widths, equalised learning rate and growing are Karras et al. 2018, "Progressive Growing of GANs" (arXiv
 1710.10196), sections 2 and 4.1, table 2.
 
 It has the face of `core.ml.networks.stylegan2`, so that training, exploring and mixing are the same. A stage of growth
