@@ -7,15 +7,14 @@ appendix A. The stage is a buffer, so that it is saved, restored and averaged wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """A stage of growth.
 
     Attributes:
