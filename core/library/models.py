@@ -35,7 +35,11 @@ __all__ = ["Library", "Manifest", "Model"]
 STARTERS = Path(__file__).parent / "starters"
 STARTER_PREFIX = "starter/"
 
-_NEEDS = {"stylegan2": ("weights.safetensors",), "causal-lm": ("config.json",)}
+_NEEDS = {
+    "stylegan1": ("weights.safetensors",),
+    "stylegan2": ("weights.safetensors",),
+    "causal-lm": ("config.json",),
+}
 _ABANDONED_AFTER = 24 * 3600.0  # seconds; no import takes a day, and a killed one leaves its folder behind
 
 

@@ -46,12 +46,11 @@ def adaptive_instance_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: flo
         scale, shift: [N, C], float32 at least.
         epsilon: Added to the variance.
     """
-    # The statistics of rounded maps are taken in float32; the maps themselves are touched once.
+    # A map that hardly varies is divided by next to nothing: bfloat16 would leave nothing but its rounding errors.
     exact = x if x.dtype == scale.dtype else x.to(scale.dtype)
-    variance, mean = torch.var_mean(exact, dim=(2, 3), correction=0)
-    factor = scale * (variance + epsilon).rsqrt()
-    offset = shift - mean * factor
-    return torch.addcmul(offset[:, :, None, None].to(x.dtype), x, factor[:, :, None, None].to(x.dtype))
+    centred = exact - exact.mean(dim=(2, 3), keepdim=True)
+    factor = scale * (centred.square().mean(dim=(2, 3)) + epsilon).rsqrt()
+    return torch.addcmul(shift[:, :, None, None], centred, factor[:, :, None, None]).to(x.dtype)
 
 
 class StyledLayer(nn.Module):
