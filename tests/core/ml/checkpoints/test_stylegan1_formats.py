@@ -137,7 +137,7 @@ def test_without_noise(tmp_path: Path) -> None:
         ({"synthesis/8x8/Conv1/weight": None}, {}, "b8.layer1.weight is missing"),
         ({"synthesis/8x8/Conv1/Noise/weight": None}, {}, "noise_strength is missing"),
         ({"synthesis/8x8/Conv1/weight": np.zeros((3, 3, 4))}, {}, "impossible shape"),
-        ({"synthesis/8x8/Conv1/StyleMod/bias": np.zeros(7)}, {}, "impossible shape"),
+        ({"synthesis/8x8/Conv1/StyleMod/bias": np.zeros(7)}, {}, "has the shape 7, not 8"),
         ({"synthesis/8x8/Conv/weight": np.zeros((3, 3, 4, 4))}, {}, "has a variable synthesis/8x8/Conv/weight that"),
         ({"synthesis/4x4/Const/weight": np.zeros((3, 3, 4, 4))}, {}, "layer0.weight"),
         ({"synthesis/lod": np.float32("nan")}, {}, "impossible shape or value"),
