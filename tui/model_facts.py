@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.library.models import Model
 
 _KINDS = {"image-gan": "images", "text": "text"}
-_NETWORKS = {"stylegan2": "StyleGAN2", "gpt2": "GPT-2", "causal-lm": "language model"}
+_NETWORKS = {"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2", "gpt2": "GPT-2", "causal-lm": "language model"}
 _TELLING = ("fid", "fid_50k", "fid_10k", "kid", "perplexity", "parses", "fidelity", "coverage")
 """Scores by how much they tell, where a model has several."""
 _PROCESS_BYTES = 350_000_000

@@ -40,8 +40,9 @@ async def import_model(
 ) -> Model:
     """Convert `path` and add it to the library.
 
-    Takes StyleGAN2 weights (NVIDIA and TensorFlow-era pickles, rosinality .pt, safetensors), a model folder of ours, or
-    a text model's folder in Hugging Face layout. Cancelling the task ends the conversion and leaves nothing behind.
+    Takes StyleGAN and StyleGAN2 weights (NVIDIA and TensorFlow-era pickles, rosinality .pt and .model, safetensors), a
+    model folder of ours, or a text model's folder in Hugging Face layout. Cancelling the task ends the conversion and
+    leaves nothing behind.
 
     Args:
         path: The file or folder. It is only read.

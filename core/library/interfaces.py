@@ -13,6 +13,9 @@ from core.interface.command import Command, Interface
 from core.interface.types import Array, Category, DataType, Image, Number, Text, Vector
 from core.library.manifest import Manifest
 
+STYLE_GANS = ("stylegan1", "stylegan2")
+"""Adapters of the networks whose interface is `image_gan_interface`; their [architecture] has the same name."""
+
 MAX_SEED = 2**31 - 1
 """The largest seed a model takes."""
 
@@ -131,7 +134,7 @@ def _layers(count: int, description: str) -> Array:
 def interface_of(manifest: Manifest) -> Interface:
     """What the model of `manifest` takes and gives.
 
-    A StyleGAN2's follows from its [architecture], as in the worker, so that a model that was imported long ago can do
+    A StyleGAN's follows from its [architecture], as in the worker, so that a model that was imported long ago can do
     what its kind has learned since. Every other model's is the one it declares.
 
     Raises:
@@ -140,7 +143,7 @@ def interface_of(manifest: Manifest) -> Interface:
     settings = {"c_dim": 0, "img_channels": 3, **manifest.architecture}
     names = ("z_dim", "img_resolution", "img_channels", "c_dim", "w_dim")
     numbers = [settings.get(name) for name in names]
-    ours = manifest.adapter == "stylegan2" and settings.get("name", "stylegan2") == "stylegan2"
+    ours = manifest.adapter in STYLE_GANS and settings.get("name", manifest.adapter) == manifest.adapter
     if ours and all(type(number) is int and 0 <= number <= _LARGEST for number in numbers):
         with suppress(InvalidInput):  # impossible numbers: the worker will say so
             return image_gan_interface(*numbers)  # type: ignore[arg-type]

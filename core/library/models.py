@@ -30,7 +30,11 @@ __all__ = ["Library", "Manifest", "Model"]
 STARTERS = Path(__file__).parent / "starters"
 STARTER_PREFIX = "starter/"
 
-_NEEDS = {"stylegan2": ("weights.safetensors",), "causal-lm": ("config.json",)}
+_NEEDS = {
+    "stylegan1": ("weights.safetensors",),
+    "stylegan2": ("weights.safetensors",),
+    "causal-lm": ("config.json",),
+}
 
 
 @dataclass(frozen=True)

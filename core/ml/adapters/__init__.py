@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.workers.adapter import Adapter
 
 _MODULES = {
+    "stylegan1": "core.ml.adapters.stylegan",
     "stylegan2": "core.ml.adapters.stylegan",
     "causal-lm": "core.ml.adapters.causal_lm",
 }
@@ -24,7 +25,7 @@ def load(adapter: str, path: Path, options: Mapping[str, object], device: str = 
     """A model, loaded and ready to run.
 
     Args:
-        adapter: Registered name: "stylegan2" or "causal-lm".
+        adapter: Registered name: "stylegan1", "stylegan2" or "causal-lm".
         path: Folder of the model.
         options: Set-up options of the model's interface.
         device: "auto" or a name of PyTorch's: "cpu", "cuda", "cuda:1", "mps".

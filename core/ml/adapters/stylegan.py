@@ -1,5 +1,7 @@
-"""Runs a StyleGAN2 generator: pictures of latent vectors in batches, with the stored noise, plain or with styles mixed
-and edited; the principal directions of its styles; and the latent vector of a given picture.
+"""Runs a StyleGAN or StyleGAN2 generator.
+
+Pictures of latent vectors in batches, with the stored noise, plain or with styles mixed and edited; the principal
+directions of its styles; and the latent vector of a given picture.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.latent.directions import StyleDirections
 from core.ml.latent.projection import Search, prepare, project
 from core.ml.latent.styles import Styler, layer_range
+from core.ml.networks.architectures import StyleGenerator, name_of
 from core.ml.networks.fast_synthesis import FastSynthesis
-from core.ml.networks.stylegan2 import Generator
 from core.workers.adapter import Answer, Request
 
 MOST_STARTS = 4
@@ -37,21 +39,21 @@ PART_STEPS, PART_SECONDS = 10, 0.3
 PART_SHARE = 5
 """Where drawing the picture of a part is slow, the next waits for so many times as long."""
 
-__all__ = ["WEIGHTS", "StyleGAN2", "load", "read_architecture", "read_generator"]
+__all__ = ["WEIGHTS", "StyleGAN", "load", "read_architecture", "read_generator"]
 
 
-def load(path: Path, options: Mapping[str, object], device: str = "auto") -> StyleGAN2:
+def load(path: Path, options: Mapping[str, object], device: str = "auto") -> StyleGAN:
     """The adapter of the model in folder `path`. See `core.ml.adapters.load` for the errors."""
     if options:
         raise Refused("model cannot be run", f"it has no option {next(iter(options))!r}")
     target = choose_device(device)
     generator = read_generator(path)
     with _memory_told("loading the model"):
-        return StyleGAN2(generator, target)
+        return StyleGAN(generator, target)
 
 
-class StyleGAN2:
-    """The adapter (`core.workers.adapter.Adapter`) of a StyleGAN2 generator.
+class StyleGAN:
+    """The adapter (`core.workers.adapter.Adapter`) of a StyleGAN or StyleGAN2 generator.
 
     Args:
         generator: Float32, on the CPU; it is taken over.
@@ -61,7 +63,7 @@ class StyleGAN2:
     interface: Interface
     info: dict[str, object]
 
-    def __init__(self, generator: Generator, device: torch.device) -> None:
+    def __init__(self, generator: StyleGenerator, device: torch.device) -> None:
         self.generator = generator.to(device)
         self.device = device
         self.interface = image_gan_interface(
@@ -76,7 +78,7 @@ class StyleGAN2:
             "device": str(device),
             "device_name": device_name(device),
             "dtype": str(self._dtype).removeprefix("torch."),
-            "architecture": "stylegan2",
+            "architecture": name_of(generator),
             "parameters": sum(parameter.numel() for parameter in generator.parameters()),
             "memory_bytes": sum(tensor.numel() * tensor.element_size() for tensor in held) + kept,
             "native": {
@@ -167,12 +169,13 @@ class StyleGAN2:
             return [picture.copy() for picture in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def _batch_for(generator: Generator, device: torch.device) -> int:
+def _batch_for(generator: StyleGenerator, device: torch.device) -> int:
     """Pictures per batch: about half a second of one CPU core, or a tenth of a GPU's."""
     multiply_adds = 0
     for name, parameter in generator.synthesis.named_parameters():
         if parameter.ndim == 4:  # a convolution; its block's name tells the resolution it works at
-            resolution = int(name.split(".")[0].removeprefix("b")) // (2 if "conv0" in name else 1)
+            doubles = "conv0" in name or "layer0" in name
+            resolution = int(name.split(".")[0].removeprefix("b")) // (2 if doubles else 1)
             multiply_adds += parameter.numel() * resolution**2
     budget, most = (20e9, 16) if device.type == "cpu" else (2000e9, 64)
     return int(max(1, min(most, budget // multiply_adds)))

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from core.ml.checkpoints.problems import Unreadable
-from core.ml.networks.stylegan2 import Generator
+from core.ml.networks.architectures import GENERATORS, StyleGenerator
 
 AVERAGE_OVER = 10_000
 """How many mapped z make the average of w where a file has none; projectors use as many."""
 
 
-def build(architecture: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Generator:
+def build(architecture: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> StyleGenerator:
     """The network with these weights, for inference.
 
     Raises:
@@ -23,7 +23,7 @@ def build(architecture: Mapping[str, object], weights: Mapping[str, np.ndarray])
     settings = {name: value for name, value in architecture.items() if name != "name"}
     try:
         with torch.device("meta"):
-            generator = Generator(**settings)  # type: ignore[arg-type]
+            generator: StyleGenerator = GENERATORS[str(architecture["name"])](**settings)  # type: ignore[arg-type]
         state = {name: torch.from_numpy(array) for name, array in weights.items()}
         if "mapping.w_avg" not in state:
             state["mapping.w_avg"] = torch.zeros(generator.w_dim)
@@ -33,7 +33,7 @@ def build(architecture: Mapping[str, object], weights: Mapping[str, np.ndarray])
     return generator.eval().requires_grad_(False)
 
 
-def average_w(generator: Generator, seed: int = 0) -> np.ndarray:
+def average_w(generator: StyleGenerator, seed: int = 0) -> np.ndarray:
     """The mean of w over `AVERAGE_OVER` latents (and random labels, if it has any) of `seed`; float32 [w_dim]."""
     draw = np.random.default_rng(seed)
     z = torch.from_numpy(draw.standard_normal((AVERAGE_OVER, generator.z_dim), dtype=np.float32))
@@ -47,7 +47,7 @@ def average_w(generator: Generator, seed: int = 0) -> np.ndarray:
     return (total / AVERAGE_OVER).float().numpy()
 
 
-def check_picture(generator: Generator, seed: int = 0) -> None:
+def check_picture(generator: StyleGenerator, seed: int = 0) -> None:
     """Draw one picture.
 
     Raises:
@@ -61,7 +61,7 @@ def check_picture(generator: Generator, seed: int = 0) -> None:
         raise Unreadable("its network draws pictures that are not finite")
 
 
-def _one_hot(generator: Generator, labels: torch.Tensor) -> torch.Tensor | None:
+def _one_hot(generator: StyleGenerator, labels: torch.Tensor) -> torch.Tensor | None:
     if not generator.c_dim:
         return None
     return torch.nn.functional.one_hot(labels, generator.c_dim).float()

@@ -14,7 +14,17 @@ import numpy as np
 
 from core.interface.command import Interface
 from core.library.interfaces import image_gan_interface
-from core.ml.checkpoints import generator, nvidia, rosinality, safetensors_files, sniff, tensorflow, torch_files
+from core.ml.checkpoints import (
+    generator,
+    nvidia,
+    rosinality,
+    rosinality_stylegan1,
+    safetensors_files,
+    sniff,
+    stylegan1,
+    tensorflow,
+    torch_files,
+)
 from core.ml.checkpoints.generator import Found
 from core.ml.checkpoints.interpreter import Budget
 from core.ml.checkpoints.problems import Unreadable, shown
@@ -71,17 +81,20 @@ def convert(path: Path, staging: Path, progress: Progress = lambda text, fractio
 def convert_generator(
     path: Path, staging: Path, progress: Progress, settings: Mapping[str, object] | None = None
 ) -> Converted:
-    """Convert one file that holds a StyleGAN2 generator; see `convert`.
+    """Convert one file that holds a StyleGAN or StyleGAN2 generator; see `convert`.
 
     Args:
-        settings: What a manifest beside the file says of it; only `conv_clamp` is not in the weights themselves.
+        settings: What a manifest beside the file says of it; taken for what is not in the weights themselves.
     """
     progress("reading", None)
     data = map_file(path)
     found = read_generator(data)
     if settings is not None and found.clamp is None:
         found.clamp = generator.clamp_of(settings.get("conv_clamp"))
-    weights, architecture = generator.complete(found)
+    if settings is not None:
+        found.settings = {**settings, **found.settings}
+    complete = stylegan1.complete if found.network == "stylegan1" else generator.complete
+    weights, architecture = complete(found)
     progress("checking", None)
     from core.ml import threads
     from core.ml.checkpoints import check
@@ -100,7 +113,7 @@ def convert_generator(
     return Converted(
         name=path.stem,
         kind="image-gan",
-        adapter="stylegan2",
+        adapter=found.network,
         architecture=architecture,
         interface=image_gan_interface(
             numbers["z_dim"], numbers["img_resolution"], numbers["img_channels"], numbers["c_dim"], numbers["w_dim"]
@@ -129,14 +142,14 @@ def read_generator(data: memoryview) -> Found:
         content = torch_files.read_archive(data, budget)
     else:
         content = torch_files.read_stream(data, budget)
-    found = rosinality.find(content) or _published(content)
+    found = rosinality.find(content) or rosinality_stylegan1.find(content) or _published(content)
     if found is None:
         raise _unknown(content)
     return found
 
 
 def _published(content: object) -> Found | None:
-    """A state dict that has the published names already."""
+    """A state dict that has the names of our networks already."""
     if type(content) is not dict or not any(
         type(name) is str and name.startswith(("synthesis.b4.", "synthesis.input.")) for name in content
     ):
@@ -146,6 +159,8 @@ def _published(content: object) -> Found | None:
         if type(name) is not str or not isinstance(tensor, Tensor):
             raise Unreadable("its generator holds something other than numbers")
         weights[name] = tensor
+    if stylegan1.CONSTANT in weights:
+        return Found(weights, "StyleGAN state dict", network="stylegan1")
     return Found(weights, "StyleGAN2 state dict")
 
 
@@ -161,8 +176,8 @@ def _unknown(content: object) -> Unreadable:
             if isinstance(value, Persisted | TensorFlowNetwork):
                 return Unreadable("it holds networks, but no generator")
     if type(content) in (tuple, list) and any(isinstance(part, TensorFlowNetwork) for part in content):  # type: ignore[attr-defined]
-        return Unreadable("it holds TensorFlow networks, but not the three of a StyleGAN2 snapshot")
-    return Unreadable("it holds no StyleGAN2 generator", sniff.SUPPORTED)
+        return Unreadable("it holds TensorFlow networks, but not the three of a StyleGAN snapshot")
+    return Unreadable("it holds no StyleGAN generator", sniff.SUPPORTED)
 
 
 def _smallest(array: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import Refused
+from core.library.interfaces import STYLE_GANS
 from core.library.manifest import FILE_NAME, Manifest
 from core.ml.checkpoints.convert import WEIGHTS, Converted, Progress, convert_generator
 from core.ml.checkpoints.problems import Unreadable, shown
@@ -31,7 +32,7 @@ def _own(path: Path, staging: Path, progress: Progress) -> Converted:
         manifest = Manifest.read(path)
     except Refused as error:
         raise Unreadable(f"{error.what}: {error.why}" if error.why else error.what, error.do) from None
-    if manifest.adapter == "stylegan2":
+    if manifest.adapter in STYLE_GANS:
         converted = convert_generator(path / WEIGHTS, staging, progress, manifest.architecture)
     elif manifest.adapter == "causal-lm":
         from core.ml.checkpoints import text_models

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,11 +35,15 @@ class Found:
         weights: Tensors by name. Filters, noise maps and the average of w may be missing.
         format: What kind of file it was, in words.
         clamp: Largest magnitude that the convolutions give out, if the file says.
+        network: The architecture's name, "stylegan1" or "stylegan2".
+        settings: What else the architecture's table must say of it.
     """
 
     weights: dict[str, Tensor]
     format: str
     clamp: float | None = None
+    network: str = "stylegan2"
+    settings: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,7 @@ class Shape:
         Raises:
             Unreadable: No such pair gives these widths.
         """
-        largest = max(self.widths.values())
-        narrow = [(res, width) for res, width in self.widths.items() if width < largest]
-        base = max((res * width for res, width in narrow), default=0)
-        base = max([base, *(res * largest for res, width in self.widths.items() if width == largest)])
-        if any(min(base // res, largest) != width for res, width in self.widths.items()):
-            raise Unreadable("its layers have widths that no StyleGAN2 setting gives")
-        return base, largest
+        return width_settings(self.widths)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor by published name."""
@@ -95,6 +93,21 @@ class Shape:
         return found
 
 
+def width_settings(widths: Mapping[int, int]) -> tuple[int, int]:
+    """(channel_base, channel_max) with widths = min(base // resolution, max).
+
+    Raises:
+        Unreadable: No such pair gives these widths.
+    """
+    largest = max(widths.values())
+    narrow = [(res, width) for res, width in widths.items() if width < largest]
+    base = max((res * width for res, width in narrow), default=0)
+    base = max([base, *(res * largest for res, width in widths.items() if width == largest)])
+    if any(min(base // res, largest) != width for res, width in widths.items()):
+        raise Unreadable("its layers have widths that no StyleGAN setting gives")
+    return base, largest
+
+
 def measure(weights: Mapping[str, Tensor]) -> Shape:
     """The sizes of the generator with these tensors.
 
@@ -115,13 +128,13 @@ def measure(weights: Mapping[str, Tensor]) -> Shape:
     layers = len({m[1] for m in map(_DENSE.match, names) if m})
     if not layers:
         raise Unreadable("it has no mapping network")
-    widths = {res: _size(weights, f"synthesis.b{res}.conv1.weight", 0) for res in resolutions}
+    widths = {res: size_in(weights, f"synthesis.b{res}.conv1.weight", 0) for res in resolutions}
     if any(res * res * width > MAX_FEATURES for res, width in widths.items()):
         raise Unreadable("its layers are wider than any StyleGAN2 generator's")
-    w_dim = _size(weights, "synthesis.b4.conv1.affine.weight", 1)
-    c_dim = _size(weights, "mapping.embed.weight", 1) if "mapping.embed.weight" in weights else 0
-    z_dim = _size(weights, "mapping.fc0.weight", 1) - (w_dim if c_dim else 0)
-    channels = _size(weights, "synthesis.b4.torgb.weight", 0)
+    w_dim = size_in(weights, "synthesis.b4.conv1.affine.weight", 1)
+    c_dim = size_in(weights, "mapping.embed.weight", 1) if "mapping.embed.weight" in weights else 0
+    z_dim = size_in(weights, "mapping.fc0.weight", 1) - (w_dim if c_dim else 0)
+    channels = size_in(weights, "synthesis.b4.torgb.weight", 0)
     if z_dim < 1:
         raise Unreadable("it takes no latent vector")
     if channels not in (1, 3, 4):
@@ -157,7 +170,7 @@ def complete(found: Found) -> tuple[dict[str, np.ndarray], dict[str, object]]:
         if tensor is None:
             ready |= _substitute(name, size, weights)
             continue
-        ready[name] = _numbers(name, size, tensor)
+        ready[name] = numbers_of(name, size, tensor)
     architecture: dict[str, object] = {
         "name": "stylegan2",
         "z_dim": shape.z_dim,
@@ -242,7 +255,12 @@ def _layer(name: str, inputs: int, outputs: int, resolution: int, w_dim: int) ->
     }
 
 
-def _size(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
+def size_in(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
+    """A length of the tensor called `name`.
+
+    Raises:
+        Unreadable: It is missing, or has no such axis, or an impossible one.
+    """
     tensor = weights.get(name)
     if tensor is None:
         raise Unreadable(f"the tensor {name} is missing")
@@ -251,7 +269,16 @@ def _size(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
     return tensor.shape[axis]
 
 
-def _numbers(name: str, size: tuple[int, ...], tensor: Tensor) -> np.ndarray:
+def numbers_of(name: str, size: tuple[int, ...], tensor: Tensor, low_pass: np.ndarray = FILTER) -> np.ndarray:
+    """The tensor called `name` as float32.
+
+    Args:
+        size: The shape that it must have.
+        low_pass: What it must be if it is a filter.
+
+    Raises:
+        Unreadable: It has another shape, no fractions, or numbers that are not finite; or it is another filter.
+    """
     if tensor.shape != size:
         sizes = " x ".join(map(str, tensor.shape)), " x ".join(map(str, size))
         raise Unreadable(
@@ -263,8 +290,8 @@ def _numbers(name: str, size: tuple[int, ...], tensor: Tensor) -> np.ndarray:
         array = tensor.array().astype(np.float32)
     if not np.isfinite(array).all():
         raise Unreadable(f"the tensor {name} holds numbers that are not finite")
-    if name.endswith("resample_filter") and not np.allclose(array, FILTER, atol=1e-6):
-        raise Unreadable("it uses another low-pass filter than StyleGAN2's usual one, which is not supported")
+    if name.endswith("resample_filter") and not np.allclose(array, low_pass, atol=1e-6):
+        raise Unreadable("it uses another low-pass filter than the usual one, which is not supported")
     return array
 
 

@@ -54,7 +54,7 @@ def sniff(data: memoryview) -> Kind:
     raise Unreadable("it is no file of weights", SUPPORTED)
 
 
-SUPPORTED = "StyleGAN2 .pkl and .pt files, .safetensors and folders of text models can be imported"
+SUPPORTED = "StyleGAN and StyleGAN2 .pkl, .pt and .model files, .safetensors and folders of text models can be imported"
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""Generators in the pickles of the TensorFlow-era StyleGAN2 (stylegan2, stylegan2-ada): (G, D, Gs).
+"""Generators in the pickles of the TensorFlow era: (G, D, Gs) of StyleGAN2 (stylegan2, stylegan2-ada) and StyleGAN.
 
-The names and layouts differ from the published PyTorch ones: kernels are stored [y, x, in, out], those of up-sampling
-layers turned by 180 degrees, and the bias of a style lacks its constant 1.
+StyleGAN2's names and layouts differ from the published PyTorch ones: kernels are stored [y, x, in, out], those of
+up-sampling layers turned by 180 degrees, and the bias of a style lacks its constant 1.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from core.ml.checkpoints import tensorflow_stylegan1
 from core.ml.checkpoints.generator import Found, check_total, clamp_of, same
 from core.ml.checkpoints.problems import MAX_ENTRIES, Unreadable, shown
 from core.ml.checkpoints.tensors import Tensor, from_array
@@ -32,14 +33,14 @@ def find(content: object) -> Found | None:
     if not isinstance(network, TensorFlowNetwork):
         return None
     variables = _variables(network)
-    if any("ToRGB_lod" in name or "/StyleMod/" in name for name in variables):
-        raise Unreadable("it is a StyleGAN1 network, which is not supported yet", "Import a StyleGAN2 network")
+    settings = network.state.get("static_kwargs")
+    settings = settings if type(settings) is dict else {}
+    if tensorflow_stylegan1.known(variables):
+        return tensorflow_stylegan1.convert(variables, settings)
     if "mapping/LabelConcat/weight" in variables:
         raise Unreadable("it is a conditional network of the first StyleGAN2 code, which is not supported")
     if not any(name.startswith("synthesis/") for name in variables):
         raise Unreadable("it holds no StyleGAN2 generator")
-    settings = network.state.get("static_kwargs")
-    settings = settings if type(settings) is dict else {}
     same(settings.get("architecture"), "skip", "generator architecture")
     same(settings.get("mapping_lrmul"), 0.01, "learning-rate multiplier of the mapping")
     same(settings.get("resample_kernel"), [1, 3, 3, 1], "low-pass filter")

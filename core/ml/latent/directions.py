@@ -17,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.library.interfaces import MOST_DIRECTIONS
+from core.ml.networks import stylegan1
+from core.ml.networks.architectures import StyleGenerator
 from core.ml.networks.ops import FullyConnected
-from core.ml.networks.stylegan2 import Generator, SynthesisBlock
+from core.ml.networks.stylegan2 import SynthesisBlock
 
 SAMPLES = 512
 """Mapped vectors that the deviation along a direction is measured with: known to about 3 %."""
@@ -50,7 +52,7 @@ class StyleDirections:
         generator: Its weights must not change afterwards.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: StyleGenerator) -> None:
         self._generator = generator
         self._affines = style_affines(generator)
         self._lock = Lock()
@@ -92,8 +94,14 @@ class StyleDirections:
         return self._centred
 
 
-def style_affines(generator: Generator) -> list[FullyConnected]:
-    """The affine step of each style layer's convolution; of the last layer, which has none, that of the step to RGB."""
+def style_affines(generator: StyleGenerator) -> list[FullyConnected]:
+    """The affine step of each style layer.
+
+    Of a StyleGAN2 that of the layer's convolution; of the last layer, which has none, that of the step to RGB. Of the
+    first StyleGAN the step to the scales and shifts of the layer's feature maps.
+    """
+    if isinstance(generator, stylegan1.Generator):
+        return generator.style_affines()
     affines: list[FullyConnected] = []
     for resolution in generator.synthesis.resolutions:
         block: SynthesisBlock = getattr(generator.synthesis, f"b{resolution}")

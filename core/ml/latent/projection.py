@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from core.ml.networks.stylegan2 import Generator
+from core.ml.networks.architectures import StyleGenerator
 
 MOST_CANDIDATES = 1024
 """More places than these are never looked at."""
@@ -70,7 +70,7 @@ class Found:
 
 
 def project(
-    generator: Generator,
+    generator: StyleGenerator,
     draw: Callable[[Tensor], Tensor],
     target: NDArray[np.uint8],
     search: Search,

@@ -1,7 +1,8 @@
 """From latent vectors to styles by layer: truncation, mixing and edits.
 
-A StyleGAN2 generator takes one w for each of its style layers, counted from 0, the coarsest; layer k feeds one
-convolution and, at the end of each resolution, the step to RGB before it. Truncation in some layers only and styles
+A generator takes one w for each of its style layers, counted from 0, the coarsest; layer k of a StyleGAN2 feeds one
+convolution and, at the end of each resolution, the step to RGB before it, layer k of the first StyleGAN the k-th
+instance normalisation. Truncation in some layers only and styles
 from two sources are Karras et al. 2019, "A Style-Based Generator Architecture for GANs", sections 3.1 and B.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from core.errors import InvalidInput
 from core.ml.latent.directions import StyleDirections
-from core.ml.networks.stylegan2 import Generator
+from core.ml.networks.architectures import StyleGenerator
 
 
 class Styler:
@@ -28,7 +29,7 @@ class Styler:
         directions: The directions that edits move along.
     """
 
-    def __init__(self, generator: Generator, directions: StyleDirections) -> None:
+    def __init__(self, generator: StyleGenerator, directions: StyleDirections) -> None:
         self.generator, self.directions = generator, directions
 
     @torch.inference_mode()

@@ -19,7 +19,8 @@ from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml import adapters
 from core.ml.adapters import stylegan, synthesis_choice
-from core.ml.adapters.stylegan import StyleGAN2
+from core.ml.adapters.stylegan import StyleGAN
+from core.ml.networks.stylegan2 import Generator
 from core.workers.adapter import Request
 from tests.core.ml.golden import Golden
 
@@ -40,9 +41,9 @@ def write_model(folder: Path, golden: str = GRAY, *, rename: dict[str, str] | No
     return folder
 
 
-def load(folder: Path) -> StyleGAN2:
+def load(folder: Path) -> StyleGAN:
     adapter = adapters.load("stylegan2", folder, {}, "cpu")
-    assert isinstance(adapter, StyleGAN2)
+    assert isinstance(adapter, StyleGAN)
     return adapter
 
 
@@ -167,7 +168,7 @@ def test_pictures_without_a_number_come_out_as_pictures(tmp_path: Path) -> None:
     assert picture.shape == (16, 16, 1)
 
 
-def run(adapter: StyleGAN2, command: str, cancelled: Callable[[], bool] = lambda: False, **inputs: object) -> Any:
+def run(adapter: StyleGAN, command: str, cancelled: Callable[[], bool] = lambda: False, **inputs: object) -> Any:
     """The outputs of one request, checked as a worker's are; None if it ended without a final answer."""
     declared = adapter.interface.commands[command]
     final = None
@@ -177,7 +178,7 @@ def run(adapter: StyleGAN2, command: str, cancelled: Callable[[], bool] = lambda
     return final
 
 
-def latent(adapter: StyleGAN2, seed: int) -> np.ndarray:
+def latent(adapter: StyleGAN, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(adapter.generator.z_dim, np.float32)
 
 
@@ -338,7 +339,7 @@ def test_what_the_registry_refuses(tmp_path: Path) -> None:
 def test_batches_are_smaller_where_pictures_take_longer() -> None:
     def batch(resolution: int, device: str = "cpu", **settings: int) -> int:
         with torch.device("meta"):
-            generator = stylegan.Generator(img_resolution=resolution, **settings)
+            generator = Generator(img_resolution=resolution, **settings)
         return stylegan._batch_for(generator, torch.device(device))
 
     assert batch(64, channel_base=4096, channel_max=128) == 16

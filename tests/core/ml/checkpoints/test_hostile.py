@@ -131,7 +131,7 @@ def test_the_refusals_say_what_it_is(tmp_path: Path) -> None:
 
     expected = {
         "stylegan3.pkl": "StyleGAN3 network, which is not supported yet",
-        "stylegan1.pkl": "StyleGAN1 network, which is not supported yet",
+        "stylegan1.pkl": "progressive GAN without styles",
         "system.pkl": r"posix\.system, which weights never need",
         "page.pkl": "web page",
         "picture.pkl": "PNG picture",
