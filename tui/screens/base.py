@@ -33,6 +33,7 @@ class StudioScreen(Screen[None]):
         header.place = self.MODE
         self.watch(self.app, "status", lambda status: setattr(header, "status", status))
         self.watch(self.app, "workers_running", lambda count: setattr(header, "running", count))
+        self.watch(self.app, "runs_active", lambda count: setattr(header, "training", count))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The one place where background work of a screen that failed is told."""
