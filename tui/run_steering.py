@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.runs.view import RunView
     from tui.studio import TarmacApp
 
-    _Base = Screen[None]
+    _Base = Screen[str | None]
 else:
     _Base = object
 

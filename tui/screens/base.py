@@ -11,8 +11,8 @@ from tui.widgets.footer import Footer
 from tui.widgets.header import Header
 
 
-class StudioScreen(Screen[None]):
-    """A place with a number key. Subclasses give `body`, `MODE` and `HELP`."""
+class StudioScreen(Screen[str | None]):
+    """A place with a number key, or a page over one, which may answer. Subclasses give `body`, `MODE` and `HELP`."""
 
     MODE = ""
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-one"), (100, "-two"), (160, "-three")]  # noqa: RUF012

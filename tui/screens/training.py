@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,9 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from core.errors import TarmacError
 from tui import run_facts
-from tui.messages import ShowModel, ShowRun
 from tui.run_steering import Steering
 from tui.screens.base import StudioScreen
 from tui.widgets.run_card import RunCard

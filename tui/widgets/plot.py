@@ -19,8 +19,8 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.words import figures
 from tui.widgets.titled import Titled
+from tui.words import figures
 
 Floats = NDArray[np.float64]
 
