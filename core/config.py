@@ -51,6 +51,11 @@ class Settings:
     theme: str = _setting("dark", "Colours: the name of a theme file", pattern=r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
     mouse: bool = _setting(True, "Whether the mouse works; off leaves it to the terminal's own selection")
     animations: bool = _setting(False, "Whether things slide and fade; each costs bytes over SSH")
+    notify: str = _setting(
+        "auto",
+        "How the terminal tells that a run has ended; auto is its own notification, where it has one, and the bell",
+        choices=("auto", "bell", "off"),
+    )
     device: str = _setting(
         "auto", "Where models run: auto, cpu, cuda, or one GPU as cuda:1", pattern=r"auto|cpu|mps|cuda(:\d{1,3})?"
     )

@@ -50,3 +50,8 @@ class WorkersChanged(Message):
     """The number of running workers may have changed; the header shows it."""
 
     namespace = "studio"
+
+
+@dataclass
+class AddDataset(Message):
+    """The user wants to bring pictures or text in, to train on them."""

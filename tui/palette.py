@@ -66,12 +66,16 @@ def all_binding_ids() -> set[str]:
 
 def binding_owners() -> tuple[type, ...]:
     """Every class of the studio that declares bindings."""
+    from tui.screens.ask_text import AskText
     from tui.screens.chooser import Chooser
     from tui.screens.confirm import Confirm
     from tui.screens.directory import DirectoryScreen
     from tui.screens.help import HelpScreen
     from tui.screens.model_page import ModelPage
+    from tui.screens.run_page import RunPage
     from tui.screens.settings import SettingsScreen
+    from tui.screens.training import TrainingScreen
+    from tui.screens.wizard import Wizard
     from tui.screens.workspace import WorkspaceScreen
     from tui.studio import TarmacApp
     from tui.widgets.completion import CompletionPane
@@ -81,13 +85,18 @@ def binding_owners() -> tuple[type, ...]:
     from tui.widgets.explorer_mix import MixPanel
     from tui.widgets.explorer_project import ProjectPanel
     from tui.widgets.film_player import FilmPlayer
+    from tui.widgets.form import Form
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
     from tui.widgets.prompt import PromptEditor
+    from tui.widgets.run_log import RunLog
     from tui.widgets.table import Table
+    from tui.widgets.wizard_pages import DatasetPage, OptionsPage
+    from tui.widgets.wizard_steps import WizardSteps
 
     return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),
         *(CompletionPane, EditPanel, Explorer, FilmPlayer, MixPanel, OptionsPanel, Output, PathPrompt),
-        *(ProjectPanel, PromptEditor, Table),
+        *(ProjectPanel, PromptEditor, Table, AskText, TrainingScreen, RunPage, RunLog),
+        *(Wizard, WizardSteps, Form, DatasetPage, OptionsPage),
     )

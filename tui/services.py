@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.workers.session import Session
     from core.workers.spare import Spare
     from tui.opening import Place
+    from tui.training_services import TrainingServices
 
 
 class Services:
@@ -48,6 +49,13 @@ class Services:
         from core.library.workspaces import Workspaces
 
         return Workspaces()
+
+    @cached_property
+    def training(self) -> TrainingServices:
+        """Runs, datasets and estimates. Its methods read and write the disk."""
+        from tui.training_services import TrainingServices
+
+        return TrainingServices()
 
     def remember_theme(self, name: str) -> None:
         """Write the theme into the settings file."""

@@ -18,6 +18,8 @@ class Status:
     """From 0 to 1; None where nobody can tell."""
     problem: str = ""
     """Why a GPU is not known, where there is a driver that does not answer."""
+    temperature: int | None = None
+    """Of the GPU in degrees Celsius; None where nobody can tell."""
 
 
 def read_status() -> Status:
@@ -30,7 +32,7 @@ def read_status() -> Status:
         if len(found.gpus) > 1:
             name = f"{len(found.gpus)}× {name}"
         used, total = gpu.memory_used or 0, gpu.memory_total or 0
-        return Status(found.user, found.host, name, used, total, gpu.load, found.gpu_problem)
+        return Status(found.user, found.host, name, used, total, gpu.load, found.gpu_problem, gpu.temperature)
     cores = f"{found.cores:.0f}" if found.cores >= 1 else f"{found.cores:.1f}"
     device = f"CPU ×{cores}"
     return Status(found.user, found.host, device, found.memory_used, found.memory_total, None, found.gpu_problem)

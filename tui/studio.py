@@ -33,7 +33,9 @@ from tui.status import Status
 from tui.troubles import told, write_log
 
 if TYPE_CHECKING:
+    from core.runs.view import RunView
     from tui.opening import Place
+    from tui.run_watch import RunWatch
     from tui.screens.workspace import WorkspaceScreen
 
 _STATUS_SECONDS = 3.0
@@ -51,6 +53,12 @@ def _workspace() -> Screen[Any]:
     from tui.screens.workspace import WorkspaceScreen
 
     return WorkspaceScreen()
+
+
+def _training() -> Screen[Any]:
+    from tui.screens.training import TrainingScreen
+
+    return TrainingScreen()
 
 
 def _import_ahead() -> None:
@@ -81,6 +89,7 @@ class TarmacApp(App[int]):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "directory": _directory,
         "workspace": _workspace,
+        "training": _training,
         "settings": _settings,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -104,6 +113,9 @@ class TarmacApp(App[int]):
     # What an app's reactive repaints is the whole screen; the header paints itself.
     status: reactive[Status | None] = reactive(None, repaint=False)
     workers_running: reactive[int] = reactive(0, repaint=False)
+    runs: reactive[tuple[RunView, ...] | None] = reactive(None, repaint=False)
+    """Every training run, the newest first; None until they were read."""
+    runs_active: reactive[int] = reactive(0, repaint=False)
 
     def __init__(
         self,
@@ -120,6 +132,8 @@ class TarmacApp(App[int]):
         self._size_before: Size | None = None
         self.moving_bytes = 1000 * self.services.config.settings.link
         """Bytes a second that pictures may send while they move."""
+        self.run_watch: RunWatch | None = None
+        """Follows the runs, from the first rest on."""
         self.losses: dict[str, str] = {}
         """What would be lost by leaving now, by a name for each."""
         self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]
@@ -185,6 +199,7 @@ class TarmacApp(App[int]):
             self._warn("Settings that cannot be used", [str(problem) for problem in self.services.config.problems])
         self._load_keymap()
         self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
+        self._watch_runs()
         if self._opening is not None:
             self._go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
@@ -194,6 +209,13 @@ class TarmacApp(App[int]):
     def prepare_spare(self) -> None:
         """Have a worker waiting, so that the next model opens at once."""
         self.run_worker(self.services.prepare_spare(), group="spare", exit_on_error=False, description="making ready")
+
+    def _watch_runs(self) -> None:
+        from tui.run_watch import RunWatch
+
+        self.run_watch = RunWatch(self)
+        work = self.run_watch.follow()
+        self.run_worker(work, group="runs", exclusive=True, exit_on_error=False, description="following the runs")
 
     async def _watch_machine(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from datetime import UTC, datetime
@@ -43,6 +44,18 @@ def count(number: int) -> str:
         if value < 999.5 or unit == "B":
             break
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:,.0f} {unit}"
+
+
+def figures(value: float) -> str:
+    """A measured number in three figures: 0.0031, 0.42, 8.90, 61.2, 812, 12,345."""
+    size = abs(value)
+    if not math.isfinite(value):
+        return str(value)
+    if size >= 99.95 or size == 0:
+        return f"{value:,.0f}"
+    if size >= 9.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.0995 else f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:

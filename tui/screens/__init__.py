@@ -18,5 +18,6 @@ class Place:
 PLACES: Final = (
     Place("directory", "1", "Directory"),
     Place("workspace", "2", "Workspace"),
+    Place("training", "3", "Training"),
     Place("settings", "6", "Settings"),
 )

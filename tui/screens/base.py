@@ -11,8 +11,8 @@ from tui.widgets.footer import Footer
 from tui.widgets.header import Header
 
 
-class StudioScreen(Screen[None]):
-    """A place with a number key. Subclasses give `body`, `MODE` and `HELP`."""
+class StudioScreen(Screen[str | None]):
+    """A place with a number key, or a page over one, which may answer. Subclasses give `body`, `MODE` and `HELP`."""
 
     MODE = ""
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-one"), (100, "-two"), (160, "-three")]  # noqa: RUF012
@@ -33,6 +33,7 @@ class StudioScreen(Screen[None]):
         header.place = self.MODE
         self.watch(self.app, "status", lambda status: setattr(header, "status", status))
         self.watch(self.app, "workers_running", lambda count: setattr(header, "running", count))
+        self.watch(self.app, "runs_active", lambda count: setattr(header, "training", count))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The one place where background work of a screen that failed is told."""

@@ -13,7 +13,7 @@ _LONGEST = 24
 
 
 class Header(Widget):
-    """Program, places (the current one in brackets, running workers beside theirs), user and host, device and memory.
+    """Program, places (the current one in brackets, what runs beside theirs), user and host, device and memory.
 
     What does not fit is left out from the left of the right half: host, then device.
     """
@@ -29,6 +29,7 @@ class Header(Widget):
 
     status: reactive[Status | None] = reactive(None)
     running: reactive[int] = reactive(0)
+    training: reactive[int] = reactive(0)
     place: reactive[str] = reactive("")
 
     def render(self) -> Content:
@@ -48,12 +49,14 @@ class Header(Widget):
             here = place.mode == self.place
             parts.append((f"{'[' if here else ' '}{place.key} {place.title}", "bold $accent" if here else "$muted"))
             if self._badge(place):
-                parts.append((self._badge(place), "$success"))
+                parts.append((self._badge(place), "$warning" if place.mode == "training" else "$success"))
             parts.append(("]" if here else " ", "bold $accent"))
         return parts
 
     def _badge(self, place: Place) -> str:
-        """Running workers belong to the workspace."""
+        """Running workers belong to the workspace, runs to the training."""
+        if place.mode == "training":
+            return f" ◐{self.training}" if self.training else ""
         return f" ●{self.running}" if self.running and place.mode == "workspace" else ""
 
     def _machine(self) -> list[Content]:

@@ -1,0 +1,202 @@
+"""What the screens say about a training run, in words: its state, how far it is, its scores, when it will be done."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tui import words
+from tui.words import figures
+
+if TYPE_CHECKING:
+    from core.runs.events import Score, Warned
+    from core.runs.view import RunView
+
+_STATES = {
+    "queued": ("○", "queued", "muted"),
+    "starting": ("◐", "starting", "busy"),
+    "running": ("◐", "training", "busy"),
+    "stopping": ("◐", "stopping", "busy"),
+    "stopped": ("○", "stopped", "muted"),
+    "finished": ("●", "finished", "good"),
+    "failed": ("✕", "failed", "bad"),
+    "lost": ("✕", "lost", "bad"),
+}
+_ENDS = {
+    "out-of-memory": "out of memory", "gpu-gone": "GPU gone", "disk-full": "disk full", "read-only": "disk read-only"
+}  # fmt: skip
+"""Troubles that say more than "failed"."""
+
+_CURVES = {
+    "generator": "G", "discriminator": "D", "r1": "R1", "path": "path", "p": "p", "real_sign": "real sign",
+    "loss": "loss", "perplexity": "ppl",
+}  # fmt: skip
+
+LOSSES = ("generator", "discriminator", "r1", "path", "loss")
+AUGMENTATION = ("p", "real_sign")
+
+
+def curve_name(name: str) -> str:
+    """A curve's name as short as it can be understood."""
+    return _CURVES.get(name, name.replace("_", " "))
+
+
+def state(view: RunView) -> tuple[str, str, str]:
+    """(glyph, word, tone) of how a run stands."""
+    glyph, word, tone = _STATES.get(view.state, ("○", view.state, "muted"))
+    if view.state == "failed":
+        codes = [warning.code for warning in view.warnings[-1:]]
+        word = next((_ENDS[code] for code in codes if code in _ENDS), word)
+    elif view.state == "stopped" and view.end is not None and view.end.state == "interrupted":
+        word = "interrupted"
+    return glyph, word, tone
+
+
+def share(view: RunView) -> float:
+    """How much of a run is done, 0 to 1."""
+    return min(1.0, view.step / view.plan.steps) if view.plan.steps else 0.0
+
+
+def percent(view: RunView) -> str:
+    """How much is done; 100 % only when all is."""
+    return f"{math.floor(100 * share(view) + 1e-9)} %"
+
+
+def steps(view: RunView) -> str:
+    """ "1,387/3,000  46 %"; what is over has no per cent."""
+    told = f"{view.step:,}/{view.plan.steps:,}"
+    return told if view.state == "finished" else f"{told} {percent(view):>5}"
+
+
+def bar(part: float, width: int) -> str:
+    """A bar of `width` cells in eighths of a cell."""
+    eighths = round(part * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + " ▏▎▍▌▋▊▉"[rest] * (rest > 0))[:width].ljust(width, "·")
+
+
+def metric(name: str) -> str:
+    """A score's name for a narrow column: "fid_2k_portraits" is "FID 2k"; the whole name is in the details."""
+    first, *rest = re.split(r"[_ ]+", name)
+    head = {"perplexity": "ppl"}.get(first.lower(), first.upper() if len(first) <= 3 else first)
+    size = next((part for part in rest if re.fullmatch(r"\d+k?", part)), "")
+    return f"{head} {size}".strip()
+
+
+def main_scores(view: RunView) -> list[Score]:
+    """The scores of the metric that was told last, in their order."""
+    if not view.scores:
+        return []
+    name = view.scores[-1].metric
+    return [score for score in view.scores if score.metric == name]
+
+
+def best(scores: Sequence[Score]) -> Score | None:
+    """The best of one metric: the one that is marked, else by value."""
+    marked = [score for score in scores if score.best]
+    if marked:
+        return marked[-1]
+    return min(scores, key=lambda score: -score.value if score.higher else score.value, default=None)
+
+
+def trend(scores: Sequence[Score]) -> tuple[str, str]:
+    """(arrow, tone) from the last but one to the last: ▼ fell, ▲ rose; good where that is the better way."""
+    if len(scores) < 2 or scores[-1].value == scores[-2].value:
+        return "", "muted"
+    fell = scores[-1].value < scores[-2].value
+    return "▼" if fell else "▲", "good" if fell != scores[-1].higher else "muted"
+
+
+def score(view: RunView) -> tuple[str, str]:
+    """(words, tone) for the list: the last score with its trend, and the best where that is another."""
+    scores = main_scores(view)
+    if not scores:
+        return "–", "muted"
+    arrow, tone = trend(scores)
+    told = f"{metric(scores[-1].metric)} {figures(scores[-1].value)}{' ' + arrow if arrow else ''}"
+    top = best(scores)
+    if top is not None and top.value != scores[-1].value:
+        told += f" best {figures(top.value)}"
+    return told, tone
+
+
+def left(seconds: float | None) -> str:
+    """What is left, rounded so that it stands still: whole minutes above ten, five of them above two hours."""
+    if seconds is None:
+        return "–"
+    grain = 300 if seconds > 7200 else 60 if seconds > 600 else 10 if seconds > 60 else 1
+    whole = max(grain, round(seconds / grain) * grain)
+    return f"{whole} s" if whole < 60 else words.duration(whole)
+
+
+class Settled:
+    """A time left that settles: the moment of the end is kept until the estimate is off it by a tenth of what is left.
+
+    Where it is kept, what is left just counts down.
+    """
+
+    def __init__(self) -> None:
+        self._end: float | None = None
+
+    def left(self, eta: float | None, told: float, now: float) -> float | None:
+        """Seconds left at `now`, by an estimate of `eta` seconds that was told at `told` (both Unix seconds)."""
+        if eta is None:
+            self._end = None
+            return None
+        end = told + eta
+        if self._end is None or abs(end - self._end) > 0.1 * max(1.0, self._end - now):
+            self._end = end
+        return max(0.0, self._end - now)
+
+
+def started(view: RunView) -> str:
+    """When a run began, else when it was planned."""
+    moment = datetime.fromtimestamp(view.started, UTC) if view.started else view.plan.created
+    return words.ago(moment)
+
+
+def lasted(view: RunView) -> float:
+    """Seconds from the first attempt to what was told last."""
+    return max(0.0, view.changed - view.started) if view.started else 0.0
+
+
+def notice(view: RunView) -> tuple[str, str, str]:
+    """(what to tell, what to do, tone) about a run: how it ended, else its last warning; empty where all is well."""
+    if view.state == "lost":
+        return "✕ nothing of it can be found running", "r goes on from its last checkpoint", "bad"
+    if view.end is not None and not view.active and view.end.state in ("failed", "interrupted"):
+        told = _sentence(view.end.what or "it ended without a word", view.end.why)
+        do = view.end.do or "r goes on from its last checkpoint"
+        return f"✕ {told}", do + _offered(view.end.offer), "bad"
+    if view.warnings and (view.active or view.state == "stopped"):
+        last: Warned = view.warnings[-1]
+        return f"! {_sentence(last.what, last.why)}", last.do + _offered(last.offer), "busy"
+    return "", "", ""
+
+
+def _sentence(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
+
+
+def _offered(offer: object) -> str:
+    if not isinstance(offer, dict) or not offer:
+        return ""
+    return " (" + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in offer.items()) + ")"
+
+
+def pace(view: RunView) -> str:
+    """Pictures or tokens a second."""
+    unit = "tok/s" if view.plan.kind == "text" else "img/s"
+    return f"{figures(view.per_second)} {unit}" if view.per_second else ""
+
+
+def memory(view: RunView, total: int) -> str:
+    """Memory in use, of how much where that is known."""
+    if not view.memory:
+        return ""
+    used = view.memory / 2**30
+    told = f"{used:.1f}" if used < 9.95 else f"{used:.0f}"
+    return f"{told}/{total / 2**30:.0f} GiB" if total else f"{told} GiB"

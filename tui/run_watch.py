@@ -1,0 +1,110 @@
+"""All training runs, followed while the studio is open: what changed goes to the screens, what ended is told.
+
+The folders are read in a thread: every second while something runs, else seldom, since another terminal may start one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from core.errors import TarmacError
+from tui import words
+from tui.graphics.notices import notice_for
+from tui.run_facts import lasted, main_scores, metric
+
+if TYPE_CHECKING:
+    from core.runs.view import RunView
+    from tui.studio import TarmacApp
+
+_ACTIVE_SECONDS = 1.0
+_IDLE_SECONDS = 4.0
+
+
+class RunWatch:
+    """Keeps `app.runs` and `app.runs_active` as the folders tell them.
+
+    Attributes:
+        problem: Why the runs cannot be read; None while they can.
+    """
+
+    def __init__(self, app: TarmacApp) -> None:
+        self._app = app
+        self._news = asyncio.Event()
+        self._marks: dict[str, tuple[object, ...]] | None = None
+        self.problem: TarmacError | None = None
+
+    def look_now(self) -> None:
+        """Something was done to a run: do not wait for the next time."""
+        self._news.set()
+
+    async def follow(self) -> None:
+        """Look again and again."""
+        while True:
+            self._news.clear()
+            await self._look()
+            seconds = _ACTIVE_SECONDS if self._app.runs_active else _IDLE_SECONDS
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> None:
+        try:
+            views = await asyncio.to_thread(self._app.services.training.look)
+        except TarmacError as error:
+            if self.problem is None or str(error) != str(self.problem):
+                self.problem = error
+                self._app.runs = None if self._app.runs is None else ()
+            return
+        self.problem = None
+        before, self._marks = self._marks, {view.id: _mark(view) for view in views}
+        if before == self._marks:
+            return  # nothing happened: nothing is painted
+        known = {view.id: view for view in self._app.runs or ()}
+        self._app.runs = tuple(views)
+        self._app.runs_active = sum(view.active for view in views)
+        for view in views:
+            if not view.active and view.id in known and known[view.id].active:
+                self._ended(view)
+
+    def _ended(self, view: RunView) -> None:
+        title, text, good = told(view)
+        self._app.notify(text, title=title, severity="information" if good else "error", timeout=12, markup=False)
+        way = self._app.services.config.settings.notify
+        if way == "off":
+            return
+        terminal, driver = self._app.terminal, self._app._driver
+        if way == "auto" and terminal is not None and driver is not None and (data := notice_for(terminal, title)):
+            driver.write(data)
+        self._app.bell()
+
+
+def told(view: RunView) -> tuple[str, str, bool]:
+    """(title, text, whether it is good news) of a run that ended."""
+    took = f"after {words.duration(lasted(view))}" if view.started else ""
+    scores = main_scores(view)
+    reached = f"{metric(scores[-1].metric)} {words.figures(scores[-1].value)}" if scores else ""
+    at = f"{view.step:,} of {view.plan.steps:,} steps"
+    if view.state == "finished":
+        text = " · ".join(filter(None, (at, took, reached)))
+        return f"{view.plan.name} has finished", f"{text}. 3 shows it.", True
+    if view.state == "stopped":
+        return f"{view.plan.name} has stopped", " · ".join(filter(None, (at, took, reached))), True
+    why = view.end.what if view.end is not None else "nothing of it can be found running"
+    return f"{view.plan.name} has ended early", f"{at}: {why or 'no reason was told'}. 3 shows what to do.", False
+
+
+def _mark(view: RunView) -> tuple[object, ...]:
+    """Another one whenever anything of a run has changed; cheap to compare, unlike its curves."""
+    return (
+        *(view.state, view.step, view.phase, view.attempt, view.changed, view.plan.steps, view.model, view.eta),
+        *(len(view.samples), len(view.scores), len(view.checkpoints), len(view.warnings), view.end),
+    )
+
+
+def moment() -> float:
+    """Unix seconds; a name of its own, so that a test can stop the clock of the screens alone."""
+    return time.time()

@@ -1,0 +1,231 @@
+"""What the place Training asks of the core: runs, datasets, estimates; imported when it is first asked.
+
+Tests give the studio a subclass that answers from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.errors import TarmacError
+from core.paths import data_dir
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.runs.plan import RunPlan
+    from core.runs.view import RunView
+
+    Pixels = NDArray[np.uint8]
+
+NAME = "Training experiment"
+"""What a run is called whose owner gave no name, with a number behind it."""
+
+Progress = Callable[[str, float | None], None]
+"""Told what is being done and, where it is known, how much of it is done (0 to 1). On the event loop."""
+
+
+class DatasetFacts(Protocol):
+    """What the wizard reads of a `core.datasets.library.Dataset`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def problem(self) -> str | None: ...
+    @property
+    def about(self) -> Mapping[str, object]: ...
+    @property
+    def ready(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan will take, by timing real steps of it.
+
+    Attributes:
+        seconds: From start to end.
+        memory: Bytes at the peak, of the GPU where there is one.
+        disk: Bytes that the run's folder will hold.
+        about: How it was measured, for people.
+    """
+
+    seconds: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+    about: str = ""
+
+
+class TrainingServices:
+    """The core's training, as one thing to hold. What is not async reads or writes the disk: it belongs into a thread.
+
+    Args:
+        data_folder: Folder that holds runs/ and datasets/; by default `core.paths.data_dir()`.
+    """
+
+    kinds: tuple[str, ...] = ("image",)
+    """What can be trained."""
+
+    def __init__(self, data_folder: Path | None = None) -> None:
+        self._data = data_folder if data_folder is not None else data_dir()
+        self._followers: dict[str, Any] = {}
+
+    # -- runs
+
+    @property
+    def _runs(self) -> Any:
+        return _core("core.runs.store").Runs(self._data)
+
+    def look(self) -> list[RunView]:
+        """Every run as its folder tells it now, the newest first. Cheap where nothing has happened."""
+        if not (self._data / "runs").is_dir():
+            return []  # most studios never train: nothing is imported for them
+        follower = _core("core.runs.reading").Follower
+        views: dict[str, RunView] = {}
+        for run in self._runs.runs():
+            if run.id not in self._followers:
+                self._followers[run.id] = follower(run.folder)
+            views[run.id] = self._followers[run.id].poll()
+        for gone in self._followers.keys() - views.keys():
+            del self._followers[gone]
+        return sorted(views.values(), key=lambda view: view.id, reverse=True)
+
+    def create(self, plan: RunPlan) -> str:
+        """Make a run's folder; its id.
+
+        Raises:
+            TarmacError: The plan cannot be carried out, or the disk said no.
+        """
+        return str(self._runs.create(plan).id)
+
+    async def start(self, run_id: str) -> None:
+        """Start a run, or go on with one that stopped; returns when its supervisor has answered.
+
+        Raises:
+            TarmacError: It did not start.
+        """
+        runs = self._runs
+        run = await asyncio.to_thread(runs.get, run_id)
+        await runs.start(run)
+
+    def stop(self, run_id: str) -> None:
+        """Wish that a run saves and ends."""
+        self._runs.stop(run_id)
+
+    def extend(self, run_id: str, steps: int) -> None:
+        """Change how many steps a run has in all."""
+        self._runs.extend(run_id, steps)
+
+    def branch(self, run_id: str, step: int, name: str) -> str:
+        """A new run that goes on from a checkpoint of another; its id. It is not started."""
+        return str(self._runs.branch(run_id, step, name=name).id)
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run's folder for ever; the model that it made stays."""
+        self._runs.remove(run_id)
+
+    # -- datasets
+
+    def datasets(self) -> Sequence[DatasetFacts]:
+        """What can be trained on: starters first, then the user's own, the newest first."""
+        found: Sequence[DatasetFacts] = _core("core.datasets.library").Datasets(self._data).datasets()
+        return found
+
+    def pictures(self, dataset: DatasetFacts, count: int, side: int) -> list[Pixels]:
+        """Some pictures of a dataset that is ready, spread over all of it: uint8 [side, side, 3] each.
+
+        Raises:
+            TarmacError: They cannot be read.
+        """
+        from tui.graphics.files import resized
+
+        store = _core("core.datasets.store").PictureStore.open(dataset.folder)
+        rows = [number * len(store) // count for number in range(min(count, len(store)))]
+        return [resized(picture[:, :, :3], side, side) for picture in store[rows]]
+
+    async def prepare(self, dataset: DatasetFacts, size: int, crop: str, progress: Progress) -> DatasetFacts:
+        """Make a dataset ready for training at `size` pixels; a starter is drawn.
+
+        Raises:
+            TarmacError: It was refused.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell(what: str, share: float | None = None) -> None:
+            loop.call_soon_threadsafe(progress, what, share)
+
+        prepare = _core("core.datasets.prepare").prepare
+        found: DatasetFacts = await asyncio.to_thread(prepare, dataset, size=size, crop=crop, progress=tell)
+        return found
+
+    # -- estimates
+
+    async def estimate(self, plan: RunPlan, progress: Progress) -> Estimate:
+        """Time real steps of a plan in a process of its own, which ends with the task that waits for it.
+
+        Raises:
+            TarmacError: It could not be measured.
+        """
+        with tempfile.TemporaryDirectory(prefix="tarmac-estimate-") as folder:
+            await asyncio.to_thread(_core("core.runs.store").write_plan, Path(folder), plan)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "core.ml.training.estimate", folder, "--json"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            try:
+                return await _read_estimate(process, progress)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress) -> Estimate:
+    assert process.stdout is not None
+    last: dict[str, Any] = {}
+    async for line in process.stdout:
+        with contextlib.suppress(ValueError):
+            told = json.loads(line)
+            if not isinstance(told, dict):
+                continue
+            if "doing" in told:
+                progress(str(told["doing"]), told.get("share"))
+            else:
+                last = told
+    if "seconds" not in last:
+        raise TarmacError("nothing could be measured", str(last.get("what", "the measuring process ended early")))
+    return Estimate(last["seconds"], last.get("memory"), last.get("disk"), str(last.get("about", "")))
+
+
+def next_name(taken: Iterable[str]) -> str:
+    """ "Training experiment N" with the first number above all that were given."""
+    numbers = [int(found[1]) for name in taken if (found := re.fullmatch(rf"{NAME} (\d{{1,6}})", name))]
+    return f"{NAME} {max(numbers, default=0) + 1}"
+
+
+def _core(name: str) -> Any:
+    return importlib.import_module(name)

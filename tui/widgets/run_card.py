@@ -1,0 +1,108 @@
+"""A run at a glance, beside the list: its newest samples, what it does, what it was planned from, what is amiss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui import run_facts, words
+from tui.widgets.sample_sheet import SampleSheet, Sheet
+from tui.widgets.titled import Titled
+
+if TYPE_CHECKING:
+    from core.runs.view import RunView
+    from tui.status import Status
+
+TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error"}
+
+
+def sheets(view: RunView) -> list[Sheet]:
+    """The run's sample sheets, by step."""
+    folder = view.folder / "samples"
+    return [Sheet(sample.step, folder / sample.file, sample.columns, sample.rows) for sample in view.samples]
+
+
+class RunCard(Titled, Vertical):
+    """Everything that matters about one run without opening it."""
+
+    DEFAULT_CSS = """
+    RunCard > SampleSheet { border: none; height: 1fr; max-height: 24; margin-bottom: 1; }
+    RunCard > #run-facts { height: auto; padding: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="pane")
+        self._view: RunView | None = None
+        self._status: Status | None = None
+        self._settled: dict[str, run_facts.Settled] = {}
+
+    def compose(self) -> ComposeResult:
+        yield SampleSheet()
+        yield Static(id="run-facts", markup=False)
+
+    def show(self, view: RunView | None, status: Status | None) -> None:
+        """Show this run; None shows an empty card."""
+        self._view, self._status = view, status
+        self.set_title(view.plan.name if view is not None else "")
+        self._fill()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Long lines break where the card ends."""
+        super().on_resize(event)
+        self._fill()
+
+    def _fill(self) -> None:
+        view, sheet = self._view, self.query_one(SampleSheet)
+        facts = self.query_one("#run-facts", Static)
+        if view is None:
+            sheet.show((), "")
+            facts.update("")
+            return
+        empty = "no samples yet" if view.active else "it ended before its first samples"
+        sheet.show(sheets(view)[-1:], empty)
+        lines = card_lines(view, self._status)
+        width = max(24, self.size.width - 2)
+        wide = max(len(label) for label, _, _ in lines)
+        parts = []
+        for label, text, tone in lines:
+            parts.append((f"{label:<{wide}}  ", "$muted"))
+            parts.append((f"{words.hanging(text, width, wide + 2)}\n", TONES[tone]))
+        facts.update(Content.assemble(*parts))
+
+
+def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str]]:
+    """(label, text, tone) of what is known, what matters most first."""
+    glyph, word, tone = run_facts.state(view)
+    where = f" on {view.host}" if view.host and view.active else ""
+    doing = f": {view.phase}" if view.phase and view.active else ""
+    lines = [("state", f"{glyph} {word}{where}{doing}", tone)]
+    what, do, notice_tone = run_facts.notice(view)
+    if what:
+        lines.append(("", " ".join(filter(None, (what + ".", do))), notice_tone))
+    lines.append(("step", run_facts.steps(view), ""))
+    scores = run_facts.main_scores(view)
+    if scores:
+        arrow, _ = run_facts.trend(scores)
+        told = f"{scores[-1].metric} {words.figures(scores[-1].value)} {arrow}".rstrip()
+        top = run_facts.best(scores)
+        if top is not None and top.step != scores[-1].step:
+            told += f", best {words.figures(top.value)} at step {top.step:,}"
+        lines.append(("score", told, ""))
+    lines.append(("dataset", view.plan.dataset, ""))
+    lines.append(("base", view.plan.base or "nothing (random weights)", ""))
+    if view.plan.parent:
+        lines.append(("branch of", f"{view.plan.parent} at step {view.plan.parent_step:,}", ""))
+    speed = " · ".join(filter(None, (run_facts.pace(view), run_facts.memory(view, status.total if status else 0))))
+    if speed and view.active:
+        lines.append(("speed", speed, ""))
+    if view.model:
+        lines.append(("model", f"{view.model} (w opens it)", "good"))
+    lines.append(("started", run_facts.started(view), "muted"))
+    if view.started and not view.active:
+        lines.append(("took", words.duration(run_facts.lasted(view)), "muted"))
+    return lines

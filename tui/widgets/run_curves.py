@@ -1,0 +1,76 @@
+"""The curves of a run, one plot above the other: losses, the score with its best marked, the augmentation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from tui import run_facts, words
+from tui.widgets.plot import Line, Plot
+
+if TYPE_CHECKING:
+    from core.runs.view import RunView
+
+
+class RunCurves(Vertical):
+    """Shows a run's curves; plots without data are not there."""
+
+    DEFAULT_CSS = """
+    RunCurves { height: 1fr; }
+    RunCurves > Plot { display: none; }
+    RunCurves > Plot.-there { display: block; }
+    RunCurves > #plot-loss { height: 5fr; }
+    RunCurves > #plot-score, RunCurves > #plot-augment { height: 4fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Plot(id="plot-loss")
+        yield Plot(id="plot-score")
+        yield Plot(id="plot-augment")
+
+    def show(self, view: RunView, crosshair: int | None, *, log: bool) -> None:
+        """Show a run as it stands.
+
+        Args:
+            view: The run.
+            crosshair: The step that is looked at; None while the newest is.
+            log: Losses on a logarithmic axis.
+        """
+        end = reached(view)
+        losses = [self._line(view, name) for name in run_facts.LOSSES if name in view.curves][:4]
+        self._put("loss", "loss, logarithmic" if log else "loss", "", losses, end, crosshair, log)
+        scores = run_facts.main_scores(view)
+        top = run_facts.best(scores)
+        line = Line(
+            run_facts.metric(scores[-1].metric) if scores else "",
+            tuple(score.step for score in scores),
+            tuple(score.value for score in scores),
+            top.step if top else None,
+            points=True,
+        )
+        told = f"★ best {words.figures(top.value)} at step {top.step:,}" if top else ""
+        self._put("score", scores[-1].metric if scores else "score", told, [line] if scores else [], end, crosshair)
+        names = [name for name in run_facts.AUGMENTATION if name in view.curves]
+        self._put("augment", "augmentation", "", [self._line(view, name) for name in names], end, crosshair)
+
+    @staticmethod
+    def _line(view: RunView, name: str) -> Line:
+        curve = view.curves[name]
+        return Line(run_facts.curve_name(name), tuple(curve.steps), tuple(curve.values))
+
+    def _put(
+        self, which: str, title: str, told: str, lines: list[Line], end: int, crosshair: int | None, log: bool = False
+    ) -> None:
+        plot = self.query_one(f"#plot-{which}", Plot)
+        plot.set_class(bool(lines), "-there")
+        plot.set_title(title, told)
+        plot.show(lines, end, crosshair, log=log)
+
+
+def reached(view: RunView) -> int:
+    """Where the axis of steps ends: the plan's eighth that the run is in, so that it seldom moves."""
+    eighth = max(1.0, view.plan.steps / 8)
+    return min(max(view.plan.steps, view.step), max(1, math.ceil(math.ceil(view.step / eighth) * eighth)))

@@ -1,0 +1,511 @@
+"""The wizard's pages: one question each, with an answer filled in and a word about what it means."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.errors import TarmacError
+from tui import wizard_answers as facts
+from tui import words
+from tui.graphics.canvas import GridCanvas
+from tui.graphics.compose import Scene
+from tui.messages import AddDataset
+from tui.training_options import MORE, TOP, Field, image_fields
+from tui.widgets.form import Form
+from tui.widgets.table import Column, Row, Table
+from tui.widgets.titled import Titled
+from tui.wizard_answers import Answers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.library.models import Model
+    from tui.studio import TarmacApp
+    from tui.training_services import DatasetFacts
+
+_SHEET = 24
+_TILE = 64
+_ADD = "+"
+_NOTHING = "nothing:"
+
+
+@dataclass
+class Materials:
+    """What there is to choose from; None while it is read."""
+
+    datasets: list[DatasetFacts] | None = None
+    models: list[Model] | None = None
+    taken: list[str] = field(default_factory=list)
+    """Names of the runs that there are."""
+
+    def dataset(self, answers: Answers) -> DatasetFacts | None:
+        """The chosen dataset, else the one that suits: the newest of one's own that is ready, else a starter."""
+        good = [each for each in self.datasets or () if facts.advice(each)[1] != "bad"]
+        chosen = [each for each in good if each.id == answers.dataset]
+        own = [each for each in good if each.source != "starter" and each.ready]
+        starters = sorted((each for each in good if each.source == "starter"), key=lambda each: not each.ready)
+        return next(iter([*chosen, *own, *starters, *good]), None)
+
+    def base(self, answers: Answers) -> str:
+        """The chosen base, else the first that fits best, else none ("")."""
+        size = facts.training_size(answers, self.dataset(answers))
+        good = [model for model in self.models or () if model.kind == "image-gan" and facts.compatible(model, size)[0]]
+        if answers.base is not None and (not answers.base or answers.base in [model.id for model in good]):
+            return answers.base
+        same = [model for model in good if model.architecture.get("img_resolution") == size]
+        starters = [model for model in same if model.source == "starter"]
+        return next((model.id for model in [*starters, *same]), "")
+
+
+class Page(Titled, Vertical):
+    """One question."""
+
+    key = ""
+    title = ""
+    DEFAULT_CSS = """
+    Page { height: 1fr; display: none; }
+    Page.-here { display: block; }
+    Page > .about { height: auto; padding: 0 1; color: $muted; margin-bottom: 1; }
+    Page > .told { height: auto; max-height: 3; padding: 0 1; }
+    Page > Table { height: auto; max-height: 50%; }
+    Page > GridCanvas { margin: 0 1; }
+    """
+
+    app: TarmacApp
+
+    @dataclass
+    class Answered(Message):
+        """An answer is another one now."""
+
+    def __init__(self, answers: Answers, materials: Materials) -> None:
+        super().__init__(classes="pane", id=f"page-{self.key}")
+        self.answers, self.materials = answers, materials
+        self.set_title(self.title)
+
+    def enter(self) -> None:
+        """The page is shown, or what it shows has come."""
+
+    @property
+    def first(self) -> Widget:
+        """Who has the keys."""
+        return self.query_one(Table)
+
+    def answer(self) -> str:
+        """In a line; empty while nothing is known."""
+        raise NotImplementedError
+
+    def refusal(self) -> str:
+        """Why one cannot go on from here; empty when one can."""
+        return ""
+
+    def passed(self) -> bool:
+        """Whether there is nothing to ask."""
+        return False
+
+    def tell(self, text: str, tone: str = "$muted") -> None:
+        """Say something below."""
+        self.query_one(".told", Static).update(Content.styled(text, tone) if text else "")
+
+
+class KindPage(Page):
+    """Images or text."""
+
+    key, title = "kind", "What shall it make?"
+    _WORDS: ClassVar = {
+        "image": ("images", "a StyleGAN learns to draw pictures like those of a dataset"),
+        "text": ("text", "a language model learns to write like a collection of texts"),
+    }
+
+    def compose(self) -> ComposeResult:
+        yield Table([Column("kind", 8), Column("", 30, grow=True)])
+        yield Static(classes="told", markup=False)
+
+    def enter(self) -> None:
+        rows = [
+            Row(kind, ((self._WORDS[kind][0], ""), (self._WORDS[kind][1], "muted")))
+            for kind in self.app.services.training.kinds
+        ]
+        self.query_one(Table).set_rows(rows, self.answers.kind)
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        event.stop()
+        if event.key:
+            self.answers.kind = event.key
+            self.post_message(self.Answered())
+
+    def answer(self) -> str:
+        return self._WORDS[self.answers.kind][0]
+
+
+class DatasetPage(Page):
+    """What it learns from."""
+
+    key, title = "dataset", "What shall it learn from?"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add_dataset", "add", id="wizard.add-dataset", tooltip="Bring in a folder or an archive"),
+    ]
+
+    def __init__(self, answers: Answers, materials: Materials) -> None:
+        super().__init__(answers, materials)
+        self._shown = ""
+
+    def compose(self) -> ComposeResult:
+        yield Table([Column("dataset", 14, grow=True), Column("pictures", 8, right=True), Column("", 24, grow=True)])
+        yield Static(classes="told", markup=False)
+        yield GridCanvas()
+
+    def enter(self) -> None:
+        found, table = self.materials.datasets, self.query_one(Table)
+        if found is None:
+            self.tell("◐ reading the datasets", "$warning")
+            return
+        rows = [self._row(each) for each in sorted(found, key=_order) if each.kind == self.answers.kind]
+        if "datasets" in self.app.MODES:
+            rows.append(Row(_ADD, (("+ a folder, an archive …", "accent"), ("", ""), ("", ""))))
+        chosen = self.materials.dataset(self.answers)
+        table.set_rows(rows, chosen.id if chosen else None)
+        table.styles.height = min(len(rows) + 1, 12)
+        self._show_pictures()
+
+    @staticmethod
+    def _row(dataset: DatasetFacts) -> Row:
+        text, tone = facts.advice(dataset)
+        count = f"{dataset.count:,}" if dataset.count else "–"
+        name = dataset.id if dataset.source == "starter" else dataset.name
+        return Row(dataset.id, ((name, "muted" if tone == "bad" else ""), (count, "muted"), (text, tone)))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is offered that nobody answers."""
+        return "datasets" in self.app.MODES if action == "add_dataset" else True
+
+    def action_add_dataset(self) -> None:
+        """Go where datasets are added."""
+        self.post_message(AddDataset())
+
+    @property
+    def adds(self) -> bool:
+        """The line under the cursor is the one that adds another."""
+        return self.query_one(Table).current == _ADD
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        event.stop()
+        if event.key and event.key != _ADD:
+            self.answers.dataset = event.key
+            self.post_message(self.Answered())
+        self._show_pictures()
+
+    def _under(self) -> DatasetFacts | None:
+        key = self.query_one(Table).current
+        return next((each for each in self.materials.datasets or () if each.id == key), None)
+
+    def _show_pictures(self) -> None:
+        dataset, canvas = self._under(), self.query_one(GridCanvas)
+        key = dataset.id if dataset is not None and dataset.ready else ""
+        if key == self._shown and key:
+            return
+        self._shown = key
+        if dataset is None:
+            none = self.materials.datasets is not None and not self.adds
+            self.tell("There are no datasets yet." if none else "", "$muted")
+        elif not dataset.ready:
+            about = str(dataset.about.get("description", ""))
+            wait = "Drawn here when training begins." if dataset.source == "starter" else "It is not prepared yet."
+            self.tell(" ".join(filter(None, (about, wait))))
+        else:
+            self.tell(_told(dataset))
+        canvas.set_scene(Scene(1, 1, waiting=frozenset()), {})
+        if dataset is not None and dataset.ready:
+            self.run_worker(self._load(dataset), group="pictures", exclusive=True, exit_on_error=False)
+
+    async def _load(self, dataset: DatasetFacts) -> None:
+        try:
+            pictures = await asyncio.to_thread(self.app.services.training.pictures, dataset, _SHEET, _TILE)
+        except TarmacError as error:
+            self.tell(f"✕ {error}", "$error")
+            return
+        self._show_sheet(pictures)
+
+    def _show_sheet(self, pictures: list[NDArray[np.uint8]]) -> None:
+        from tui.widgets.sample_sheet import _KEYS
+
+        canvas = self.query_one(GridCanvas)
+        keys = [next(_KEYS) for _ in pictures]
+        columns = 8 if canvas.size.width * canvas.surface.cell[0] > canvas.size.height * canvas.surface.cell[1] else 4
+        rows = -(-len(keys) // columns)
+        tiles = {(index % columns, index // columns): key for index, key in enumerate(keys)}
+        canvas.set_scene(Scene(columns, max(1, rows), tiles, frozenset()), dict(zip(keys, pictures)))
+
+    def answer(self) -> str:
+        dataset = self.materials.dataset(self.answers)
+        return dataset.name if dataset else ""
+
+    def refusal(self) -> str:
+        if self.materials.datasets is None:
+            return "the datasets are still being read"
+        dataset = self._under()
+        if dataset is None:
+            return "there is nothing to learn from yet"
+        text, tone = facts.advice(dataset)
+        return f"{dataset.name}: {text.removeprefix('✕ ')}" if tone == "bad" else ""
+
+
+def _order(dataset: DatasetFacts) -> tuple[bool, bool]:
+    """One's own first, what cannot be used last; otherwise as they come."""
+    return facts.advice(dataset)[1] == "bad", dataset.source == "starter"
+
+
+def _told(dataset: DatasetFacts) -> str:
+    parts = [f"{dataset.count:,} pictures", f"{dataset.size}×{dataset.size}"]
+    report = dataset.about.get("report")
+    if isinstance(report, dict):
+        for name, word in (("broken", "broken, left out"), ("duplicates", "duplicates")):
+            count = report.get(name)
+            if isinstance(count, int) and count:
+                parts.append(f"{count} {word}")
+    return " · ".join(parts)
+
+
+class PreparationPage(Page):
+    """How pictures become squares of one size."""
+
+    key, title = "preparation", "How shall the pictures be cut?"
+
+    def compose(self) -> ComposeResult:
+        sizes = tuple((str(size), "" if size != facts.USUAL_SIZE else "quick to train") for size in facts.SIZES)
+        self._values: dict[str, bool | int | float | str] = {}
+        yield Form(
+            [
+                Field("size", "resolution", str(facts.USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
+                Field("crop", "crop", "centre", _CROP_ABOUT, choices=facts.CROPS),
+            ],
+            self._values,
+        )
+        yield Static(classes="told", markup=False)
+
+    @property
+    def first(self) -> Widget:
+        return self.query_one(Form)
+
+    def enter(self) -> None:
+        form = self.query_one(Form)
+        form.values.update({"size": str(self.answers.size), "crop": self.answers.crop})
+        form.display = not self.passed()
+        self.tell(f"Nothing to ask: {self.answer()}." if self.passed() else "")
+
+    @on(Form.Changed)
+    def _changed(self, event: Form.Changed) -> None:
+        event.stop()
+        form = event.form
+        self.answers.size = int(form.values.get("size", facts.USUAL_SIZE))
+        self.answers.crop = str(form.values.get("crop", "centre"))
+        self.post_message(self.Answered())
+
+    def passed(self) -> bool:
+        dataset = self.materials.dataset(self.answers)
+        return dataset is not None and not facts.needs_questions(dataset)
+
+    def answer(self) -> str:
+        dataset = self.materials.dataset(self.answers)
+        if dataset is None:
+            return ""
+        if dataset.ready:
+            return f"ready, {dataset.size}×{dataset.size}"
+        size = f"{self.answers.size}×{self.answers.size}"
+        return f"drawn, {size}" if dataset.source == "starter" else f"{self.answers.crop}, {size}"
+
+
+_SIZE_ABOUT = "Side of the pictures that it learns to draw. Twice the side takes about four times as long a step."
+_CROP_ABOUT = "How a square is taken from each picture."
+
+
+class BasePage(Page):
+    """What it starts from, and with which architecture."""
+
+    key, title = "base", "What shall it start from?"
+
+    def compose(self) -> ComposeResult:
+        yield Table([Column("base", 16, grow=True), Column("", 34, grow=True)])
+        yield Static(classes="told", markup=False)
+
+    def enter(self) -> None:
+        if self.materials.models is None:
+            self.tell("◐ reading the library", "$warning")
+            return
+        size = facts.training_size(self.answers, self.materials.dataset(self.answers))
+        models = [model for model in self.materials.models if model.kind == "image-gan"]
+        found = [(model, *facts.compatible(model, size)) for model in models]
+        rows = []
+        for model, good, word in sorted(found, key=lambda each: (not each[1], each[0].source != "starter")):
+            name = model.id if model.source == "starter" else model.name
+            rows.append(Row(model.id, ((name, "" if good else "muted"), (word, "muted" if good else "bad"))))
+        words_of = {"stylegan2": "the usual one", "stylegan": "the first one; can grow step by step"}
+        for place, (name, shown) in enumerate(facts.ARCHITECTURES):
+            row = Row(f"{_NOTHING}{name}", ((f"nothing, {shown}", ""), (words_of[name], "muted")))
+            rows.insert(sum(good for _, good, _ in found) + place, row)
+        chosen = self.materials.base(self.answers)
+        table = self.query_one(Table)
+        table.set_rows(rows, chosen or f"{_NOTHING}{self.answers.architecture}")
+        table.styles.height = len(rows) + 1
+        self._about()
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        event.stop()
+        if event.key and not self.refusal():
+            nothing = event.key.startswith(_NOTHING)
+            self.answers.base = "" if nothing else event.key
+            if nothing:
+                self.answers.architecture = event.key.removeprefix(_NOTHING)
+            else:
+                self.answers.architecture = facts.architecture_of(self._model(event.key)) or "stylegan2"
+            self.post_message(self.Answered())
+        self._about()
+
+    def _model(self, key: str) -> Model:
+        return next(model for model in self.materials.models or () if model.id == key)
+
+    def _about(self) -> None:
+        key = self.query_one(Table).current
+        if key is None:
+            self.tell("")
+        elif key.startswith(_NOTHING):
+            self.tell("Random weights: it learns everything anew, which takes many times the steps that a base needs.")
+        else:
+            model = self._model(key)
+            size = words.reflowed(model.manifest.description).partition("\n")[0]
+            self.tell(f"What it has learned carries over: fewer pictures and fewer steps are enough. {size}".strip())
+
+    def answer(self) -> str:
+        if self.materials.models is None:
+            return ""
+        base = self.materials.base(self.answers)
+        return base or f"nothing, {dict(facts.ARCHITECTURES)[self.answers.architecture]}"
+
+    def refusal(self) -> str:
+        key = self.query_one(Table).current
+        if self.materials.models is None:
+            return "the library is still being read"
+        if key is None or key.startswith(_NOTHING):
+            return ""
+        size = facts.training_size(self.answers, self.materials.dataset(self.answers))
+        good, word = facts.compatible(self._model(key), size)
+        return "" if good else f"{self._model(key).name}: {word.removeprefix('✕ ')}"
+
+
+class OptionsPage(Page):
+    """How it is trained."""
+
+    key, title = "options", "How shall it be trained?"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "more", "more options", id="wizard.more", tooltip="All options, or the few that matter most"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield Form(self._fields(), self.answers.values, self.answers.typed)
+        yield Static(classes="told", markup=False)
+
+    def _fields(self) -> list[Field]:
+        names = (*TOP, *MORE) if self.answers.more else TOP
+        return [image_fields()[name] for name in names]
+
+    @property
+    def first(self) -> Widget:
+        return self.query_one(Form)
+
+    def enter(self) -> None:
+        self._about()
+
+    def _about(self) -> None:
+        more = "m  the few that matter most" if self.answers.more else f"m  {len(MORE)} more options"
+        self.tell(more)
+
+    def action_more(self) -> None:
+        """All options, or the few that matter most."""
+        self.answers.more = not self.answers.more
+        self.query_one(Form).set_fields(self._fields())
+        self._about()
+
+    @on(Form.Changed)
+    def _changed(self, event: Form.Changed) -> None:
+        event.stop()
+        self.post_message(self.Answered())
+
+    def answer(self) -> str:
+        return facts.options_line(self.answers.values)
+
+    def refusal(self) -> str:
+        form = self.query_one(Form)
+        for name in self.answers.typed:
+            if name not in [each.name for each in form.fields]:
+                self.action_more()  # what is wrong is among those that are put away
+                break
+        return form.problem
+
+
+class SummaryPage(Page):
+    """All of it, what it will take, and its name."""
+
+    key, title = "summary", "Start it like this?"
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="summary-table", classes="about", markup=False)
+        yield Static("name", id="summary-name-label", markup=False)
+        yield Input(id="summary-name", max_length=80)
+        yield Static(classes="told", markup=False)
+
+    @property
+    def first(self) -> Widget:
+        return self.query_one(Input)
+
+    def enter(self) -> None:
+        from tui.training_services import next_name
+
+        name = self.query_one(Input)
+        name.placeholder = next_name(self.materials.taken)
+        name.value = self.answers.name
+
+    def show(self, lines: list[tuple[str, str]], took: list[tuple[str, str]], tone: str) -> None:
+        """The answers as a table, and what it will take below."""
+        width = max(30, self.size.width - 3)
+        wide = max(len(label) for label, _ in (*lines, *took, ("preparation", "")))
+        parts = []
+        for label, text in lines:
+            parts.append((f"{label:<{wide}}  ", "$muted"))
+            parts.append((f"{words.hanging(text, width, wide + 2)}\n", "$text"))
+        parts.append(("\n", "$text"))
+        for label, text in took:
+            parts.append((f"{label:<{wide}}  ", "$muted"))
+            parts.append((f"{words.hanging(text, width, wide + 2)}\n", tone))
+        self.query_one("#summary-table", Static).update(Content.assemble(*parts))
+
+    @property
+    def name_given(self) -> str:
+        """The run's name."""
+        name = self.query_one(Input)
+        return name.value.strip() or name.placeholder
+
+    @on(Input.Changed)
+    def _named(self, event: Input.Changed) -> None:
+        event.stop()
+        self.answers.name = event.value
+        self.post_message(self.Answered())
+
+    def answer(self) -> str:
+        return self.answers.name.strip()
+
+
+PAGES = (KindPage, DatasetPage, PreparationPage, BasePage, OptionsPage, SummaryPage)
