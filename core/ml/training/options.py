@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.ml.hardware import fast_bfloat16
 from core.ml.training.augment import FULL, PRESETS
 from core.ml.training.recipe import ImageRecipe, Precision
+from core.ml.training.stylegan1_recipe import GAMMA, rate_at
 from core.runs.plan import ImageOptions, RunPlan
 
 GROUP = 4
@@ -81,7 +82,7 @@ def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, t
         size=side,
         batch=batch,
         rate=options.rate or published_rate(options.architecture, side),
-        gamma=options.gamma or (0.0002 * side * side / batch if options.architecture == "stylegan2" else 10.0),
+        gamma=options.gamma or (0.0002 * side * side / batch if options.architecture == "stylegan2" else GAMMA),
         ema_kimg=options.ema_kimg or batch * 10 / 32,
         precision=precision,
         path_weight=options.path_weight if options.architecture == "stylegan2" else 0.0,
@@ -93,7 +94,7 @@ def published_rate(architecture: str, size: int) -> float:
     """Adam's learning rate."""
     if architecture == "stylegan2":
         return 0.0025 if size < 1024 else 0.002
-    return {128: 0.0015, 256: 0.002}.get(size, 0.001 if size < 128 else 0.003)
+    return rate_at(size)
 
 
 def suggested_batch(size: int, gpu: bool) -> int:

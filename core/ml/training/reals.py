@@ -6,7 +6,6 @@ very picture that would have come next, and any number of ranks show the same pi
 
 from __future__ import annotations
 
-import importlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.datasets.pictures import PictureSet
+from core.datasets.store import PictureStore
 
 
 class Pictures(Protocol):
@@ -124,7 +123,4 @@ def open_pictures(folder: Path) -> Any:
     Raises:
         Refused: There are none, or the parts do not fit together.
     """
-    try:
-        return importlib.import_module("core.datasets.store").PictureStore.open(folder)
-    except ModuleNotFoundError:
-        return PictureSet.open(folder)
+    return PictureStore.open(folder)

@@ -8,8 +8,7 @@ et al. 2018, appendix A.1.
 
 from __future__ import annotations
 
-from core.ml.training.augment import Augmentation
-from core.ml.training.image import ImageRecipe
+from core.ml.training.recipe import ImageRecipe
 
 GAMMA = 10.0
 """Weight of R1; the loss has half of it."""
@@ -56,8 +55,8 @@ def stylegan1_recipe(steps: int, resolution: int, *, batch: int | None = None, s
         path_weight=0.0,
         ema_images=EMA_IMAGES,
         ema_rampup=None,
-        augmentation=Augmentation(flip=True, shift=0.0, brightness=0.0, contrast=0.0, saturation=0.0),
-        strength=1.0,
+        mixing=STYLE_MIXING,
+        mirror=True,
         adapt=False,
         seed=seed,
     )
