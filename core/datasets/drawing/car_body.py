@@ -35,6 +35,10 @@ class CarBench:
         """A shape with rounded corners: shares of the length, heights, radii."""
         return rounded([(*self.at(share, height), radius) for share, height, radius in corners])
 
+    def box(self, back: float, front: float, high: float, low: float, radius: float = 0.0) -> list[Point]:
+        """An upright rectangle: from and to shares of the length, its upper and lower height."""
+        return self.soft((back, high, radius), (front, high, radius), (front, low, radius), (back, low, radius))
+
 
 def shadow(bench: CarBench) -> None:
     """What is dark below: the shadow on the ground, the underside."""
@@ -108,25 +112,25 @@ def coat(bench: CarBench, body: Mask) -> None:
     car, canvas, shape = bench.car, bench.canvas, bench.car.shape
     canvas.paint(body, _lights(canvas, car.paint, shape, car.shine))
     if car.second is not None:
-        coat = _lights(canvas, car.second, shape, car.shine)
+        second = _lights(canvas, car.second, shape, car.shine)
         if car.split == "roof":
             canvas.paint(
                 canvas.mask(
                     bench.points((-0.1, 1), (1.1, 1), (1.1, shape.cowl + 0.012), (-0.1, shape.tail + 0.014)),
                     within=body,
                 ),
-                coat,
+                second,
             )
         elif car.split == "lower":
             waist = shape.belt - 0.025
             canvas.paint(
-                canvas.mask(bench.points((-0.1, waist), (1.1, waist - 0.02), (1.1, 0), (-0.1, 0)), within=body), coat
+                canvas.mask(bench.points((-0.1, waist), (1.1, waist - 0.02), (1.1, 0), (-0.1, 0)), within=body), second
             )
             canvas.line(bench.points((0, waist), (1, waist - 0.02)), 0.007, CHROME, within=body)
         else:
             low = shape.sill + 0.02
             canvas.paint(
-                canvas.mask(bench.points((0, low), (1, low), (1, low + 0.018), (0, low + 0.018)), within=body), coat
+                canvas.mask(bench.points((0, low), (1, low), (1, low + 0.018), (0, low + 0.018)), within=body), second
             )
     left, right = bench.at(0, 0)[0], bench.at(1, 0)[0]
     canvas.veil(body, BLACK, [(left, 0.30), (left + 0.07, 0), (right - 0.09, 0), (right, 0.26)], across=True)

@@ -9,113 +9,63 @@ from core.datasets.drawing.car_body import GROUND, CarBench
 from core.datasets.drawing.car_plans import CHROME
 
 _RUBBER: Colour = (36, 37, 43)
+_PLASTIC: Colour = (54, 56, 63)
 
 
 def ends(bench: CarBench, body: Mask) -> None:
     """Bumpers and lamps."""
-    car, canvas, shape, dice = bench.car, bench.canvas, bench.car.shape, bench.dice
+    _bumpers(bench, body)
+    _lamps(bench, body)
+
+
+def _bumpers(bench: CarBench, body: Mask) -> None:
+    car, canvas, shape = bench.car, bench.canvas, bench.car.shape
     height = shape.sill + 0.038
     if car.era == "classic":
-        for a, b in ((-0.012, 0.10), (0.90, 1.012)):
-            bar = bench.soft(
-                (a, height + 0.014, 0.01),
-                (b, height + 0.014, 0.01),
-                (b, height - 0.014, 0.01),
-                (a, height - 0.014, 0.01),
-            )
-            canvas.fill(
-                bar,
-                canvas.ramp(
-                    [
-                        (GROUND - height - 0.014, WHITE),
-                        (GROUND - height, (150, 158, 168)),
-                        (GROUND - height + 0.014, (214, 218, 224)),
-                    ]
-                ),
-            )
+        middle = GROUND - height
+        chrome = canvas.ramp([(middle - 0.014, WHITE), (middle, (150, 158, 168)), (middle + 0.014, (214, 218, 224))])
+        for back, front in ((-0.012, 0.10), (0.90, 1.012)):
+            canvas.fill(bench.box(back, front, height + 0.014, height - 0.014, 0.01), chrome)
     elif car.era == "eighties":
-        for a, b in ((-0.012, 0.13), (0.885, 1.012)):
-            canvas.fill(
-                bench.soft(
-                    (a, height + 0.018, 0.008),
-                    (b, height + 0.018, 0.008),
-                    (b, height - 0.02, 0.008),
-                    (a, height - 0.02, 0.008),
-                ),
-                (54, 56, 63),
-            )
-        canvas.line(bench.points((0.02, height + 0.05), (0.98, height + 0.05)), 0.009, (54, 56, 63), 0.9, body)
+        for back, front in ((-0.012, 0.13), (0.885, 1.012)):
+            canvas.fill(bench.box(back, front, height + 0.018, height - 0.02, 0.008), _PLASTIC)
+        canvas.line(bench.points((0.02, height + 0.05), (0.98, height + 0.05)), 0.009, _PLASTIC, 0.9, body)
     else:
         for share, side in ((0.035, 1), (0.965, -1)):
-            canvas.fill(
-                bench.soft(
-                    (share - 0.05 * side, shape.sill + 0.026, 0.004),
-                    (share + 0.045 * side, shape.sill + 0.02, 0.004),
-                    (share + 0.04 * side, shape.sill - 0.01, 0.004),
-                    (share - 0.05 * side, shape.sill - 0.01, 0.004),
-                ),
-                (48, 50, 58),
-                0.9,
-                body,
+            skirt = bench.soft(
+                (share - 0.05 * side, shape.sill + 0.026, 0.004),
+                (share + 0.045 * side, shape.sill + 0.02, 0.004),
+                (share + 0.04 * side, shape.sill - 0.01, 0.004),
+                (share - 0.05 * side, shape.sill - 0.01, 0.004),
             )
+            canvas.fill(skirt, (48, 50, 58), 0.9, body)
+
+
+def _lamps(bench: CarBench, body: Mask) -> None:
+    car, canvas, shape = bench.car, bench.canvas, bench.car.shape
     red, clear, amber = (206, 36, 40), (250, 246, 226), (244, 156, 50)
-    if car.kind == "beetle" or (car.era == "classic" and car.kind != "van"):
+    if car.kind == "beetle" or (car.era == "classic" and car.kind != "van"):  # round
         x, y = bench.at(0.955, shape.nose - (0.02 if car.kind == "beetle" else 0.034))
         canvas.fill(ellipse(x, y, 0.021, 0.023), CHROME, within=body)
         canvas.fill(ellipse(x + 0.002, y, 0.015, 0.017), clear, within=body)
         x, y = bench.at(0.03, shape.tail * (0.6 if car.kind == "beetle" else 1) - 0.03)
         canvas.fill(ellipse(x, y, 0.012, 0.018), red, within=body)
-    elif car.era == "eighties" or car.kind == "van":
-        canvas.fill(
-            bench.points(
-                (0.955, shape.nose - 0.022),
-                (1.01, shape.nose - 0.022),
-                (1.01, shape.nose - 0.056),
-                (0.955, shape.nose - 0.056),
-            ),
-            clear,
-            within=body,
-        )
-        canvas.fill(
-            bench.points(
-                (0.935, shape.nose - 0.022),
-                (0.955, shape.nose - 0.022),
-                (0.955, shape.nose - 0.056),
-                (0.935, shape.nose - 0.056),
-            ),
-            amber,
-            within=body,
-        )
-        canvas.fill(
-            bench.points(
-                (-0.01, shape.tail - 0.022),
-                (0.026, shape.tail - 0.022),
-                (0.026, shape.tail - 0.075),
-                (-0.01, shape.tail - 0.075),
-            ),
-            red,
-            within=body,
-        )
-        canvas.fill(
-            bench.points(
-                (-0.01, shape.tail - 0.022),
-                (0.026, shape.tail - 0.022),
-                (0.026, shape.tail - 0.036),
-                (-0.01, shape.tail - 0.036),
-            ),
-            amber,
-            within=body,
-        )
-    else:
-        sweep = dice.uniform(0.085, 0.13)
-        lamp = bench.soft(
+    elif car.era == "eighties" or car.kind == "van":  # boxes
+        nose, tail = shape.nose - 0.022, shape.tail - 0.022
+        canvas.fill(bench.box(0.955, 1.01, nose, nose - 0.034), clear, within=body)
+        canvas.fill(bench.box(0.935, 0.955, nose, nose - 0.034), amber, within=body)
+        canvas.fill(bench.box(-0.01, 0.026, tail, tail - 0.053), red, within=body)
+        canvas.fill(bench.box(-0.01, 0.026, tail, tail - 0.014), amber, within=body)
+    else:  # swept back
+        sweep = bench.dice.uniform(0.085, 0.13)
+        front = bench.soft(
             (1.0 - sweep, shape.nose - 0.012, 0.004),
             (0.975, shape.nose - 0.022, 0.012),
             (1.0, shape.nose - 0.048, 0.006),
             (0.965, shape.nose - 0.05, 0.006),
         )
-        canvas.fill(lamp, (70, 78, 90), within=body)
-        canvas.fill([(x + 0.004, y - 0.002) for x, y in lamp], clear, 0.9, within=body)
+        canvas.fill(front, (70, 78, 90), within=body)
+        canvas.fill([(x + 0.004, y - 0.002) for x, y in front], clear, 0.9, within=body)
         back = bench.soft(
             (-0.01, shape.tail - 0.012, 0.004),
             (0.06, shape.tail - 0.02, 0.006),
@@ -123,9 +73,8 @@ def ends(bench: CarBench, body: Mask) -> None:
             (-0.01, shape.tail - 0.06, 0.004),
         )
         canvas.fill(back, red, within=body)
-        canvas.line(
-            bench.points((0.0, shape.tail - 0.024), (0.05, shape.tail - 0.028)), 0.006, (255, 120, 110), 0.9, body
-        )
+        shine = bench.points((0.0, shape.tail - 0.024), (0.05, shape.tail - 0.028))
+        canvas.line(shine, 0.006, (255, 120, 110), 0.9, body)
 
 
 def extras(bench: CarBench, body: Mask) -> None:

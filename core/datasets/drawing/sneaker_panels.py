@@ -114,7 +114,7 @@ def panels(bench: SneakerBench, upper: Mask) -> None:
     strip = [*line, (x + 0.012, y - 0.015), (x, y + 0.022), *inner[-3::-1]]
     _panel(bench, upper, strip, part if dice.random() < 0.7 else mix(shoe.base, BLACK, 0.1), stitches=False)
     canvas.dashes(
-        [(px - 0.0, py - 0.009) for px, py in inner[:-2]],
+        [(px, py - 0.009) for px, py in inner[:-2]],
         0.0045,
         mix(part, WHITE if light(part) < 0.6 else BLACK, 0.4),
         0.011,

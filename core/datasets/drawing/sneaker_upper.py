@@ -133,9 +133,9 @@ def tongue(bench: SneakerBench) -> None:
         (*bench.bend(), 0.0),
         (x, shoe.dip - 0.06, 0.0),
     )
-    tongue = [*head[:36], *edge[3:], *reversed(inside), *head[50:]]
+    shape = [*head[:36], *edge[3:], *reversed(inside), *head[50:]]
     canvas.fill(
-        tongue,
+        shape,
         canvas.ramp(
             [(GROUND - shoe.tongue, mix(colour, WHITE, 0.25)), (GROUND - shoe.tongue + 0.07, mix(colour, BLACK, 0.12))]
         ),
