@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.convolution import convolve, filtered, spread
-from core.ml.networks.pointwise import LEAK
+from core.ml.networks.pointwise import LEAK as LEAK
 
 SQRT2 = 2.0**0.5
 EPSILON = 1e-8
