@@ -112,14 +112,14 @@ class _Activate(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, factor, noise, y = ctx.saved_tensors
-        wanted = convolution.weights_wanted()
+        for_bias, for_noise = (convolution.weights_wanted() and needed for needed in ctx.needs_input_grad[2:])
         if torch.is_grad_enabled():
             inner = torch.ops.aten.leaky_relu_backward(gradient, y, LEAK, True)
             return (
                 inner if factor is None else inner * factor[:, :, None, None],
                 None if factor is None else (inner * x).sum(dim=[2, 3]),
-                inner.sum(dim=[0, 2, 3]) if wanted else None,
-                None if noise is None or not wanted else inner.sum(dim=1, keepdim=True).sum_to_size(noise.shape),
+                inner.sum(dim=[0, 2, 3]) if for_bias else None,
+                inner.sum(dim=1, keepdim=True).sum_to_size(noise.shape) if for_noise else None,
             )
         g, seen = _rows(gradient), _rows(y)
         rows = None if x is None else _rows(x)
@@ -127,11 +127,12 @@ class _Activate(Function):
         to_bias = torch.zeros(g.shape[3], dtype=torch.promote_types(g.dtype, torch.float32), device=g.device)
         to_x = torch.empty_like(g)
         to_factor = None if factor is None else torch.empty_like(factor)
-        to_noise = None if noise is None else torch.empty(g.shape[:3], dtype=g.dtype, device=g.device)
+        to_noise = torch.empty(g.shape[:3], dtype=g.dtype, device=g.device) if for_noise else None
         for part in _parts(g):
             inner = to_x[part]
             torch.ops.aten.leaky_relu_backward.grad_input(g[part], seen[part], LEAK, True, grad_input=inner)
-            to_bias += inner.sum(dim=[0, 1, 2])
+            if for_bias:
+                to_bias += inner.sum(dim=[0, 1, 2])
             if to_noise is not None:
                 to_noise[part] = inner.sum(dim=3)
             if factor is not None and to_factor is not None and rows is not None:
