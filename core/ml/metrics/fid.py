@@ -1,8 +1,8 @@
 """The Fréchet distance between two sets of features, each seen as a Gaussian.
 
 Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium" (2017),
-section 3, with moments as the StyleGAN papers take them: in float64, divided by N (not N - 1). It is a FID only when the
-features are Inception's (core/ml/metrics/features.py names them).
+section 3, with moments as the StyleGAN papers take them: in float64, divided by N (not N - 1). It is a FID only when
+the features are Inception's (core/ml/metrics/features.py names them).
 """
 
 from __future__ import annotations

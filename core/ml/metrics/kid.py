@@ -1,6 +1,6 @@
 """The kernel distance between two sets of features: squared maximum mean discrepancy with a cubic kernel, unbiased.
 
-Source: Bińkowski et al., "Demystifying MMD GANs" (2018), section 4: kernel (x·y / D + 1)³, the mean over random subsets.
+Source: Bińkowski et al., "Demystifying MMD GANs" (2018), section 4: kernel (x·y / D + 1)³, mean over random subsets.
 It is a KID only when the features are Inception's. Unlike the Fréchet distance it is not biased by the number of
 pictures, so it is the one to read where there are only hundreds. It can be a little below zero for equal sets.
 """

@@ -11,6 +11,7 @@ convolutions of a block that read the same input are computed as one. Names of w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -82,22 +83,29 @@ class _Block(nn.Module):
     """Units side by side. `entries` names the 1 x 1 units that read the block's input and are computed as one."""
 
     entries: tuple[str, ...] = ()
-    _joined: tuple[Tensor, Tensor] | None = None
+    joined_weight: Tensor
+    joined_bias: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Buffers, so that they move with the network; made by `join`.
+        self.register_buffer("joined_weight", torch.empty(0), persistent=False)
+        self.register_buffer("joined_bias", torch.empty(0), persistent=False)
 
     def entry(self, x: Tensor) -> list[Tensor]:
         """The outputs of the entry units, without ReLU, in order."""
-        units = [self.get_submodule(name) for name in self.entries]
-        if self._joined is None:
-            self.join()
-        assert self._joined is not None
-        y = F.conv2d(x, *self._joined)
-        return list(y.split([len(unit.bias) for unit in units], dim=1))
+        widths = [len(unit.bias) for unit in self._entry_units()]
+        return list(torch.split(F.conv2d(x, self.joined_weight, self.joined_bias), widths, dim=1))
 
     def join(self) -> None:
         """Lay the entry units' weights into one."""
-        units = [self.get_submodule(name) for name in self.entries]
-        weight = torch.cat([unit.weight for unit in units]).contiguous(memory_format=torch.channels_last)
-        self._joined = weight, torch.cat([unit.bias for unit in units])
+        units = self._entry_units()
+        weight = torch.cat([unit.weight for unit in units])
+        self.joined_weight = weight.contiguous(memory_format=torch.channels_last)
+        self.joined_bias = torch.cat([unit.bias for unit in units])
+
+    def _entry_units(self) -> list[Unit]:
+        return [cast(Unit, self.get_submodule(name)) for name in self.entries]
 
 
 class BlockA(_Block):
