@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,8 +186,10 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file or a PyTorch one."""
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            return cast(Mapping[str, Tensor], load_file(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old or odd pickles; they are judged here
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         first = str(error).strip().split("\n")[0][:200]
         raise Refused(
