@@ -105,7 +105,7 @@ def open_images(dataset: Path) -> NDArray[np.uint8]:
 
 
 def draw_with(generator: Generator, device: torch.device, truncation: float = 1.0) -> Draw:
-    """The pictures of a generator as the program shows them: same number format, stored noise. Classes are drawn evenly.
+    """The pictures of a generator as the program shows them: same number format, stored noise; classes drawn evenly.
 
     The generator is moved to `device` and must not change while it is drawn with.
     """

@@ -103,7 +103,8 @@ def _packed(found: RealStatistics) -> bytes:
 
 def _read(place: Path, count: int, dims: int) -> RealStatistics | None:
     try:
-        with np.load(place, allow_pickle=False) as file:
+        # Opened here, because NumPy leaves a file that is no archive open.
+        with place.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             mean, upper, features = file["mean"], file["covariance"], file["features"]
             counted = int(file["count"])
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):

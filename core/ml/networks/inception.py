@@ -88,9 +88,9 @@ class _Block(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Buffers, so that they move with the network; made by `join`.
-        self.register_buffer("joined_weight", torch.empty(0), persistent=False)
-        self.register_buffer("joined_bias", torch.empty(0), persistent=False)
+        # Buffers, so that they move with the network; made by `join`. Never on the meta device: not all blocks join.
+        self.register_buffer("joined_weight", torch.empty(0, device="cpu"), persistent=False)
+        self.register_buffer("joined_bias", torch.empty(0, device="cpu"), persistent=False)
 
     def entry(self, x: Tensor) -> list[Tensor]:
         """The outputs of the entry units, without ReLU, in order."""
