@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
@@ -58,7 +59,9 @@ class MomentSum:
         exact = exact - self._origin
         self.count += len(exact)
         self._sum += exact.sum(0)
-        self._products += exact.T @ exact
+        # Products and decompositions by torch, whose threads the process has sized; NumPy's own fight for the cores.
+        some = torch.from_numpy(exact)
+        self._products += (some.T @ some).numpy()
 
     def moments(self) -> Moments:
         """Of all that was added.
@@ -81,14 +84,14 @@ def frechet_distance(one: Moments, other: Moments) -> float:
     exact: there is no root of a product that rounding has made indefinite, and nothing is added to a diagonal.
     """
     apart = one.mean - other.mean
-    crossed = np.linalg.svd(_root(one.covariance).T @ _root(other.covariance), compute_uv=False)
-    spread = np.trace(one.covariance) + np.trace(other.covariance) - 2 * crossed.sum()
+    crossed = torch.linalg.svdvals(_root(one.covariance).T @ _root(other.covariance))
+    spread = np.trace(one.covariance) + np.trace(other.covariance) - 2 * float(crossed.sum())
     return float(max(apart @ apart + spread, 0.0))
 
 
-def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _root(covariance: NDArray[np.float64]) -> torch.Tensor:
     """A with A Aᵀ = `covariance`, [D, rank]."""
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = torch.linalg.eigh(torch.from_numpy(np.ascontiguousarray(covariance)))
     # What rounding alone can leave of an eigenvalue that is zero.
     spanned = values > len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
-    return np.asarray(vectors[:, spanned] * np.sqrt(values[spanned]))
+    return vectors[:, spanned] * values[spanned].sqrt()

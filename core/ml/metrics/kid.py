@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 SUBSETS, SUBSET_SIZE = 100, 1000
@@ -68,7 +69,7 @@ def _choose(draw: np.random.Generator, count: int, size: int) -> NDArray[np.int6
 
 
 def _kernel(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    product = one @ other.T
+    product = (torch.from_numpy(one) @ torch.from_numpy(other).T).numpy()
     product /= one.shape[1]
     product += 1
     return np.asarray(product * product * product)
