@@ -94,4 +94,5 @@ def _root(covariance: NDArray[np.float64]) -> torch.Tensor:
     values, vectors = torch.linalg.eigh(torch.from_numpy(np.ascontiguousarray(covariance)))
     # What rounding alone can leave of an eigenvalue that is zero.
     spanned = values > len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
-    return vectors[:, spanned] * values[spanned].sqrt()
+    root: torch.Tensor = vectors[:, spanned] * values[spanned].sqrt()
+    return root

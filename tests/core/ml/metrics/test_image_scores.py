@@ -206,6 +206,7 @@ def test_a_discriminator_that_is_none_is_refused(tmp_path: Path) -> None:
         DiscriminatorFeatures(tmp_path / "text")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FONT, reason="the Noto Color Emoji font is not installed")
 def test_orders_sets_of_portraits_by_likeness(discriminator: DiscriminatorFeatures) -> None:
     """Of one half of the portraits to the other half, and to that half made ever less like it."""
