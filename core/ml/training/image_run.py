@@ -160,8 +160,8 @@ class ImageRun:
         self.rescues = self.overflows = 0
         self.best: tuple[str, float, int] | None = None
         self.scores: dict[str, object] = {}
-        if sources.checkpoint is not None:
-            self._restore(sources.checkpoint)
+        if self.setup.kept:
+            self._take_up(self.setup.kept)
         self.began_at = self.training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
         self.sample_every = plan.sample_every or max(1, min(250, plan.steps // 40))
@@ -202,7 +202,7 @@ class ImageRun:
             began = time.monotonic()
             told = training.run()
             self.pace.step(time.monotonic() - began)
-            if self._broken(told):
+            if self._broken(told, goal):
                 outcome = self._rescue(told)
                 if outcome is not None:
                     return outcome
@@ -223,13 +223,12 @@ class ImageRun:
         """Write the model folder: the best checkpoint by the score, the last one without scores."""
         self.recorder.tell(Phase("writing the model"))
         known = dict(self.recorder.checkpoints())
-        step = self.best[2] if self.best and self.best[2] in known else self.step
+        step = self.best[2] if self.best and self.best[2] in known else max(known)
         export_model(known[step], model, seed=self.plan.seed)
         return replace(outcome, model=model)
 
-    def _restore(self, folder: Path) -> None:
-        state, kept = read_checkpoint(folder)
-        self.training.restore(state)
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        """Go on with what the run kept with a checkpoint."""
         self.factor = float(kept.get("factor", 1.0))
         self.training.set_rates(self.factor)
         best = kept.get("best")
@@ -258,14 +257,16 @@ class ImageRun:
         self.ranks.average([flag])
         return float(flag) > 0.0
 
-    def _broken(self, told: dict[str, float]) -> bool:
+    def _broken(self, told: dict[str, float], goal: int) -> bool:
         """Whether this step left numbers that are none. Weights are looked at now and then: it takes a moment."""
         if guards.broken(told):
             # In half precision a single overflow is usual; clean_gradients has made nothing of it.
             self.overflows += 1
             return self.training.recipe.precision != "float16" or self.overflows > 8
         self.overflows = 0
-        return self.training.step % 50 == 0 and not self.training.finite()
+        step = self.training.step
+        look = step % 50 == 0 or step % self.save_every == 0 or step >= goal
+        return look and not self.training.finite()
 
     def _rescue(self, told: dict[str, float]) -> Outcome | None:
         """Back to the last checkpoint with half the rate; gives up after a few times without a new checkpoint."""
@@ -279,7 +280,9 @@ class ImageRun:
                 "rate": self.options.rate * self.factor / 2
             })  # fmt: skip
         factor = self.factor / 2
-        self._restore(last[1])
+        state, kept = read_checkpoint(last[1])
+        training.restore(state)
+        self._take_up(kept)
         self.factor = factor
         training.set_rates(factor)
         rate = self.options.rate * factor
@@ -382,7 +385,13 @@ class ImageRun:
 
     def _publish(self) -> None:
         training = self.training
-        kept = {"factor": self.factor, "best": list(self.best) if self.best else [], "scores": self.scores}
+        kept = {
+            "factor": self.factor,
+            "best": list(self.best) if self.best else [],
+            "scores": self.scores,
+            "alone": training.recipe.alone,
+            "threads": self.options.threads,
+        }
         with self.recorder.checkpoint(training.step) as folder:
             size = write_checkpoint(folder, training, self._manifest(), kept)
         name = dict(self.recorder.checkpoints())[training.step].name

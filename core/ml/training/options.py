@@ -53,7 +53,6 @@ def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, t
         size: Side of the dataset's pictures.
         device: Where it is trained.
         world: Ranks that share a batch.
-        transfer: Whether it starts from a base.
 
     Raises:
         InvalidInput: A setting is impossible; names it.

@@ -22,7 +22,7 @@ from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stoppi
 from core.runs.plan import RunPlan
 from tests.core.ml.training.recording import Remembered
 
-OPTIONS: dict[str, object] = {"batch": 4, "channels": 64, "precision": "float32", "size": 16}
+OPTIONS: dict[str, object] = {"batch": 4, "channels": 64, "precision": "float32", "threads": 1, "size": 16}
 PLAN = RunPlan("Experiment", "image", "dots", steps=6, options=OPTIONS, sample_every=2, save_every=2, score_every=3)
 
 
