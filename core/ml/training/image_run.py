@@ -22,7 +22,7 @@ from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.training import guards, samples
 from core.ml.training.image_files import export_model, manifest_of, read_checkpoint, write_checkpoint
 from core.ml.training.image_setup import Sources, set_up
-from core.ml.training.options import shared
+from core.ml.training.options import intervals, shared
 from core.ml.training.pace import Pace
 from core.ml.training.ranks import Ranks, joined
 from core.ml.training.scoring import Scorer, scorer_for
@@ -164,9 +164,7 @@ class ImageRun:
             self._take_up(self.setup.kept)
         self.began_at = self.training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
-        self.sample_every = plan.sample_every or max(1, min(250, plan.steps // 40))
-        self.save_every = plan.save_every or max(1, min(1000, plan.steps // 10))
-        self.score_every = plan.score_every or max(1, min(2000, plan.steps // 5))
+        self.sample_every, self.save_every, self.score_every = intervals(plan)
         z_dim = self.training.generator.z_dim
         self.sheet = samples.plan_sheet(self.options.size, z_dim, self.setup.classes, plan.seed)
         recipe = self.training.recipe

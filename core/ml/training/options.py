@@ -108,6 +108,15 @@ def shared(batch: int, world: int) -> int:
     return world * (each - each % GROUP if each >= GROUP else each)
 
 
+def intervals(plan: RunPlan) -> tuple[int, int, int]:
+    """Steps between samples, checkpoints and scores: about 40, 10 and 5 of them in a short run."""
+    return (
+        plan.sample_every or max(1, min(250, plan.steps // 40)),
+        plan.save_every or max(1, min(1000, plan.steps // 10)),
+        plan.score_every or max(1, min(2000, plan.steps // 5)),
+    )
+
+
 def widths(options: ImageOptions, device: torch.device) -> Widths:
     """What suits the size: as published on a GPU, an eighth to a quarter of it on a processor."""
     if device.type == "cuda":
