@@ -95,6 +95,7 @@ def train_image(
         place = choose_device(device if device != "auto" or not torch.cuda.is_available() else _gpu_of(rank))
         if scorer == "default":
             scorer = scorer_for(place, plan.seed) if ranks.first else None
+        ours = not plan.options.get("batch")
         while True:
             last = recorder.last()
             sources = Sources(dataset, base, last[1] if last else None, pictures)
@@ -115,9 +116,9 @@ def train_image(
                 outcome = _too_large(error, plan, run, world)
             smaller = outcome.offer.get("batch")
             untouched = run is not None and run.step == run.began_at
-            if plan.options.get("batch", 0) or not smaller or not untouched or world > 1:
+            if not ours or not smaller or not untouched or world > 1:
                 return outcome
-            # The batch was ours to choose: choose the half of it.
+            # The batch was left to us: choose the half of it.
             recorder.tell(
                 Warned("out-of-memory", outcome.what, outcome.why, f"It goes on with {smaller}", 0, outcome.offer)
             )

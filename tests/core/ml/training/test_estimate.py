@@ -23,7 +23,7 @@ __all__ = ["one_thread"]
 
 
 def test_against_the_run_itself(tmp_path: Path) -> None:
-    plan = replace(PLAN, steps=40, sample_every=20, save_every=20, score_every=20, keep=0)
+    plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
     told: list[dict[str, object]] = []
     found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=told.append)
     assert found.measured == 20
@@ -35,9 +35,9 @@ def test_against_the_run_itself(tmp_path: Path) -> None:
     shares = [each["share"] for each in told if "share" in each]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    recorder = Remembered(tmp_path / "run", 40)
+    recorder = Remembered(tmp_path / "run", 12)
     run(recorder, plan)
-    real = sum(4 / each.per_second for each in recorder.told(Metrics)[1:]) / 39
+    real = sum(4 / each.per_second for each in recorder.told(Metrics)[1:]) / 11
     # The machine is shared: what is tested is that it is no other number.
     assert 0.2 < found.step_seconds / real < 5
     kept = [each.bytes for each in recorder.told(Checkpoint)]

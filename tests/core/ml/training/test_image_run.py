@@ -258,8 +258,7 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: p
     def full(*arguments: object) -> int:
         raise StorageError("cannot write it", "No space left on device", "Free some space")
 
-    recorder = Remembered(tmp_path, 6)
-    run(recorder, replace(PLAN, steps=2))
+    run(Remembered(tmp_path, 2))
     monkeypatch.setattr(image_run, "write_checkpoint", full)
     again = Remembered(tmp_path, 6)
     outcome = run(again)
