@@ -200,10 +200,8 @@ def image_experiment(home: Path, dataset: str) -> Experiment:
     """The real loop on a dataset of `home`'s library; an undisturbed run tells what to expect."""
     os.environ["TARMAC_HOME"] = str(home)
     os.environ["PYTHONPATH"] = str(REPOSITORY)
-    options = {"batch": 4, "channels": 512, "threads": 1}
-    plan = RunPlan(
-        "image", "image", dataset, steps=30, options=options, save_every=5, sample_every=10, score_every=10**6
-    )
+    options = {"batch": 4, "size": 16, "channels": 256, "threads": 1, "precision": "float32"}
+    plan = RunPlan("image", "image", dataset, steps=20, options=options, save_every=4, sample_every=10, score_every=20)
     begun = time.monotonic()
     run = asyncio.run(Runs().start(Runs().create(plan)))
     while (run := Runs().get(run.id)).active:
