@@ -120,7 +120,8 @@ def main(state: str) -> int:
     os.environ.setdefault("TARMAC_HOME", str(home))
     views = [] if state == "empty" else several(home / "data" / "runs")
     for view in views:
-        write_run(view, portraits(home / "cache"))
+        if not (view.folder / "log.txt").exists():
+            write_run(view, portraits(home / "cache"))
     if state == "write":
         return 0
     services = DemoServices()
