@@ -87,6 +87,12 @@ class DemoTraining(FakeTraining):
     """Goes on by itself where it is to live."""
 
     live = False
+    sheet: Image.Image
+
+    def pictures(self, dataset: object, count: int, side: int) -> list[np.ndarray]:
+        """Cut out of the sheet of portraits."""
+        places = [(number % COLUMNS * TILE, number // COLUMNS * TILE) for number in range(count)]
+        return [np.asarray(self.sheet.crop((x, y, x + TILE, y + TILE))) for x, y in places]
 
     def look(self) -> list[RunView]:
         if self.live:
@@ -126,6 +132,7 @@ def main(state: str) -> int:
         return 0
     services = DemoServices()
     services.demo = DemoTraining(views)
+    services.demo.sheet = portraits(home / "cache")
     services.demo.live = state == "live"
 
     from tui.graphics import probe

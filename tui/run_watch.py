@@ -56,8 +56,8 @@ class RunWatch:
             views = await asyncio.to_thread(self._app.services.training.look)
         except TarmacError as error:
             if self.problem is None or str(error) != str(self.problem):
-                self.problem = error
-                self._app.runs = None if self._app.runs is None else ()
+                self.problem, self._marks = error, None
+                self._app.mutate_reactive(type(self._app).runs)  # what was read last stays, and the reason is told
             return
         self.problem = None
         before, self._marks = self._marks, {view.id: _mark(view) for view in views}

@@ -94,7 +94,7 @@ class TrainingScreen(Steering, StudioScreen):
         views = self.app.runs
         problem = self.app.run_watch.problem if self.app.run_watch is not None else None
         if views is None:
-            self._tell("◐ reading the runs", "$warning")
+            self._tell("◐ reading the runs" if problem is None else f"✕ {problem}", "$error" if problem else "$warning")
             return
         self.query_one(Table).set_rows([self._row(view) for view in views])
         active = sum(view.active for view in views)
