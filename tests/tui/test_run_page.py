@@ -101,7 +101,7 @@ async def test_the_line_on_top_tells_where_it_stands(home: Path) -> None:
         )
         assert line.endswith("46 %  1 h 12 min left")
         assert "214 img/s" in page.told("run-now")
-        assert "p 0.26 of 0.80" in page.told("run-now")
+        assert "p 0.27 of 0.80" in page.told("run-now")
 
 
 async def test_the_slider_goes_through_the_history_and_follows_the_newest(home: Path) -> None:

@@ -97,6 +97,7 @@ class TrainingScreen(Steering, StudioScreen):
             self._tell("◐ reading the runs" if problem is None else f"✕ {problem}", "$error" if problem else "$warning")
             return
         self.query_one(Table).set_rows([self._row(view) for view in views])
+        self.query_one(RunsPane).set_class(not views, "-empty")
         active = sum(view.active for view in views)
         count = f"{len(views)}" + (f" · ◐ {active} running" if active else "")
         self.query_one(RunsPane).set_title("Runs", count if views else "")
