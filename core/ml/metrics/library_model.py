@@ -16,7 +16,7 @@ from core.ml.hardware import choose_device
 from core.ml.metrics import inception_weights
 from core.ml.metrics.features import DiscriminatorFeatures, FeatureExtractor, InceptionFeatures
 from core.ml.metrics.image_scores import Draw, Scores, score_all
-from core.ml.networks.stylegan2 import Generator
+from core.ml.networks.architectures import StyleGenerator
 from core.paths import cache_dir
 
 FEATURES = ("auto", "inception", "discriminator")
@@ -66,7 +66,7 @@ def score_model(
     device: str = "auto",
     progress: Callable[[str, float], None] = lambda doing, share: None,
 ) -> Scores:
-    """Score a StyleGAN2 model.
+    """Score a StyleGAN model.
 
     Args:
         model: Its folder.
@@ -104,7 +104,7 @@ def open_images(dataset: Path) -> NDArray[np.uint8]:
     return images
 
 
-def draw_with(generator: Generator, device: torch.device, truncation: float = 1.0) -> Draw:
+def draw_with(generator: StyleGenerator, device: torch.device, truncation: float = 1.0) -> Draw:
     """The pictures of a generator as the program shows them: same number format, stored noise; classes drawn evenly.
 
     The generator is moved to `device` and must not change while it is drawn with.
