@@ -136,7 +136,8 @@ def from_base(base: Path, options: ImageOptions, channels: int, classes: int, se
     else:
         networks.warm_up = True
         networks.said.append("The base has no discriminator; a new one learns alone first")
-    for network in (networks.generator, networks.discriminator):
+    players: tuple[Any, ...] = (networks.generator, networks.discriminator)
+    for network in players:
         if hasattr(network, "grow_to"):
             # The stage came with the weights, and may be that of a smaller network.
             network.grow_to(options.size)
