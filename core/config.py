@@ -22,7 +22,7 @@ PREFIX = "TARMAC_"
 
 Origin = Literal["default", "file", "environment"]
 
-_OTHER_VARIABLES = {"TARMAC_HOME", "TARMAC_LOG", "TARMAC_REQUIRE_TERMINALS"}
+_OTHER_VARIABLES = {"TARMAC_HOME", "TARMAC_LOG", "TARMAC_REQUIRE_TERMINALS", "TARMAC_REQUIRE_SLURM"}
 """Variables of the same prefix that are no settings."""
 
 
