@@ -1,4 +1,4 @@
-"""Training runs with real processes: begun, watched, stopped, resumed, extended, branched, and begun again by themselves.
+"""Training runs with real processes: begun, watched, stopped, resumed, extended, branched, begun again by themselves.
 
 The training is one of a second without a framework (tests/toy_training.py); everything around it is the product's.
 """
@@ -169,9 +169,10 @@ def test_a_branch_begins_from_a_checkpoint_with_its_history(runs: Runs) -> None:
 def test_a_trainer_that_dies_is_begun_again(runs: Runs, how: int) -> None:
     view = until(runs, begin(runs, plan(die_at=25, die_by=int(how), die_times=2)), over)
     assert view.state == "finished", view.end
-    assert view.attempt == 3
+    deaths = 1 if how == signal.SIGTERM else 2  # told to end it saves, and does not come by here again
+    assert view.attempt == deaths + 1
     assert exact(view)
-    assert len(view.warnings) == 2
+    assert len(view.warnings) == deaths
     told = f"{view.warnings[0].what} {view.warnings[0].why}"
     assert ("ValueError: the numbers do not add up" if how == 0 else signal.Signals(how).name) in told
 
@@ -220,7 +221,7 @@ def test_a_run_whose_trainer_had_finished_is_taken_into_the_library_once(runs: R
     lines = journal.read_text().splitlines(keepends=True)
     assert '"finished"' in lines[-1]
     journal.write_text("".join(lines[:-1]))
-    assert runs.get(view.id).state == "lost"
+    until(runs, view, lambda view: view.state == "lost")
     asyncio.run(revive())
     again = until(runs, view, over)
     assert again.state == "finished"
@@ -268,7 +269,7 @@ def test_a_deaf_trainer_is_stopped_by_force(runs: Runs, monkeypatch: pytest.Monk
     os.waitpid(pid, 0)
     assert trainer is not None
     assert trainer.gone
-    assert '"stopped"' in (run.folder / "journal.jsonl").read_text().splitlines()[-1]
+    assert '"stopped"' in journal.read_text().splitlines()[-1]
 
 
 def test_a_supervisor_that_is_told_to_end_leaves_a_run_that_can_go_on(runs: Runs) -> None:
@@ -341,22 +342,26 @@ def test_a_broken_folder_is_a_failed_run(runs: Runs) -> None:
 
 
 def test_the_command_line(runs: Runs) -> None:
-    run = begin(runs, plan(steps=400))
+    run = begin(runs, plan(steps=9000))
     told = json.loads(tarmac("runs", "show", run.id, "--json"))
     assert {"id", "state", "step", "steps", "metrics"} <= told.keys()
-    assert told["steps"] == 400
+    assert told["steps"] == 9000
     assert json.loads(tarmac("runs", "list", "--json"))[0]["id"] == run.id
     until(runs, run, lambda view: view.step > 12)
     assert json.loads(tarmac("runs", "stop", run.id, "--json"))["state"] in ("stopping", "stopped")
     at = until(runs, run, over).step
     assert run.id in tarmac("runs", "resume", run.id)
+    # Fewer steps than it had: it ends soon.
+    assert run.id in tarmac("runs", "extend", run.id, "--steps", str(runs.get(run.id).step + 600))
     text = tarmac("runs", "attach", run.id)
-    assert "finished at step 400" in text
-    assert f"training from step {at} to 400" in text
-    branch = tarmac("runs", "branch", run.id, "--step", "400", "--steps", "410", "--option", "pause=0.0").strip()
-    assert "finished at step 410" in tarmac("runs", "attach", branch)
+    end = runs.get(run.id).plan.steps
+    assert f"finished at step {end:,}" in text
+    assert f"training from step {at:,} to" in text
+    more = [str(end), "--steps", str(end + 10)]
+    branch = tarmac("runs", "branch", run.id, "--step", *more, "--option", "pause=0.0").strip()
+    assert f"finished at step {end + 10:,}" in tarmac("runs", "attach", branch)
     assert runs.get(branch).plan.options["pause"] == 0.0
-    assert tarmac("runs", "extend", branch, "--steps", "420").startswith(branch)
+    assert tarmac("runs", "extend", branch, "--steps", str(end + 20)).startswith(branch)
     lines = [json.loads(line) for line in tarmac("runs", "attach", branch, "--json").splitlines()]
     assert lines[-1]["event"] == "ended"
     assert "deleted" in tarmac("runs", "rm", branch)
