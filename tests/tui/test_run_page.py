@@ -237,6 +237,13 @@ async def test_a_branch_begins_at_the_checkpoint_before_the_slider(home: Path) -
         assert page.services.fake.asked[0][:3] == ("branch", "20261125-150000-sneakers", 600)
 
 
+async def test_a_run_without_a_model_gives_that_of_its_best_checkpoint(home: Path) -> None:
+    async with opened(home, run(home)) as page:
+        await page.pilot.press("w")
+        await page.until(lambda: of(page.messages, ShowModel))
+        assert page.services.fake.asked == [("adopt", "20261125-150000-sneakers", 1200)]
+
+
 async def test_a_finished_run_leads_to_its_model_and_to_further_training(home: Path) -> None:
     view = run(home, state="finished", step=3000, end=Ended("finished", 3000), model="starter/portraits")
     async with opened(home, view) as page:

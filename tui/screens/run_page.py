@@ -62,7 +62,7 @@ class RunPage(Steering, StudioScreen):
         Binding("tab", "turn", "curves/log", id="run.turn", tooltip="The next pane", priority=True),
         Binding("s", "stop", "stop", id="run.stop", tooltip="Save and end; it can be resumed"),
         Binding("r", "resume", "resume", id="run.resume", tooltip="Go on from the last checkpoint"),
-        Binding("w", "workspace", "workspace", id="run.workspace", tooltip="Open its model in the workspace"),
+        Binding("w", "workspace", "workspace", id="run.workspace", tooltip="Open its model, else its best checkpoint"),
         Binding("f", "film", "film", id="run.film", tooltip="Write a film of the finished model to the exports"),
         Binding("t", "further", "train further", id="run.further", tooltip="Plan an experiment from its model"),
         Binding("e", "extend", "extend", id="run.extend", tooltip="Change how many steps it has in all"),
