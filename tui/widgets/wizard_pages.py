@@ -275,10 +275,11 @@ def _told(dataset: DatasetFacts) -> str:
     parts = [f"{dataset.count:,} pictures", f"{dataset.size}×{dataset.size}"]
     report = dataset.about.get("report")
     if isinstance(report, dict):
-        for name, word in (("broken", "broken, left out"), ("duplicates", "duplicates")):
-            count = report.get(name)
-            if isinstance(count, int) and count:
-                parts.append(f"{count} {word}")
+        missing, twice = report.get("left_out"), report.get("duplicates")
+        if isinstance(missing, dict) and missing:
+            parts.append(f"{len(missing):,} left out")
+        if isinstance(twice, int) and twice:
+            parts.append(f"{twice:,} duplicates")
     return " · ".join(parts)
 
 
