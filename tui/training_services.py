@@ -171,13 +171,10 @@ class TrainingServices:
         Raises:
             TarmacError: It was refused.
         """
-        loop = asyncio.get_running_loop()
-
-        def tell(what: str, share: float | None = None) -> None:
-            loop.call_soon_threadsafe(progress, what, share)
-
-        prepare = _core("core.datasets.prepare").prepare
-        found: DatasetFacts = await asyncio.to_thread(prepare, dataset, size=size, crop=crop, progress=tell)
+        adding = await asyncio.to_thread(_core, "core.datasets.adding")
+        preparation = _core("core.datasets.cropping").Preparation(size=size, crop="none" if crop == "pad" else crop)
+        store = _core("core.datasets.library").Datasets(self._data)
+        found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found
 
     # -- estimates
