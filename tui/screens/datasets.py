@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("dataset", 16, grow=True),
     Column("pictures", 8, right=True),
-    Column("prepared", 20),
+    Column("prepared", 21),
     Column("advice", 9, importance=8),
     Column("size", 7, right=True, importance=5),
     Column("when", 11, importance=3),

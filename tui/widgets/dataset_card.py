@@ -34,7 +34,7 @@ class DatasetCard(Titled, Vertical):
     """Everything that matters about one dataset without leaving the list."""
 
     DEFAULT_CSS = """
-    DatasetCard > TileSheet { border: none; height: 1fr; max-height: 22; margin: 0 1 1 1; }
+    DatasetCard > TileSheet { height: 1fr; max-height: 22; margin: 0 1 1 1; }
     DatasetCard > VerticalScroll { height: auto; max-height: 60%; }
     DatasetCard #dataset-facts { height: auto; padding: 0 1; }
     """
@@ -48,7 +48,7 @@ class DatasetCard(Titled, Vertical):
         self._around: tuple[Job | None, str, Sequence[RunView]] = (None, "", ())
 
     def compose(self) -> ComposeResult:
-        yield TileSheet()
+        yield TileSheet(plain=True)
         with VerticalScroll(can_focus=False):
             yield Static(id="dataset-facts", markup=False)
 

@@ -28,7 +28,11 @@ _LEAST, _MOST = 24, 640
 
 
 class TileSheet(Titled, Vertical):
-    """Give it a layout with `lay`, then pictures with `put`; `say` shows words instead."""
+    """Give it a layout with `lay`, then pictures with `put`; `say` shows words instead.
+
+    Args:
+        plain: Without a title and its rule.
+    """
 
     DEFAULT_CSS = """
     TileSheet { height: 1fr; }
@@ -37,8 +41,8 @@ class TileSheet(Titled, Vertical):
     TileSheet.-told > GridCanvas { display: none; }
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(classes="pane", **options)
+    def __init__(self, *, plain: bool = False, **options: Any) -> None:
+        super().__init__(classes="" if plain else "pane", **options)
         self._tiles: dict[Place, int] = {}
         self._pixels: dict[int, Pixels] = {}
         self._layout_now: tuple[int, int, frozenset[Place]] = (1, 1, frozenset())
