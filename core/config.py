@@ -22,7 +22,13 @@ PREFIX = "TARMAC_"
 
 Origin = Literal["default", "file", "environment"]
 
-_OTHER_VARIABLES = {"TARMAC_HOME", "TARMAC_LOG", "TARMAC_REQUIRE_TERMINALS"}
+_OTHER_VARIABLES = {
+    "TARMAC_HOME",
+    "TARMAC_INCEPTION",
+    "TARMAC_INCEPTION_REPOSITORY",
+    "TARMAC_LOG",
+    "TARMAC_REQUIRE_TERMINALS",
+}
 """Variables of the same prefix that are no settings."""
 
 

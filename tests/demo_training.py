@@ -87,6 +87,12 @@ class DemoTraining(FakeTraining):
     """Goes on by itself where it is to live."""
 
     live = False
+    sheet: Image.Image
+
+    def pictures(self, dataset: object, count: int, side: int) -> list[np.ndarray]:
+        """Cut out of the sheet of portraits."""
+        places = [(number % COLUMNS * TILE, number // COLUMNS * TILE) for number in range(count)]
+        return [np.asarray(self.sheet.crop((x, y, x + TILE, y + TILE))) for x, y in places]
 
     def look(self) -> list[RunView]:
         if self.live:
@@ -120,11 +126,13 @@ def main(state: str) -> int:
     os.environ.setdefault("TARMAC_HOME", str(home))
     views = [] if state == "empty" else several(home / "data" / "runs")
     for view in views:
-        write_run(view, portraits(home / "cache"))
+        if not (view.folder / "log.txt").exists():
+            write_run(view, portraits(home / "cache"))
     if state == "write":
         return 0
     services = DemoServices()
     services.demo = DemoTraining(views)
+    services.demo.sheet = portraits(home / "cache")
     services.demo.live = state == "live"
 
     from tui.graphics import probe

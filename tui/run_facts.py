@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ _ENDS = {
 """Troubles that say more than "failed"."""
 
 _CURVES = {
-    "generator": "G", "discriminator": "D", "r1": "R1", "path": "path", "p": "p", "real_sign": "real sign",
+    "generator": "G", "discriminator": "D", "r1": "R1", "path": "path", "p": "p", "real_sign": "sign",
     "loss": "loss", "perplexity": "ppl",
 }  # fmt: skip
 
@@ -79,11 +78,8 @@ def bar(part: float, width: int) -> str:
 
 
 def metric(name: str) -> str:
-    """A score's name for a narrow column: "fid_2k_portraits" is "FID 2k"; the whole name is in the details."""
-    first, *rest = re.split(r"[_ ]+", name)
-    head = {"perplexity": "ppl"}.get(first.lower(), first.upper() if len(first) <= 3 else first)
-    size = next((part for part in rest if re.fullmatch(r"\d+k?", part)), "")
-    return f"{head} {size}".strip()
+    """A score's name for people; never shortened to that of another score."""
+    return name.replace("_", " ")
 
 
 def main_scores(view: RunView) -> list[Score]:
@@ -111,12 +107,12 @@ def trend(scores: Sequence[Score]) -> tuple[str, str]:
 
 
 def score(view: RunView) -> tuple[str, str]:
-    """(words, tone) for the list: the last score with its trend, and the best where that is another."""
+    """(figures, tone) for the list: the last score with its trend, and the best where that is another."""
     scores = main_scores(view)
     if not scores:
-        return "–", "muted"
+        return "   –", "muted"
     arrow, tone = trend(scores)
-    told = f"{metric(scores[-1].metric)} {figures(scores[-1].value)}{' ' + arrow if arrow else ''}"
+    told = f"{figures(scores[-1].value):>4} {arrow or ' '}"
     top = best(scores)
     if top is not None and top.value != scores[-1].value:
         told += f" best {figures(top.value)}"

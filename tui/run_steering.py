@@ -85,9 +85,12 @@ class Steering(_Base):
         def taken(text: str | None) -> None:
             number = _whole(text or "")
             if number is not None:
-                self._steer(lambda: self.app.services.training.extend(view.id, number), f"extending {view.plan.name}")
-                if not view.active:
-                    self._start(view.id, view.plan.name)
+                training = self.app.services.training
+                self._steer(
+                    lambda: training.extend(view.id, number),
+                    f"extending {view.plan.name}",
+                    then="" if view.active else view.id,
+                )
 
         more = view.plan.steps + max(1, view.plan.steps // 2)
         about = f"Steps in all; {view.step:,} are done, {view.plan.steps:,} were planned."
@@ -168,11 +171,13 @@ class Steering(_Base):
 
     # -- in threads
 
-    def _steer(self, work: Callable[[], Any], doing: str) -> None:
-        """Something that touches the run's folder, then a look at what it changed. One after the other."""
+    def _steer(self, work: Callable[[], Any], doing: str, then: str = "") -> None:
+        """Something that touches the run's folder, perhaps the start of a run after it, then a look at what changed."""
 
         async def steered() -> None:
             await asyncio.to_thread(work)
+            if then:
+                await self.app.services.training.start(then)
             self._look()
 
         self.run_worker(steered(), group="steer", exit_on_error=False, description=doing)

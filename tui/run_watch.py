@@ -56,15 +56,17 @@ class RunWatch:
             views = await asyncio.to_thread(self._app.services.training.look)
         except TarmacError as error:
             if self.problem is None or str(error) != str(self.problem):
-                self.problem = error
-                self._app.runs = None if self._app.runs is None else ()
+                self.problem, self._marks = error, None
+                self._app.mutate_reactive(type(self._app).runs)  # what was read last stays, and the reason is told
             return
-        self.problem = None
+        mended, self.problem = self.problem is not None, None
         before, self._marks = self._marks, {view.id: _mark(view) for view in views}
         if before == self._marks:
             return  # nothing happened: nothing is painted
         known = {view.id: view for view in self._app.runs or ()}
         self._app.runs = tuple(views)
+        if mended:
+            self._app.mutate_reactive(type(self._app).runs)  # what is shown may be the same, the trouble is over
         self._app.runs_active = sum(view.active for view in views)
         for view in views:
             if not view.active and view.id in known and known[view.id].active:

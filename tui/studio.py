@@ -210,7 +210,7 @@ class TarmacApp(App[int]):
             self._warn("Settings that cannot be used", [str(problem) for problem in self.services.config.problems])
         self._load_keymap()
         self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
-        self._watch_runs()
+        self._follow_runs()
         if self._opening is not None:
             self._go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
@@ -221,7 +221,7 @@ class TarmacApp(App[int]):
         """Have a worker waiting, so that the next model opens at once."""
         self.run_worker(self.services.prepare_spare(), group="spare", exit_on_error=False, description="making ready")
 
-    def _watch_runs(self) -> None:
+    def _follow_runs(self) -> None:
         from tui.run_watch import RunWatch
 
         self.run_watch = RunWatch(self)

@@ -91,11 +91,11 @@ def advice(dataset: DatasetFacts) -> tuple[str, str]:
     if dataset.problem:
         return f"✕ {dataset.problem}", "bad"
     if not dataset.count and dataset.source == "starter":
-        return "drawn when it is first used", "muted"
+        return "drawn when first used", "muted"
     if dataset.count < LEAST:
-        return f"✕ too few: {LEAST} at least", "bad"
+        return f"✕ too few, {LEAST} needed", "bad"
     if dataset.count < _FEW:
-        return "! few: expect less variety", "busy"
+        return "! few: less variety", "busy"
     if dataset.count <= _RIGHT:
         return f"right size ({_FEW}–{_RIGHT:,})", "good"
     return ("plenty", "good") if dataset.count <= _MANY else ("large: more steps pay", "good")
@@ -123,8 +123,8 @@ def compatible(model: Model, size: int) -> tuple[bool, str]:
     if not isinstance(side, int):
         return True, names[architecture]
     if side == size:
-        return True, f"{names[architecture]}, {side}×{side}: fits"
-    return True, f"{names[architecture]}, {side}×{side}: {'grown' if side < size else 'cut'} to {size}×{size}"
+        return True, f"{names[architecture]} {side}×{side}, fits"
+    return True, f"{names[architecture]} {side}×{side}, {'grown' if side < size else 'cut'} to {size}"
 
 
 def architecture_of(model: Model) -> str | None:

@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from typing import TextIO
 
@@ -23,6 +24,7 @@ def main() -> int:
     """Do the job; exit code 0 with a result, 2 with an error."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # what libraries print must not get between the lines
+        warnings.simplefilter("ignore")  # Pillow's, of large and odd files: those are judged by us
         line = sys.stdin.buffer.readline()
         _be_humble()
         try:

@@ -141,25 +141,28 @@ def within(box: Box, window: Box, clipped: bool = True) -> Box:
 
 
 def cut(pixels: NDArray[np.uint8], window: Box, size: int, preparation: Preparation) -> NDArray[np.uint8]:
-    """The window of a picture uint8 [h, w, C] at `size` x `size`, uint8 [size, size, C]."""
+    """The window of a picture uint8 [h, w, C] at `size` x `size`, uint8 [size, size, C].
+
+    What lies beyond the picture is filled in after it was made smaller, so that no filter mixes the two.
+    """
     height, width, channels = pixels.shape
-    left, top = math.floor(min(0.0, window[0])), math.floor(min(0.0, window[1]))
-    right, bottom = math.ceil(max(0.0, window[2] - width)), math.ceil(max(0.0, window[3] - height))
-    if left or top or right or bottom:
-        padding = ((-top, bottom), (-left, right), (0, 0))
-        colour = preparation.colour()
-        if colour is None:
-            pixels = np.pad(pixels, padding, mode="edge")
-        else:
-            larger = np.empty((height - top + bottom, width - left + right, channels), np.uint8)
-            larger[:] = (*colour, 255)[:channels]
-            larger[-top : height - top, -left : width - left] = pixels
-            pixels = larger
-    box = (window[0] - left, window[1] - top, window[2] - left, window[3] - top)
-    # Rounding may put an edge a hair outside, which Pillow refuses.
-    box = (max(0.0, box[0]), max(0.0, box[1]), min(pixels.shape[1], box[2]), min(pixels.shape[0], box[3]))
+    inside = (max(0.0, window[0]), max(0.0, window[1]), min(width, window[2]), min(height, window[3]))
+    scale = size / (window[2] - window[0])
+    left, top = round((inside[0] - window[0]) * scale), round((inside[1] - window[1]) * scale)
+    right, bottom = round((window[2] - inside[2]) * scale), round((window[3] - inside[3]) * scale)
+    across, down = max(1, size - left - right), max(1, size - top - bottom)
+    left, top = min(left, size - across), min(top, size - down)
     image = Image.fromarray(pixels)
-    return np.asarray(image.resize((size, size), FILTERS[preparation.filter], box=box, reducing_gap=3.0))
+    found = np.asarray(image.resize((across, down), FILTERS[preparation.filter], box=inside, reducing_gap=3.0))
+    if (across, down) == (size, size):
+        return found
+    colour = preparation.colour()
+    if colour is None:
+        return np.pad(found, ((top, size - top - down), (left, size - left - across), (0, 0)), mode="edge")
+    whole = np.empty((size, size, channels), np.uint8)
+    whole[:] = (*colour, 255)[:channels]
+    whole[top : top + down, left : left + across] = found
+    return whole
 
 
 def shorter_side(pixels: NDArray[np.uint8], size: int, preparation: Preparation) -> NDArray[np.uint8]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import threading
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ LEAST_SIDE = 32
 
 
 _ONE_LARGE = threading.Lock()
+_LOADING = threading.Lock()
 
 
 class LeftOut(Exception):
@@ -87,7 +88,7 @@ class Picture:
 
 
 def decode(source: Path | bytes, *, least_side: int = 1, name: str = "") -> Picture:
-    """The picture in a file or in bytes.
+    """The picture in a file or in bytes. Pillow may warn about odd ones; a process that decodes many ignores that.
 
     Args:
         source: A file that is there, or the content of one.
@@ -98,12 +99,11 @@ def decode(source: Path | bytes, *, least_side: int = 1, name: str = "") -> Pict
         LeftOut: It cannot be used; says why.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large or odd files; they are judged here
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
-                _judge(opened.size, least_side)
-                with _ONE_LARGE if opened.width * opened.height > LARGE else nullcontext():
-                    return _flat(opened)
+        opening = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(opening, formats=_known_formats()) as opened:
+            _judge(opened.size, least_side)
+            with _ONE_LARGE if opened.width * opened.height > LARGE else nullcontext():
+                return _flat(opened)
     except LeftOut:
         raise
     except Image.DecompressionBombError as error:  # Pillow looks at the header too
@@ -123,6 +123,14 @@ def decode(source: Path | bytes, *, least_side: int = 1, name: str = "") -> Pict
         words = str(error) or type(error).__name__
         short = any(sign in words.lower() for sign in ("truncated", "not enough image data", "unexpected end", "eof"))
         raise LeftOut("truncated" if short else "broken", words) from error
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    with _LOADING:
+        Image.init()  # else it knows only the most common ones
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _judge(size: tuple[int, int], least_side: int) -> None:

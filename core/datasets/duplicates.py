@@ -21,7 +21,7 @@ LEVELS_APART = 6.0
 THUMB = 16
 
 _SIDE, _LOW = 32, 8
-_WINDOW, _MOST_LEADERS = 1024, 64
+_WINDOW, _MOST_LEADERS = 1024, 16
 # Five bands of bits, by first bit and size: of two hashes that differ in four bits at least one band is equal.
 _BANDS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))
 

@@ -64,6 +64,7 @@ def find_subject(pixels: NDArray[np.uint8], segmenter: Segmenter | None = None) 
     height, width = pixels.shape[:2]
     scale = WORKING_SIDE / max(height, width)
     across, down = max(8, round(width * scale)), max(8, round(height * scale))
+    noise = 0.0
     if pixels.shape[2] == 4 and float((pixels[..., 3] < 128).mean()) > 0.02:
         energy = _shrunk(pixels[..., 3], across, down)
         energy = energy * (100.0 / 255.0)
@@ -71,8 +72,8 @@ def find_subject(pixels: NDArray[np.uint8], segmenter: Segmenter | None = None) 
         belief = np.clip(segmenter(over_white(pixels)), 0, 1)
         energy = _shrunk((belief * 255).astype(np.uint8), across, down) * (100.0 / 255.0)
     else:
-        energy = _contrast(_shrunk(over_white(pixels), across, down))
-    cells, confidence = _extent(energy)
+        energy, noise = _contrast(_shrunk(over_white(pixels), across, down))
+    cells, confidence = _extent(energy, noise)
     box = (
         cells[0] * width / across,
         cells[1] * height / down,
@@ -114,8 +115,9 @@ def _shrunk(pixels: NDArray[np.uint8], across: int, down: int) -> Floats:
     return np.asarray(image, np.float32)
 
 
-def _contrast(colours: Floats) -> Floats:
-    """How far each place is from everything that the border explains, in levels; float32 [h, w]."""
+def _contrast(colours: Floats) -> tuple[Floats, float]:
+    """How far each place is from everything that the border explains, in levels, float32 [h, w]; and how far the
+    border's own places are from their gradient."""
     red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
     light = (red + green + blue) / 3
     plain = np.stack([light, red - green, (red + green) / 2 - blue], axis=-1)
@@ -133,9 +135,9 @@ def _contrast(colours: Floats) -> Floats:
     samples = features[ring.ravel()]
     samples = samples[:: max(1, len(samples) // _SAMPLES)]
     alike = np.sqrt(_squares(features, _typical(samples)).min(axis=1))
-    smooth = _off_gradient(soft, x, y, ring)
+    smooth, noise = _off_gradient(soft, x, y, ring)
     far = np.minimum(alike.reshape(down, across), smooth)
-    return _mean(far, 1)
+    return _mean(far, 1), noise
 
 
 def _typical(samples: Floats) -> Floats:
@@ -155,8 +157,8 @@ def _squares(one: Floats, other: Floats) -> Floats:
     return np.maximum(lengths, 0.0, out=lengths)
 
 
-def _off_gradient(colours: Floats, x: Floats, y: Floats, ring: NDArray[np.bool_]) -> Floats:
-    """Distance from the quadratic surface through the border's colours, beyond the border's own scatter."""
+def _off_gradient(colours: Floats, x: Floats, y: Floats, ring: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Distance from the quadratic surface through the border's colours, beyond the border's own scatter; and that."""
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     known, values = basis[ring], colours[ring]
     weights = np.ones(len(known), np.float32)
@@ -169,11 +171,11 @@ def _off_gradient(colours: Floats, x: Floats, y: Floats, ring: NDArray[np.bool_]
     scatter = float(np.quantile(off, 0.6))
     away = np.sqrt(((basis @ surface - colours) ** 2).sum(axis=-1))
     beyond: Floats = np.maximum(away - 2.0 * scatter, 0.0).astype(np.float32)
-    return beyond
+    return beyond, scatter
 
 
-def _extent(energy: Floats) -> tuple[Box, float]:
-    """The box around what stands out, in cells, and how sure that is."""
+def _extent(energy: Floats, noise: float) -> tuple[Box, float]:
+    """The box around what stands out, in cells, and how sure that is in a picture whose background is that noisy."""
     down, across = energy.shape
     whole: Box = (0.0, 0.0, float(across), float(down))
     threshold = max(_otsu(energy), _LEAST_CONTRAST)
@@ -194,7 +196,7 @@ def _extent(energy: Floats) -> tuple[Box, float]:
     box: Box = (left, top, right, bottom)
     area = _area(box) / (across * down)
     inside, outside = float(energy[chosen].mean()), float(energy[~mask].mean()) if not mask.all() else 0.0
-    clear = min(1.0, max(0.0, (inside - outside) / (inside + outside + 12.0)) * 1.25)
+    clear = min(1.0, max(0.0, (inside - outside) / (inside + outside + 12.0 + 1.5 * min(noise, 20.0))) * 1.25)
     gathered = float(mass.sum() / max(1e-6, (energy * mask).sum()))
     shape = min(1.0, area / 0.01) * min(1.0, max(0.0, (1.02 - area) / 0.12))
     return box, float(clear * gathered * shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -65,10 +66,14 @@ class PictureWriter:
 
     def __enter__(self) -> PictureWriter:
         private_dir(self.folder)
-        with storage_errors(self.folder):
-            sweep_parts(self.folder)
-            self._file = self._part(self.manifest.file("pixels" if self._ragged else "images")).open("wb")
-            self._header()
+        try:
+            with storage_errors(self.folder):
+                sweep_parts(self.folder)
+                self._file = self._part(self.manifest.file("pixels" if self._ragged else "images")).open("wb")
+                self._header()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def add(self, picture: NDArray[np.uint8]) -> None:
@@ -113,7 +118,8 @@ class PictureWriter:
 
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what is still in its buffer does not fit either
+                self._file.close()
         for part in self._parts:
             part.unlink(missing_ok=True)
 

@@ -12,14 +12,14 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from core.datasets.library import Dataset, Datasets
+from core.datasets.manifest import KINDS as DATASETS
 from core.errors import InvalidInput, NotFound, Refused
+from core.library.models import Library, Model
 from core.runs.plan import RunPlan
 from core.runs.recorder import Recorder
-
-if TYPE_CHECKING:
-    from core.library.models import Model
 
 
 class Outcome(Protocol):
@@ -110,7 +110,7 @@ def dataset_folder(plan: RunPlan, data_dir: Path) -> Path:
         NotFound: It is gone; the sentence says what to do.
         Refused: It is broken, or not prepared.
     """
-    return _dataset(plan, data_dir)[1]
+    return _dataset(plan, data_dir).folder
 
 
 def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
@@ -128,44 +128,38 @@ def settled(plan: RunPlan, data_dir: Path) -> RunPlan:
     """`plan` with ids for names, so that it means the same for ever, if it can begin.
 
     Raises:
-        TarmacError: An unknown kind, a dataset or a base that is not there or broken.
+        TarmacError: An unknown kind, a dataset or a base that is not there, broken, or of another kind.
     """
     check_kind(plan.kind)
-    dataset, _ = _dataset(plan, data_dir)
-    base = _base(plan, data_dir)
+    dataset, base = _dataset(plan, data_dir), _base(plan, data_dir)
+    if dataset.kind != plan.kind and plan.kind in DATASETS:
+        what = f"the dataset {dataset.name} is of the kind {dataset.kind}"
+        raise Refused(what, f"an {plan.kind} model cannot be trained on it", "Choose another dataset")
     if base is not None:
         base.target()
-    return replace(plan, dataset=dataset, base=base.id if base is not None else "")
+    options = dict(plan.options)
+    if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
+        options["size"] = dataset.size  # it may be drawn at another size before the run goes on
+    return replace(plan, dataset=dataset.id, base=base.id if base is not None else "", options=options)
 
 
-def _dataset(plan: RunPlan, data_dir: Path) -> tuple[str, Path]:
-    """Id and folder of the plan's dataset."""
+def _dataset(plan: RunPlan, data_dir: Path) -> Dataset:
     if not plan.dataset:
         raise InvalidInput("the run has no dataset", "", "Give one")
     size = plan.options.get("size")
     try:
-        library = import_module("core.datasets.library")
-    except ModuleNotFoundError:  # a build without the rooms for preparing data
-        id_, folder = plan.dataset, data_dir / "datasets" / plan.dataset
-    else:
-        try:
-            found = library.Datasets(data_dir).get(plan.dataset, size if isinstance(size, int) and size else None)
-        except NotFound as error:
-            raise NotFound(f"there is no dataset {plan.dataset!r:.80}", "", error.do) from None
-        id_, folder = found.id, found.folder
-        if found.problem or not found.ready:
-            do = "Prepare it: `tarmac datasets prepare`, or key 4 in the studio"
-            raise Refused(f"the dataset {found.name} cannot be trained on", found.problem or "it is not prepared", do)
-    if not folder.is_dir():
-        raise NotFound(f"the dataset {plan.dataset!r:.80} is gone", f"{folder} is not there", "Prepare it again")
-    return id_, folder
+        found = Datasets(data_dir).get(plan.dataset, size if isinstance(size, int) and size else None)
+    except NotFound as error:
+        raise NotFound(f"there is no dataset {plan.dataset!r:.80}", "", error.do) from None
+    if found.problem or not found.ready:
+        do = "Prepare it: `tarmac datasets prepare`, or key 4 in the studio"
+        raise Refused(f"the dataset {found.name} cannot be trained on", found.problem or "it is not prepared", do)
+    return found
 
 
 def _base(plan: RunPlan, data_dir: Path) -> Model | None:
     if not plan.base:
         return None
-    from core.library.models import Library
-
     try:
         return Library(data_dir).get(plan.base)
     except NotFound as error:

@@ -76,9 +76,11 @@ def training(resolution: int, case: Case) -> ImageTraining:
     kind = PublishedDiscriminator if case.published else Discriminator
     discriminator = kind(img_resolution=resolution, **WIDTHS)
     if case.published:
-        generator.synthesis = PublishedSynthesis(
+        synthesis = PublishedSynthesis(
             w_dim=generator.w_dim, img_resolution=resolution, img_channels=3, conv_clamp=None, **WIDTHS
         )
+        synthesis.load_state_dict(generator.synthesis.state_dict())
+        generator.synthesis = synthesis
     pictures = np.random.default_rng(0).integers(0, 256, (64, resolution, resolution, 3), dtype=np.uint8)
     recipe = ImageRecipe(
         steps=CYCLE,
@@ -158,16 +160,22 @@ def measure(resolution: int, cycles: int) -> bool:
     trainings = {case: training(resolution, case) for case in cases}
     best = {case: dict.fromkeys(("both", "path", "plain"), math.inf) for case in cases}
     limit = {case.precision: 0.0 for case in cases}
+    first: dict[Case, float] = {}
     for step in range(cycles * CYCLE + 1):
         for case, trained in trainings.items():
             started = time.process_time()
-            trained.run()
+            told = trained.run()
             taken = time.process_time() - started
+            first.setdefault(case, told["generator"])
             if step:  # the very first one of each also prepares libraries
                 best[case][kind_of(step)] = min(best[case][kind_of(step)], taken)
         if step % 4 == 0:
             for precision in limit:
                 limit[precision] = max(limit[precision], convolution_limit(getattr(torch, precision)))
+    for case, loss in first.items():
+        # All begin with the same weights, latents and noise: the same network is measured, or nothing is.
+        if not case.augmented and abs(loss - first[cases[0]]) > 0.02 * abs(first[cases[0]]):
+            raise RuntimeError(f"{case} begins with a loss of {loss}, the peer with {first[cases[0]]}")
     seconds = {}
     for case, found in best.items():
         cycle = found["both"] + 3 * found["path"] + 12 * found["plain"]

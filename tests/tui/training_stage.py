@@ -156,7 +156,7 @@ def curves(steps: int, seed: int = 1, every: int = 10) -> dict[str, Curve]:
         "generator": noisy(0.9 + 1.1 * (1 - np.exp(-3 * way)), 0.11),
         "discriminator": noisy(1.25 - 0.55 * (1 - np.exp(-4 * way)), 0.06),
         "r1": noisy(0.06 + 0.25 * np.exp(-5 * way), 0.006),
-        "p": noisy(np.clip(0.42 * (1 - np.exp(-2.2 * way)), 0, 0.8), 0.002),
+        "p": noisy(0.004 + 0.42 * (1 - np.exp(-2.2 * way)), 0.0008),
         "real_sign": noisy(0.25 + 0.35 * (1 - np.exp(-3 * way)), 0.02),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -27,17 +27,22 @@ _COLUMNS = (
     Column("", 1),
     Column("run", 16, grow=True),
     Column("kind", 5, importance=2),
-    Column("state", 11),
-    Column("step", 12, grow=True, right=True),
+    Column("state", 13),
+    Column("step", 17, right=True),
     Column("", _BAR, importance=1),
-    Column("score", 10, grow=True, importance=7),
-    Column("time left", 11, right=True, importance=6),
+    Column("score", 8, grow=True, importance=7),
+    Column("by", 6, grow=True, importance=0),
+    Column("time left", 10, right=True, importance=6),
     Column("started", 11, importance=3),
 )
 
 
 class RunsPane(Titled, Vertical):
     """The table and what is said where it is empty."""
+
+    def redraw(self) -> None:
+        """The title for the width that the pane has now."""
+        self._draw_title()
 
 
 class TrainingScreen(Steering, StudioScreen):
@@ -79,15 +84,20 @@ class TrainingScreen(Steering, StudioScreen):
         self.query_one(RunsPane).set_title("Runs")
         self.watch(self.app, "runs", self._seen)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """The panes have their widths only when the style sheet has seen the screen's; no event tells the list then."""
+        self.call_after_refresh(self.query_one(RunsPane).redraw)
+
     # -- the list
 
     def _seen(self) -> None:
         views = self.app.runs
         problem = self.app.run_watch.problem if self.app.run_watch is not None else None
         if views is None:
-            self._tell("◐ reading the runs", "$warning")
+            self._tell("◐ reading the runs" if problem is None else f"✕ {problem}", "$error" if problem else "$warning")
             return
         self.query_one(Table).set_rows([self._row(view) for view in views])
+        self.query_one(RunsPane).set_class(not views, "-empty")
         active = sum(view.active for view in views)
         count = f"{len(views)}" + (f" · ◐ {active} running" if active else "")
         self.query_one(RunsPane).set_title("Runs", count if views else "")
@@ -112,7 +122,7 @@ class TrainingScreen(Steering, StudioScreen):
         settled = self._settled.setdefault(view.id, run_facts.Settled())
         left = settled.left(view.eta, view.changed, self.now()) if view.state == "running" else None
         score, score_tone = run_facts.score(view)
-        done = run_facts.share(view)
+        done, scores = run_facts.share(view), run_facts.main_scores(view)
         return Row(
             view.id,
             (
@@ -123,6 +133,7 @@ class TrainingScreen(Steering, StudioScreen):
                 (run_facts.steps(view), "" if view.active else "muted"),
                 (run_facts.bar(done, _BAR) if view.active or done < 1 else "", tone if view.active else "muted"),
                 (score, score_tone),
+                (run_facts.metric(scores[-1].metric) if scores else "", "muted"),
                 (run_facts.left(left) if view.active else "–", "" if view.active else "muted"),
                 (run_facts.started(view), "muted"),
             ),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -37,7 +38,7 @@ class Form(Widget, can_focus=True):
     HELP = "Up and down choose a line, left and right change it; a number can be typed. Backspace: the default again."
     HELP_TITLE = "Form"
     DEFAULT_CSS = """
-    Form { height: 1fr; padding: 0 1; }
+    Form { height: auto; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "choose(-1)", "Up", id="form.up", group=_CHOOSE, tooltip="The line above"),
@@ -80,7 +81,7 @@ class Form(Widget, can_focus=True):
         name = self.field.name if self._fields else ""
         self._fields = list(fields)
         self.chosen = next((index for index, each in enumerate(self._fields) if each.name == name), 0)
-        self.refresh()
+        self.refresh(layout=True)
 
     @property
     def field(self) -> Field:
@@ -108,6 +109,10 @@ class Form(Widget, can_focus=True):
 
     # -- showing
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """A line a field, and what is told about the chosen one."""
+        return len(self._fields) + _ABOUT_LINES
+
     def render(self) -> Content:
         """The lines that fit around the chosen one, then what it does and what it may be."""
         width, height = self.size.width, max(1, self.size.height - _ABOUT_LINES)
@@ -128,7 +133,7 @@ class Form(Widget, can_focus=True):
             parts.append((f"{text:<14}", f"{'bold ' if here else ''}{tone}{under}"))
             word = next((about for choice, about in each.choices if choice == value), "")
             room = max(0, width - wide - 18)
-            parts.append((word[:room].ljust(room if here else 0), f"$muted{under}"))
+            parts.append(((word if len(word) <= room else "").ljust(room if here else 0), f"$muted{under}"))
             parts.append("\n")
         if len(self._fields) > height:
             parts.append((f"  {self.chosen + 1} of {len(self._fields)}", "$faint"))
@@ -140,7 +145,8 @@ class Form(Widget, can_focus=True):
             parts.append((told, "$error"))
         else:
             parts.append(("\n".join(about), "$text"))
-            parts.append((f"\n{chosen.allowed}", "$muted"))
+            meaning = next((word for choice, word in chosen.choices if choice == self.value(chosen)), "")
+            parts.append((f"\n{meaning or chosen.allowed}", "$muted"))
         return Content.assemble(*parts)
 
     def on_focus(self) -> None:

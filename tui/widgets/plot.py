@@ -30,6 +30,8 @@ _PATTERNS = ((1, 1), (6, 4), (4, 1), (9, 2))
 _GLYPHS, _PLAIN = "━╍┄·", "*+.:"
 _TONES = ("first", "second", "third", "fourth")
 _LEAST_WIDTH = 24
+_LEFT, _RIGHT = 6, 15
+"""Cells for the numbers, and for the names with their values."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +159,14 @@ class Plot(Titled, Widget):
 
     def _draw(self) -> list[Strip]:
         width, height = self.size
-        columns_of_names = max((cell_len(line.name) for line in self._lines), default=0) + 9
         found = [_finite(line, self._log) for line in self._lines]
         if height < 3 or width < _LEAST_WIDTH or not any(len(steps) for steps, _ in found):
             return []
         rows = height - 1
         up = self._values_axis(found, rows)
-        left = max(cell_len(text) for _, text in up.ticks) + 1
-        right = columns_of_names if width - left - columns_of_names >= _LEAST_WIDTH - 8 else 0
+        # Plots below each other share their axis of steps: both margins are the same whatever stands in them.
+        left = max(_LEFT, 1 + max(cell_len(text) for _, text in up.ticks))
+        right = _RIGHT if width - left - _RIGHT >= _LEAST_WIDTH - 8 else 0
         columns = width - left - right
         across = axis(0, max(1.0, self._end), max(1, columns // 16), whole=True)
         across = Axis(0, max(1.0, self._end), tuple(tick for tick in across.ticks if tick[0] <= self._end))

@@ -31,7 +31,7 @@ class RunCard(Titled, Vertical):
     """Everything that matters about one run without opening it."""
 
     DEFAULT_CSS = """
-    RunCard > SampleSheet { border: none; height: 1fr; max-height: 24; margin-bottom: 1; }
+    RunCard > SampleSheet { height: 3; max-height: 55%; margin: 0 1 1 1; }
     RunCard > #run-facts { height: auto; padding: 0 1; }
     """
 
@@ -42,7 +42,7 @@ class RunCard(Titled, Vertical):
         self._settled: dict[str, run_facts.Settled] = {}
 
     def compose(self) -> ComposeResult:
-        yield SampleSheet()
+        yield SampleSheet(titled=False)
         yield Static(id="run-facts", markup=False)
 
     def show(self, view: RunView | None, status: Status | None) -> None:
@@ -64,7 +64,9 @@ class RunCard(Titled, Vertical):
             facts.update("")
             return
         empty = "no samples yet" if view.active else "it ended before its first samples"
-        sheet.show(sheets(view)[-1:], empty)
+        newest = sheets(view)[-1:]
+        sheet.show(newest, empty)
+        sheet.styles.height = sheet.rows_for(newest[0], max(8, self.size.width - 2)) if newest else 3
         lines = card_lines(view, self._status)
         width = max(24, self.size.width - 2)
         wide = max(len(label) for label, _, _ in lines)
@@ -88,7 +90,7 @@ def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str
     scores = run_facts.main_scores(view)
     if scores:
         arrow, _ = run_facts.trend(scores)
-        told = f"{scores[-1].metric} {words.figures(scores[-1].value)} {arrow}".rstrip()
+        told = f"{run_facts.metric(scores[-1].metric)} {words.figures(scores[-1].value)} {arrow}".rstrip()
         top = run_facts.best(scores)
         if top is not None and top.step != scores[-1].step:
             told += f", best {words.figures(top.value)} at step {top.step:,}"

@@ -45,14 +45,21 @@ class RunCurves(Vertical):
         scores = run_facts.main_scores(view)
         top = run_facts.best(scores)
         line = Line(
-            run_facts.metric(scores[-1].metric) if scores else "",
+            "score",
             tuple(score.step for score in scores),
             tuple(score.value for score in scores),
             top.step if top else None,
             points=True,
         )
         told = f"★ best {words.figures(top.value)} at step {top.step:,}" if top else ""
-        self._put("score", scores[-1].metric if scores else "score", told, [line] if scores else [], end, crosshair)
+        self._put(
+            "score",
+            run_facts.metric(scores[-1].metric) if scores else "score",
+            told,
+            [line] if scores else [],
+            end,
+            crosshair,
+        )
         names = [name for name in run_facts.AUGMENTATION if name in view.curves]
         self._put("augment", "augmentation", "", [self._line(view, name) for name in names], end, crosshair)
 

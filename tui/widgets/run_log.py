@@ -62,7 +62,7 @@ class RunLog(Titled, Log):
     HELP = "What the run's processes wrote. Arrows and the page keys scroll; end follows it again."
     HELP_TITLE = "Log"
     DEFAULT_CSS = """
-    RunLog { height: 1fr; background: $background; color: $muted; padding: 0 1; scrollbar-size-horizontal: 0; }
+    RunLog { height: 1fr; background: $background; color: $muted; padding: 0 1; overflow-x: hidden; }
     RunLog:focus { color: $text; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,7 +81,6 @@ class RunLog(Titled, Log):
         if self._tail is None or self._tail.path != path:
             self._tail = Tail(path)
             self.clear()
-            self.set_title("log", str(path))
         if not self._reading:
             self._reading = True
             self.run_worker(self._read(self._tail), group="log", exit_on_error=False)

@@ -95,7 +95,11 @@ def read(sheet: Sheet) -> tuple[list[Pixels], int, int]:
 
 
 class SampleSheet(Titled, Vertical):
-    """One sheet at a time, or two side by side."""
+    """One sheet at a time, or two side by side.
+
+    Args:
+        titled: Whether there is a title and a rule above.
+    """
 
     DEFAULT_CSS = """
     SampleSheet { height: 1fr; }
@@ -104,8 +108,8 @@ class SampleSheet(Titled, Vertical):
     SampleSheet.-empty > GridCanvas { display: none; }
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(classes="pane -empty", **options)
+    def __init__(self, *, titled: bool = True, **options: Any) -> None:
+        super().__init__(classes="pane -empty" if titled else "-empty", **options)
         self._kept: OrderedDict[Path, tuple[list[int], int, int]] = OrderedDict()
         self._pixels: dict[int, Pixels] = {}
         self._wanted: tuple[Sheet, ...] = ()
@@ -125,6 +129,12 @@ class SampleSheet(Titled, Vertical):
     def ready(self) -> bool:
         """The sheet that was asked for last is on the screen, as far as the link goes."""
         return self._drawn == self._wanted and not self.canvas.due(False) and not Pictures.of(self.app).busy
+
+    def rows_for(self, sheet: Sheet, width: int) -> int:
+        """Rows of text that a sheet takes at this width, as far as it says how it is divided."""
+        cell_width, cell_height = self.canvas.surface.cell
+        columns, rows = (sheet.columns, sheet.rows) if sheet.columns and sheet.rows else (1, 1)
+        return max(1, -(-width * cell_width // columns * rows // cell_height))
 
     def show(self, sheets: Sequence[Sheet], empty: str = "") -> None:
         """Show one sheet, or two side by side; none says `empty`."""

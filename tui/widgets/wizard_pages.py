@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -78,8 +78,12 @@ class Page(Titled, Vertical):
     Page { height: 1fr; display: none; }
     Page.-here { display: block; }
     Page > .about { height: auto; padding: 0 1; color: $muted; margin-bottom: 1; }
-    Page > .told { height: auto; max-height: 3; padding: 0 1; }
+    Page > .told { height: auto; max-height: 4; padding: 0 1; margin: 1 0; }
     Page > Table { height: auto; max-height: 50%; }
+    Page > Form { height: auto; max-height: 90%; }
+    Page > #summary-name-row { height: 1; margin: 0 1 1 1; }
+    #summary-name-label { width: 13; color: $muted; }
+    #summary-name { width: 1fr; max-width: 60; }
     Page > GridCanvas { margin: 0 1; }
     """
 
@@ -163,7 +167,7 @@ class DatasetPage(Page):
         self._shown = ""
 
     def compose(self) -> ComposeResult:
-        yield Table([Column("dataset", 14, grow=True), Column("pictures", 8, right=True), Column("", 24, grow=True)])
+        yield Table([Column("dataset", 12, grow=True), Column("pictures", 8, right=True), Column("", 22, grow=True)])
         yield Static(classes="told", markup=False)
         yield GridCanvas()
 
@@ -184,8 +188,7 @@ class DatasetPage(Page):
     def _row(dataset: DatasetFacts) -> Row:
         text, tone = facts.advice(dataset)
         count = f"{dataset.count:,}" if dataset.count else "–"
-        name = dataset.id if dataset.source == "starter" else dataset.name
-        return Row(dataset.id, ((name, "muted" if tone == "bad" else ""), (count, "muted"), (text, tone)))
+        return Row(dataset.id, ((dataset.name, "muted" if tone == "bad" else ""), (count, "muted"), (text, tone)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is offered that nobody answers."""
@@ -285,7 +288,7 @@ class PreparationPage(Page):
     key, title = "preparation", "How shall the pictures be cut?"
 
     def compose(self) -> ComposeResult:
-        sizes = tuple((str(size), "" if size != facts.USUAL_SIZE else "quick to train") for size in facts.SIZES)
+        sizes = tuple((str(size), "") for size in facts.SIZES)
         self._values: dict[str, bool | int | float | str] = {}
         yield Form(
             [
@@ -323,12 +326,12 @@ class PreparationPage(Page):
         if dataset is None:
             return ""
         if dataset.ready:
-            return f"ready, {dataset.size}×{dataset.size}"
+            return f"{dataset.size}×{dataset.size}, ready"
         size = f"{self.answers.size}×{self.answers.size}"
-        return f"drawn, {size}" if dataset.source == "starter" else f"{self.answers.crop}, {size}"
+        return f"{size}, drawn" if dataset.source == "starter" else f"{size}, {self.answers.crop}"
 
 
-_SIZE_ABOUT = "Side of the pictures that it learns to draw. Twice the side takes about four times as long a step."
+_SIZE_ABOUT = "Side in pixels of the pictures that it learns to draw. Twice the side has four times the pixels."
 _CROP_ABOUT = "How a square is taken from each picture."
 
 
@@ -338,7 +341,7 @@ class BasePage(Page):
     key, title = "base", "What shall it start from?"
 
     def compose(self) -> ComposeResult:
-        yield Table([Column("base", 16, grow=True), Column("", 34, grow=True)])
+        yield Table([Column("base", 18, grow=True), Column("", 28, grow=True)])
         yield Static(classes="told", markup=False)
 
     def enter(self) -> None:
@@ -352,7 +355,7 @@ class BasePage(Page):
         for model, good, word in sorted(found, key=lambda each: (not each[1], each[0].source != "starter")):
             name = model.id if model.source == "starter" else model.name
             rows.append(Row(model.id, ((name, "" if good else "muted"), (word, "muted" if good else "bad"))))
-        words_of = {"stylegan2": "the usual one", "stylegan": "the first one; can grow step by step"}
+        words_of = {"stylegan2": "the usual one", "stylegan": "older; can grow step by step"}
         for place, (name, shown) in enumerate(facts.ARCHITECTURES):
             row = Row(f"{_NOTHING}{name}", ((f"nothing, {shown}", ""), (words_of[name], "muted")))
             rows.insert(sum(good for _, good, _ in found) + place, row)
@@ -392,7 +395,7 @@ class BasePage(Page):
     def answer(self) -> str:
         if self.materials.models is None:
             return ""
-        base = self.materials.base(self.answers)
+        base = self.materials.base(self.answers).removeprefix("starter/")
         return base or f"nothing, {dict(facts.ARCHITECTURES)[self.answers.architecture]}"
 
     def refusal(self) -> str:
@@ -456,15 +459,24 @@ class OptionsPage(Page):
         return form.problem
 
 
+class NameInput(Input):
+    """The run's name; enter starts the run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "start", id="wizard.start", tooltip="Make the run and start it"),
+    ]
+
+
 class SummaryPage(Page):
     """All of it, what it will take, and its name."""
 
     key, title = "summary", "Start it like this?"
 
     def compose(self) -> ComposeResult:
+        with Horizontal(id="summary-name-row"):
+            yield Static("name", id="summary-name-label", markup=False)
+            yield NameInput(id="summary-name", max_length=80)
         yield Static(id="summary-table", classes="about", markup=False)
-        yield Static("name", id="summary-name-label", markup=False)
-        yield Input(id="summary-name", max_length=80)
         yield Static(classes="told", markup=False)
 
     @property
@@ -480,8 +492,9 @@ class SummaryPage(Page):
 
     def show(self, lines: list[tuple[str, str]], took: list[tuple[str, str]], tone: str) -> None:
         """The answers as a table, and what it will take below."""
-        width = max(30, self.size.width - 3)
-        wide = max(len(label) for label, _ in (*lines, *took, ("preparation", "")))
+        around = self.parent
+        assert isinstance(around, Widget)
+        width, wide = max(30, around.size.width - 4), 11
         parts = []
         for label, text in lines:
             parts.append((f"{label:<{wide}}  ", "$muted"))

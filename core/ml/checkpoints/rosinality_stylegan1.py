@@ -56,11 +56,12 @@ def find(content: object) -> Found | None:
     weights: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         try:
-            renamed = _renamed(name, tensor.array(), top)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the rest
+                renamed = _renamed(name, tensor.array(), top)
+                if renamed is not None:
+                    weights[renamed[0]] = from_array(np.asarray(renamed[1], np.float32))
         except (IndexError, ValueError):
             raise Unreadable(f"the tensor {shown(name)} has an impossible shape") from None
-        if renamed is not None:
-            weights[renamed[0]] = from_array(np.asarray(renamed[1], np.float32))
     width = weights[CONSTANT].shape[0] if weights[CONSTANT].shape else 0
     weights["synthesis.b4.layer0.bias"] = from_array(np.zeros(width, np.float32))
     return Found(weights, FORMAT, network="stylegan1", settings={"norm_epsilon": 1e-5, "blurred_bias": True})

@@ -67,13 +67,15 @@ def convert(variables: Mapping[str, Tensor], settings: Mapping[str, object]) -> 
     if not lods or max(lods) > 12:
         raise Unreadable("it has no steps to RGB")
     top = 4 << max(lods)
+    fused_from = FUSED if fused == "auto" else 4 if fused else top + 1
     weights: dict[str, Tensor] = {}
     for name, tensor in found.items():
         try:
-            ours, array = _renamed(name, tensor.array(), top, FUSED if fused == "auto" else 4 if fused else top + 1)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the rest
+                ours, array = _renamed(name, tensor.array(), top, fused_from)
+                weights[ours] = from_array(np.asarray(array, np.float32))
         except (IndexError, ValueError, OverflowError):
             raise Unreadable(f"the variable {shown(name, 40)} has an impossible shape or value") from None
-        weights[ours] = from_array(np.asarray(array, np.float32))
     return Found(weights, FORMAT, network="stylegan1")
 
 

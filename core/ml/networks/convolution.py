@@ -1,11 +1,12 @@
 """Convolutions for training: three functions that are each other's derivatives, so that all orders are as fast.
 
-y = convolve(x, w) is bilinear; so are its two gradients, `spread` (the transposed convolution, y to x) and `weigh` (x and
-y to w), and each derivative of one of the three is again one of them. R1 and the path length differentiate twice, and
-PyTorch's own second derivatives take several times as long (depthwise ones loop over the channels).
+y = convolve(x, w) is bilinear; so are its two gradients, `spread` (the transposed convolution, y to x) and the weights'
+(x and y to w), and each derivative of one of the three is again one of them. R1 and the path length differentiate
+twice, and PyTorch's own second derivatives take several times as long (depthwise ones loop over the channels).
 
 Images are [N, C, H, W], best channels last; any device and number format. On CPUs in float32, 3 x 3 convolutions of the
-same size run by minimal filtering (`winograd_training`), which halves their time.
+same size run by minimal filtering (`winograd_training`), which halves their time. While `torch.compile` traces, all are
+the plain operations of PyTorch.
 """
 
 from __future__ import annotations
@@ -52,19 +53,25 @@ def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0) ->
     """
     if any((size + 2 * padding - weight.shape[-1]) % stride for size in x.shape[2:]):
         raise ValueError(f"{list(x.shape)} leaves a rest at stride {stride} and padding {padding}")
-    y: Tensor = _Convolve.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling():
+        return F.conv2d(x, weight, stride=stride, padding=padding)
+    y: Tensor = _apply(_Convolve, x, weight, stride, padding)
     return y
 
 
 def spread(y: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0) -> Tensor:
     """The transpose of `convolve` in x, as `F.conv_transpose2d`: [N, O, H, W] with [O, I, k, k] to [N, I, ...]."""
-    x: Tensor = _Spread.apply(y, weight, stride, padding)  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling():
+        return F.conv_transpose2d(y, weight, stride=stride, padding=padding)
+    x: Tensor = _apply(_Spread, y, weight, stride, padding)
     return x
 
 
 def filtered(x: Tensor, taps: Tensor, *, stride: int = 1, padding: int = 0, transposed: bool = False) -> Tensor:
     """Each channel of [N, C, H, W] correlated with the constant `taps` [f, f]; `transposed` as for `spread`."""
-    y: Tensor = _Filter.apply(x, taps, stride, padding, transposed)  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling():
+        return _depthwise(x, taps, stride, padding, transposed)
+    y: Tensor = _apply(_Filter, x, taps, stride, padding, transposed)
     return y
 
 
@@ -80,8 +87,9 @@ class _Convolve(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        to_x = _Spread.apply(gradient, weight, *ctx.how) if ctx.needs_input_grad[0] else None  # type: ignore[no-untyped-call]
-        to_w = _Weigh.apply(x, gradient, weight.shape[-1], *ctx.how) if _weights_wanted and ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        for_x, for_w = _wanted(ctx)
+        to_x = _apply(_Spread, gradient, weight, *ctx.how) if for_x else None
+        to_w = _apply(_Weigh, x, gradient, weight.shape[-1], *ctx.how) if for_w else None
         return to_x, to_w, None, None
 
 
@@ -100,8 +108,9 @@ class _Spread(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         y, weight = ctx.saved_tensors
-        to_y = _Convolve.apply(gradient, weight, *ctx.how) if ctx.needs_input_grad[0] else None  # type: ignore[no-untyped-call]
-        to_w = _Weigh.apply(gradient, y, weight.shape[-1], *ctx.how) if _weights_wanted and ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        for_y, for_w = _wanted(ctx)
+        to_y = _apply(_Convolve, gradient, weight, *ctx.how) if for_y else None
+        to_w = _apply(_Weigh, gradient, y, weight.shape[-1], *ctx.how) if for_w else None
         return to_y, to_w, None, None
 
 
@@ -121,8 +130,8 @@ class _Weigh(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, y = ctx.saved_tensors
-        to_x = _Spread.apply(y, gradient, *ctx.how) if ctx.needs_input_grad[0] else None  # type: ignore[no-untyped-call]
-        to_y = _Convolve.apply(x, gradient, *ctx.how) if ctx.needs_input_grad[1] else None  # type: ignore[no-untyped-call]
+        to_x = _apply(_Spread, y, gradient, *ctx.how) if ctx.needs_input_grad[0] else None
+        to_y = _apply(_Convolve, x, gradient, *ctx.how) if ctx.needs_input_grad[1] else None
         return to_x, to_y, None, None, None
 
 
@@ -131,19 +140,40 @@ class _Filter(Function):
     def forward(ctx: Any, x: Tensor, taps: Tensor, stride: int, padding: int, transposed: bool) -> Tensor:
         ctx.save_for_backward(taps)
         ctx.how = stride, padding, not transposed
-        if transposed and stride == 1:
-            taps, padding, transposed = taps.flip([0, 1]), taps.shape[0] - 1 - padding, False
-        channels = x.shape[1]
-        # oneDNN has no fast transposed depthwise convolution in bfloat16.
-        dtype = torch.float32 if transposed and x.dtype == torch.bfloat16 and x.device.type == "cpu" else x.dtype
-        weight = taps.to(dtype).expand(channels, 1, -1, -1)
-        convolution = F.conv_transpose2d if transposed else F.conv2d
-        return convolution(_laid_out(x).to(dtype), weight, stride=stride, padding=padding, groups=channels).to(x.dtype)
+        return _depthwise(_laid_out(x), taps, stride, padding, transposed)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (taps,) = ctx.saved_tensors
-        return _Filter.apply(gradient, taps, *ctx.how), None, None, None, None  # type: ignore[no-untyped-call]
+        return _apply(_Filter, gradient, taps, *ctx.how), None, None, None, None
+
+
+def _depthwise(x: Tensor, taps: Tensor, stride: int, padding: int, transposed: bool) -> Tensor:
+    """See `filtered`."""
+    channels, size = x.shape[1], taps.shape[0]
+    if transposed and stride == 2 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        # oneDNN has no fast transposed depthwise convolution in bfloat16: insert the zeros here.
+        n, _, h, w = x.shape
+        wide = x.new_zeros(n, 2 * h - 1, 2 * w - 1, channels)
+        wide[:, ::2, ::2] = x.permute(0, 2, 3, 1)
+        x, stride = wide.permute(0, 3, 1, 2), 1
+    if transposed and stride == 1:
+        taps, padding, transposed = taps.flip([0, 1]), size - 1 - padding, False
+    weight = taps.to(x.dtype).expand(channels, 1, -1, -1)
+    if transposed:
+        return F.conv_transpose2d(x, weight, stride=stride, padding=padding, groups=channels)
+    return F.conv2d(x, weight, stride=stride, padding=padding, groups=channels)
+
+
+def _wanted(ctx: Any) -> tuple[bool, bool]:
+    """Whether gradients of the first argument and of the weights are asked for."""
+    return ctx.needs_input_grad[0], _weights_wanted and ctx.needs_input_grad[1]
+
+
+def _apply(function: type[Function], *arguments: Any) -> Tensor:
+    """The result of `function`, whose inputs autograd then knows."""
+    result: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _filtering(x: Tensor, weight: Tensor, stride: int, padding: int) -> bool:

@@ -2,7 +2,8 @@
 
 On CPUs these take as long as the arithmetic when every step walks through whole feature maps. Here a sample is finished
 while it is in the cache, forward and backward. All functions can be differentiated twice; the second derivatives are
-PyTorch's own. Feature maps are [N, C, H, W], best channels last.
+PyTorch's own. Feature maps are [N, C, H, W], best channels last. While `torch.compile` traces, all are plain
+operations.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ LEAK = 0.2
 
 def modulated(x: Tensor, styles: Tensor) -> Tensor:
     """`x` [N, C, H, W] times `styles` [N, C], in the format of `x`."""
+    if torch.compiler.is_compiling():
+        return x * styles.to(x.dtype)[:, :, None, None]
     y: Tensor = _Modulate.apply(x, styles.to(x.dtype))  # type: ignore[no-untyped-call]
     return y
 
@@ -35,8 +38,13 @@ def activated(x: Tensor, factor: Tensor | None, bias: Tensor, noise: Tensor | No
         bias: [C].
         noise: [1 or N, 1, H, W].
     """
-    small = [None if part is None else part.to(x.dtype) for part in (factor, bias, noise)]
-    y: Tensor = _Activate.apply(x, *small)  # type: ignore[no-untyped-call]
+    factor, noise = (None if part is None else part.to(x.dtype) for part in (factor, noise))
+    bias = bias.to(x.dtype)
+    if torch.compiler.is_compiling():
+        x = x if factor is None else x * factor[:, :, None, None]
+        x = x + bias[:, None, None]
+        return F.leaky_relu(x if noise is None else x + noise, LEAK)
+    y: Tensor = _Activate.apply(x, factor, bias, noise)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -44,6 +52,8 @@ def projected(x: Tensor, matrix: Tensor) -> Tensor:
     """Each pixel of `x` [N, C, H, W] times its sample's `matrix` [N, K, C], for a few results K: [N, K, H, W]."""
     n, c, h, w = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(n, h * w, c)
+    if torch.compiler.is_compiling():
+        return torch.bmm(matrix, rows.transpose(1, 2)).view(n, -1, h, w)
     y: Tensor = _Project.apply(rows, matrix)  # type: ignore[no-untyped-call]
     return y.view(n, -1, h, w)
 
@@ -102,14 +112,14 @@ class _Activate(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, factor, noise, y = ctx.saved_tensors
-        wanted = convolution.weights_wanted()
+        for_bias, for_noise = (convolution.weights_wanted() and needed for needed in ctx.needs_input_grad[2:])
         if torch.is_grad_enabled():
             inner = torch.ops.aten.leaky_relu_backward(gradient, y, LEAK, True)
             return (
                 inner if factor is None else inner * factor[:, :, None, None],
                 None if factor is None else (inner * x).sum(dim=[2, 3]),
-                inner.sum(dim=[0, 2, 3]) if wanted else None,
-                None if noise is None or not wanted else inner.sum(dim=1, keepdim=True).sum_to_size(noise.shape),
+                inner.sum(dim=[0, 2, 3]) if for_bias else None,
+                inner.sum(dim=1, keepdim=True).sum_to_size(noise.shape) if for_noise else None,
             )
         g, seen = _rows(gradient), _rows(y)
         rows = None if x is None else _rows(x)
@@ -117,17 +127,17 @@ class _Activate(Function):
         to_bias = torch.zeros(g.shape[3], dtype=torch.promote_types(g.dtype, torch.float32), device=g.device)
         to_x = torch.empty_like(g)
         to_factor = None if factor is None else torch.empty_like(factor)
-        to_noise = None if noise is None else torch.empty(g.shape[:3], dtype=g.dtype, device=g.device)
+        to_noise = torch.empty(g.shape[:3], dtype=g.dtype, device=g.device) if for_noise else None
         for part in _parts(g):
-            inner = torch.ops.aten.leaky_relu_backward(g[part], seen[part], LEAK, True)
-            to_bias += inner.sum(dim=[0, 1, 2])
+            inner = to_x[part]
+            torch.ops.aten.leaky_relu_backward.grad_input(g[part], seen[part], LEAK, True, grad_input=inner)
+            if for_bias:
+                to_bias += inner.sum(dim=[0, 1, 2])
             if to_noise is not None:
                 to_noise[part] = inner.sum(dim=3)
-            if factor is None or to_factor is None or rows is None:
-                to_x[part] = inner
-            else:
+            if factor is not None and to_factor is not None and rows is not None:
                 to_factor[part] = (inner * rows[part]).sum(dim=[1, 2])
-                torch.mul(inner, factor[part, None, None], out=to_x[part])
+                inner *= factor[part, None, None]
         spread = None if to_noise is None else to_noise[:, None].sum_to_size(noise.shape)
         return to_x.permute(0, 3, 1, 2), to_factor, to_bias.to(g.dtype), spread
 

@@ -22,7 +22,7 @@ from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.training import guards, samples
 from core.ml.training.image_files import export_model, manifest_of, read_checkpoint, write_checkpoint
 from core.ml.training.image_setup import Sources, set_up
-from core.ml.training.options import shared
+from core.ml.training.options import intervals, shared
 from core.ml.training.pace import Pace
 from core.ml.training.ranks import Ranks, joined
 from core.ml.training.scoring import Scorer, scorer_for
@@ -95,6 +95,7 @@ def train_image(
         place = choose_device(device if device != "auto" or not torch.cuda.is_available() else _gpu_of(rank))
         if scorer == "default":
             scorer = scorer_for(place, plan.seed) if ranks.first else None
+        ours = not plan.options.get("batch")
         while True:
             last = recorder.last()
             sources = Sources(dataset, base, last[1] if last else None, pictures)
@@ -115,9 +116,9 @@ def train_image(
                 outcome = _too_large(error, plan, run, world)
             smaller = outcome.offer.get("batch")
             untouched = run is not None and run.step == run.began_at
-            if plan.options.get("batch", 0) or not smaller or not untouched or world > 1:
+            if not ours or not smaller or not untouched or world > 1:
                 return outcome
-            # The batch was ours to choose: choose the half of it.
+            # The batch was left to us: choose the half of it.
             recorder.tell(
                 Warned("out-of-memory", outcome.what, outcome.why, f"It goes on with {smaller}", 0, outcome.offer)
             )
@@ -160,13 +161,11 @@ class ImageRun:
         self.rescues = self.overflows = 0
         self.best: tuple[str, float, int] | None = None
         self.scores: dict[str, object] = {}
-        if sources.checkpoint is not None:
-            self._restore(sources.checkpoint)
+        if self.setup.kept:
+            self._take_up(self.setup.kept)
         self.began_at = self.training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
-        self.sample_every = plan.sample_every or max(1, min(250, plan.steps // 40))
-        self.save_every = plan.save_every or max(1, min(1000, plan.steps // 10))
-        self.score_every = plan.score_every or max(1, min(2000, plan.steps // 5))
+        self.sample_every, self.save_every, self.score_every = intervals(plan)
         z_dim = self.training.generator.z_dim
         self.sheet = samples.plan_sheet(self.options.size, z_dim, self.setup.classes, plan.seed)
         recipe = self.training.recipe
@@ -202,7 +201,7 @@ class ImageRun:
             began = time.monotonic()
             told = training.run()
             self.pace.step(time.monotonic() - began)
-            if self._broken(told):
+            if self._broken(told, goal):
                 outcome = self._rescue(told)
                 if outcome is not None:
                     return outcome
@@ -223,13 +222,12 @@ class ImageRun:
         """Write the model folder: the best checkpoint by the score, the last one without scores."""
         self.recorder.tell(Phase("writing the model"))
         known = dict(self.recorder.checkpoints())
-        step = self.best[2] if self.best and self.best[2] in known else self.step
+        step = self.best[2] if self.best and self.best[2] in known else max(known)
         export_model(known[step], model, seed=self.plan.seed)
         return replace(outcome, model=model)
 
-    def _restore(self, folder: Path) -> None:
-        state, kept = read_checkpoint(folder)
-        self.training.restore(state)
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        """Go on with what the run kept with a checkpoint."""
         self.factor = float(kept.get("factor", 1.0))
         self.training.set_rates(self.factor)
         best = kept.get("best")
@@ -258,14 +256,16 @@ class ImageRun:
         self.ranks.average([flag])
         return float(flag) > 0.0
 
-    def _broken(self, told: dict[str, float]) -> bool:
+    def _broken(self, told: dict[str, float], goal: int) -> bool:
         """Whether this step left numbers that are none. Weights are looked at now and then: it takes a moment."""
         if guards.broken(told):
             # In half precision a single overflow is usual; clean_gradients has made nothing of it.
             self.overflows += 1
             return self.training.recipe.precision != "float16" or self.overflows > 8
         self.overflows = 0
-        return self.training.step % 50 == 0 and not self.training.finite()
+        step = self.training.step
+        look = step % 50 == 0 or step % self.save_every == 0 or step >= goal
+        return look and not self.training.finite()
 
     def _rescue(self, told: dict[str, float]) -> Outcome | None:
         """Back to the last checkpoint with half the rate; gives up after a few times without a new checkpoint."""
@@ -279,7 +279,9 @@ class ImageRun:
                 "rate": self.options.rate * self.factor / 2
             })  # fmt: skip
         factor = self.factor / 2
-        self._restore(last[1])
+        state, kept = read_checkpoint(last[1])
+        training.restore(state)
+        self._take_up(kept)
         self.factor = factor
         training.set_rates(factor)
         rate = self.options.rate * factor
@@ -382,7 +384,13 @@ class ImageRun:
 
     def _publish(self) -> None:
         training = self.training
-        kept = {"factor": self.factor, "best": list(self.best) if self.best else [], "scores": self.scores}
+        kept = {
+            "factor": self.factor,
+            "best": list(self.best) if self.best else [],
+            "scores": self.scores,
+            "alone": training.recipe.alone,
+            "threads": self.options.threads,
+        }
         with self.recorder.checkpoint(training.step) as folder:
             size = write_checkpoint(folder, training, self._manifest(), kept)
         name = dict(self.recorder.checkpoints())[training.step].name

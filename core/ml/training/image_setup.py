@@ -14,8 +14,10 @@ import torch
 from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.hardware import device_name
+from core.ml.threads import size_thread_pools
 from core.ml.training.bases import Networks, build, from_base, new_networks
 from core.ml.training.image import ImageTraining
+from core.ml.training.image_files import read_checkpoint
 from core.ml.training.options import read_options, recipe_of, resolve, widths
 from core.ml.training.ranks import Ranks
 from core.ml.training.reals import Averaged, open_pictures
@@ -79,7 +81,7 @@ def set_up(
     device: torch.device,
     tell: Callable[[Phase], None],
 ) -> Setup:
-    """Prepare an experiment; a checkpoint is put in place by its reader (image_run.py).
+    """Prepare an experiment, at the place where its checkpoint was written if there is one.
 
     Raises:
         TarmacError: Something cannot be used; says what and why.
@@ -91,13 +93,15 @@ def set_up(
     licence = _licence(pictures)
     classes = _classes(plan, pictures)
     plan = _of_base(plan, sources)
-    options = resolve(plan, size=size, device=device, world=ranks.world, transfer=sources.base is not None)
+    transfer = bool(plan.base) or sources.base is not None
+    options = resolve(plan, size=size, device=device, world=ranks.world)
     if options.size < size:
         pictures = Averaged(pictures, options.size)
-    if options.threads and device.type == "cpu":
-        torch.set_num_threads(options.threads)
+    state: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     if sources.checkpoint is not None:
         tell(Phase("reading the checkpoint"))
+        state, kept = read_checkpoint(sources.checkpoint)
         architecture = dict(Manifest.read(sources.checkpoint).architecture)
         if (architecture["img_resolution"], architecture["c_dim"]) != (options.size, classes):
             why = f"it draws {architecture['img_resolution']} pixels and {architecture['c_dim']} classes"
@@ -109,17 +113,32 @@ def set_up(
     else:
         tell(Phase("making the networks"))
         networks = new_networks(options, widths(options, device), channels, classes, plan.seed)
+    # Another number of threads adds up in another order: what goes on to the bit goes on with the same.
+    options = replace(options, threads=_threads(options.threads or int(kept.get("threads", 0)), device, ranks))
+    recipe = recipe_of(plan, options, transfer=transfer, warm_up=networks.warm_up)
+    if kept:
+        recipe = replace(recipe, alone=int(kept.get("alone", 0)))
     training = ImageTraining(
         networks.generator.to(device),
         networks.discriminator.to(device),
         pictures,
-        recipe_of(plan, options, transfer=sources.base is not None, warm_up=networks.warm_up),
+        recipe,
         ranks=ranks,
         compiled=torch.compile if options.compile else None,
     )
     if options.growing and options.architecture == "stylegan":
         _let_grow(training, options, plan.steps)
-    return Setup(pictures, options, networks.architecture, classes, training, {}, networks.said, licence)
+    if state:
+        training.restore(state)
+    return Setup(pictures, options, networks.architecture, classes, training, kept, networks.said, licence)
+
+
+def _threads(wanted: int, device: torch.device, ranks: Ranks) -> int:
+    """Set the threads that a processor trains with: as many as are wanted, or this rank's share of the free cores."""
+    if device.type != "cpu":
+        return 0
+    torch.set_num_threads(wanted or max(1, size_thread_pools() // ranks.world))
+    return torch.get_num_threads()
 
 
 def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:

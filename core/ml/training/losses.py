@@ -122,7 +122,10 @@ def ema_beta(batch: int, half_life_images: float, seen_images: int, rampup: floa
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, beta: float) -> None:
     """Move the parameters of `average` towards those of `network`, keeping `beta` of them; copy the buffers."""
-    for mean, parameter in zip(average.parameters(), network.parameters(), strict=True):
-        mean.copy_(parameter.lerp(mean, beta))
+    averages: list[Tensor] = list(average.parameters())
+    parameters: list[Tensor] = list(network.parameters())
+    if len(averages) != len(parameters):
+        raise ValueError("these are two different networks")
+    torch._foreach_lerp_(averages, parameters, 1.0 - beta)
     for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(buffer)

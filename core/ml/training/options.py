@@ -54,7 +54,6 @@ def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, t
         size: Side of the dataset's pictures.
         device: Where it is trained.
         world: Ranks that share a batch.
-        transfer: Whether it starts from a base.
 
     Raises:
         InvalidInput: A setting is impossible; names it.
@@ -108,6 +107,15 @@ def shared(batch: int, world: int) -> int:
     """The largest batch not above `batch` that ranks can share in whole groups; at least one picture each."""
     each = max(1, batch // world)
     return world * (each - each % GROUP if each >= GROUP else each)
+
+
+def intervals(plan: RunPlan) -> tuple[int, int, int]:
+    """Steps between samples, checkpoints and scores: about 40, 10 and 5 of them in a short run."""
+    return (
+        plan.sample_every or max(1, min(250, plan.steps // 40)),
+        plan.save_every or max(1, min(1000, plan.steps // 10)),
+        plan.score_every or max(1, min(2000, plan.steps // 5)),
+    )
 
 
 def widths(options: ImageOptions, device: torch.device) -> Widths:

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from core.ml.checkpoints.check import average_w, build
-from core.ml.checkpoints.convert import Converted, convert
+from core.ml.checkpoints.convert import Converted, convert, read_generator
 from core.ml.checkpoints.problems import Unreadable
+from core.ml.checkpoints.stylegan1 import complete
 from core.ml.networks.growth import Stage
 from tests import foreign
 from tests.core.ml.networks import stylegan1_reference as reference
@@ -237,6 +238,44 @@ def test_rosinality_refusals(tmp_path: Path) -> None:
         with pytest.raises(Unreadable) as caught:
             convert(tmp_path / "file.model", tmp_path)
         assert why in caught.value.why
+
+
+# damaged files
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small file of every format, as it should be."""
+    folder = tmp_path_factory.mktemp("whole")
+    variables = tensorflow_variables(random_state(8, 2, latent=2, layers=1))
+    state = rosinality_state(levels=2, fused=1, trained=1)
+    files = {
+        "tensorflow": write_tensorflow(folder / "a.pkl", variables).read_bytes(),
+        "rosinality": foreign.saved(state),
+        "rosinality before zip": foreign.saved({"g_running": state}, zipped=False),
+    }
+    for content in files.values():
+        complete(read_generator(memoryview(content)))
+    return files
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "rosinality", "rosinality before zip"])
+def test_truncated_or_damaged_anywhere(name: str, whole_files: dict[str, bytes]) -> None:
+    content = whole_files[name]
+    for length in [*range(1, len(content), 53), len(content) - 1]:
+        with pytest.raises(Unreadable):
+            read_generator(memoryview(content[:length]))
+    draw = np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        place = int(draw.integers(len(damaged) - 4))
+        damaged[place : place + 4] = draw.bytes(4)
+        try:
+            complete(read_generator(memoryview(bytes(damaged))))
+        except Unreadable:
+            refused += 1  # anything else that is raised is a failure
+    assert refused > 30
 
 
 # our own

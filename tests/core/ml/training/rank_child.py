@@ -25,7 +25,7 @@ from tests.core.ml.training.recording import Remembered
 RECIPE = ImageRecipe(
     steps=3, batch=8, noise="const", r1_interval=2, adapt=False, mirror=True, augmentation=Augmentation(), seed=5
 )
-OPTIONS: dict[str, object] = {"batch": 8, "channels": 64, "precision": "float32"}
+OPTIONS: dict[str, object] = {"batch": 8, "channels": 64, "precision": "float32", "threads": 1}
 PLAN = RunPlan("Two", "image", "dots", steps=6, options=OPTIONS, sample_every=3, save_every=2)
 RESULT = "rank{rank}.json"
 
@@ -80,6 +80,7 @@ def experiment(folder: Path, name: str, rank: int, store: str, stop_after: int =
         store=folder / store,
         device="cpu",
         tell_seconds=0.0,
+        scorer=None,
     )
     metrics = [each.values for each in recorder.told(Metrics)]
     return {"outcome": asdict(outcome), "events": len(recorder.events), "metrics": metrics}

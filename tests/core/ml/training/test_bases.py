@@ -21,7 +21,7 @@ from core.ml.training.options import resolve
 from core.runs.events import Metrics, Started
 from core.runs.plan import ImageOptions, RunPlan
 from tests.core.ml.training.recording import Remembered
-from tests.core.ml.training.test_image_run import OPTIONS, PLAN, Labelled, dots, run
+from tests.core.ml.training.test_image_run import OPTIONS, PLAN, Labelled, assert_same, dots, run
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fitted(base: Path, **options: object) -> ImageOptions:
     plan = RunPlan("x", "image", "dots", options={"batch": 4, "precision": "float32", **options})
-    return resolve(plan, size=32, device=torch.device("cpu"), transfer=True)
+    return resolve(plan, size=32, device=torch.device("cpu"))
 
 
 Z = torch.randn(3, 128, generator=torch.Generator().manual_seed(1))
@@ -86,6 +86,21 @@ def test_without_a_discriminator_a_new_one_learns_alone_first(base: Path, tmp_pa
     metrics = recorder.told(Metrics)
     assert ["generator" in each.values for each in metrics] == [False] * 2 + [True] * 6
     assert Manifest.read(tmp_path / "model").lineage == ("base",)
+
+
+def test_a_warm_up_that_is_broken_off_goes_on(base: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("model.toml", "weights.safetensors"):
+        (alone / name).write_bytes((base / name).read_bytes())
+    plan = replace(PLAN, steps=8, base="base", options={**OPTIONS, "channels": 0})
+    whole = Remembered(tmp_path / "whole", 8)
+    run(whole, plan, base=alone)
+    run(Remembered(tmp_path / "broken", 8, lambda asked: "stop" if asked > 1 else "run"), plan, base=alone)
+    # The base may have been removed since: its checkpoint has everything.
+    again = Remembered(tmp_path / "broken", 8)
+    assert run(again, plan).state == "finished"
+    assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
 
 
 def test_classes_are_added_to_a_base_that_has_none(base: Path, tmp_path: Path) -> None:

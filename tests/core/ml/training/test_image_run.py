@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
+from core.errors import StorageError
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import read_generator
+from core.ml.training import image_run
+from core.ml.training.image import ImageTraining
 from core.ml.training.image_run import Outcome, train_image
 from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping, Warned
 from core.runs.plan import RunPlan
 from tests.core.ml.training.recording import Remembered
 
-OPTIONS: dict[str, object] = {"batch": 4, "channels": 64, "precision": "float32", "size": 16}
+OPTIONS: dict[str, object] = {"batch": 4, "channels": 64, "precision": "float32", "threads": 1, "size": 16}
 PLAN = RunPlan("Experiment", "image", "dots", steps=6, options=OPTIONS, sample_every=2, save_every=2, score_every=3)
 
 
@@ -230,3 +233,56 @@ def test_smaller_pictures_than_the_dataset_has(tmp_path: Path) -> None:
     assert Manifest.read(tmp_path / "model").architecture["img_resolution"] == 8
     plan = replace(PLAN, steps=1, options=OPTIONS | {"size": 32})
     assert "pictures are 16 pixels" in run(Remembered(tmp_path / "large", 1), plan).why
+
+
+def test_out_of_memory_ends_with_an_offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ImageTraining.run
+
+    def run_if_small(training: ImageTraining) -> dict[str, float]:
+        if training.recipe.batch > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(training)
+
+    monkeypatch.setattr(ImageTraining, "run", run_if_small)
+    outcome = run(Remembered(tmp_path / "asked", 2))
+    assert (outcome.state, outcome.offer) == ("failed", {"batch": 2})
+    assert outcome.what == "not enough memory for a batch of 4"
+    # A batch that was left open is chosen again.
+    recorder = Remembered(tmp_path / "open", 2)
+    plan = replace(PLAN, steps=2, options={key: value for key, value in OPTIONS.items() if key != "batch"})
+    assert run(recorder, plan).state == "finished"
+    assert [each.offer for each in recorder.told(Warned)] == [{"batch": 8}, {"batch": 4}, {"batch": 2}]
+
+
+def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> int:
+        raise StorageError("cannot write it", "No space left on device", "Free some space")
+
+    run(Remembered(tmp_path, 2))
+    monkeypatch.setattr(image_run, "write_checkpoint", full)
+    again = Remembered(tmp_path, 6)
+    outcome = run(again)
+    assert {each.code for each in again.told(Warned)} == {"disk-full"}
+    assert (outcome.state, outcome.step, outcome.why) == ("failed", 6, "No space left on device")
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, spoiled = ImageTraining.run, []
+
+    def spoil_once(training: ImageTraining) -> dict[str, float]:
+        told = real(training)
+        if training.step == 4 and not spoiled:
+            spoiled.append(4)
+            with torch.no_grad():
+                training.average.mapping.w_avg.fill_(0.0)
+                training.average.synthesis.b4.const[0, 0, 0] = math.nan
+        return told
+
+    monkeypatch.setattr(ImageTraining, "run", spoil_once)
+    recorder = Remembered(tmp_path, 6)
+    assert run(recorder).state == "finished"
+    (warned,) = recorder.told(Warned)
+    assert (warned.code, warned.step) == ("nan", 4)
+    assert "from step 2" in warned.do
+    for _, folder in recorder.checkpoints():
+        assert all(value.isfinite().all() for value in weights(folder).values())

@@ -1,0 +1,117 @@
+"""`python -m core.ml.metrics MODEL_FOLDER DATASET_FOLDER`: score an image model in a process of its own.
+
+With --json standard output carries JSON lines: {"progress": text, "share": 0 to 1} any number of times, then either
+{"result": ...} (`core.ml.metrics.image_scores.Scores.to_json`) or {"error": ...} (the error's JSON form). Without it,
+one line for each score. Exit code 0 with a result, 2 with an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import OutOfMemory, TarmacError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m core.ml.metrics", description="Score an image model.")
+    parser.add_argument("model", type=Path, help="folder of the model")
+    parser.add_argument("dataset", type=Path, help="folder with images.npy")
+    parser.add_argument("--samples", type=int, default=1000, help="pictures to draw (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--truncation", type=float, default=1.0)
+    parser.add_argument("--features", default="auto", help="auto, inception or discriminator (default: %(default)s)")
+    parser.add_argument("--inception", type=Path, metavar="FILE", help="Inception's weights; looked for if not given")
+    parser.add_argument("--inception-sha256", metavar="HEX", help="what they must begin with, if not the published")
+    parser.add_argument("--fetch", action="store_true", help="fetch Inception's weights if they are not here")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", action="store_true", help="JSON lines on standard output")
+    parser.add_argument("--watched", action="store_true", help="end when standard input closes")
+    chosen = parser.parse_args(arguments)
+    if chosen.watched:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        told = _score(chosen)
+    except (TarmacError, MemoryError, RuntimeError) as error:
+        told_error = _told(error)
+        if chosen.json:
+            _say({"error": told_error.to_json()})
+        else:
+            print(told_error, file=sys.stderr)
+        return 2
+    if chosen.json:
+        _say({"result": told})
+        return 0
+    for name in ("frechet", "kernel"):
+        score = told[name]
+        assert isinstance(score, dict)
+        print("{metric} {value:.4g} ({samples} samples, {reals} reals, {drawing}, {weights})".format(**score))
+    return 0
+
+
+def _score(chosen: argparse.Namespace) -> dict[str, object]:
+    from core.ml.hardware import choose_device
+    from core.ml.metrics import inception_weights
+    from core.ml.metrics.library_model import choose_features, score_model
+    from core.ml.threads import size_thread_pools
+
+    size_thread_pools()
+    last = 0.0
+
+    def progress(doing: str, share: float) -> None:
+        nonlocal last
+        if chosen.json and (share >= 1 or time.monotonic() - last > 0.2):
+            last = time.monotonic()
+            _say({"progress": doing, "share": round(share, 4)})
+
+    sha256 = chosen.inception_sha256 or inception_weights.SHA256
+    if chosen.fetch and chosen.inception is None and chosen.features != "discriminator":
+        try:
+            inception_weights.find(sha256=sha256)
+        except TarmacError:
+            chosen.inception = inception_weights.fetch(sha256=sha256)
+    features = choose_features(chosen.features, choose_device(chosen.device), inception=chosen.inception, sha256=sha256)
+    return score_model(
+        chosen.model,
+        chosen.dataset,
+        samples=chosen.samples,
+        seed=chosen.seed,
+        features=features,
+        truncation=chosen.truncation,
+        device=chosen.device,
+        progress=progress,
+    ).to_json()
+
+
+def _told(error: Exception) -> TarmacError:
+    from core.ml.hardware import out_of_memory
+
+    if isinstance(error, TarmacError):
+        return error
+    if out_of_memory(error):
+        return OutOfMemory(
+            "the model cannot be scored", "not enough memory", "Close other models, or score it on the CPU"
+        )
+    raise error
+
+
+def _say(message: dict[str, object]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _end_with_parent() -> None:
+    """Standard input is a pipe that the parent holds and never writes to: its end is the parent's end."""
+    while os.read(0, 4096):
+        pass
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

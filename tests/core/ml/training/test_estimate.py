@@ -1,0 +1,103 @@
+"""What a run will take: against the run itself, without enough memory, and as a program of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from core.errors import InvalidInput, OutOfMemory
+from core.ml.training import estimate as estimating
+from core.ml.training.estimate import _mean_step, estimate
+from core.ml.training.image import ImageTraining
+from core.runs.events import Checkpoint, Metrics
+from tests.core.ml.training.recording import Remembered
+from tests.core.ml.training.test_image_run import OPTIONS, PLAN, dots, one_thread, run
+
+__all__ = ["one_thread"]
+
+
+def test_against_the_run_itself(tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
+    told: list[dict[str, object]] = []
+    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=told.append)
+    assert found.measured == 20
+    assert found.batch == 4
+    assert found.offer == {}
+    assert found.chosen["gamma"] == pytest.approx(0.0128)
+    assert 0 < found.memory < found.memory_available
+    assert 0 < found.disk < found.disk_free
+    shares = [each["share"] for each in told if "share" in each]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    recorder = Remembered(tmp_path / "run", 12)
+    run(recorder, plan)
+    real = sum(4 / each.per_second for each in recorder.told(Metrics)[1:]) / 11
+    # The machine is shared: what is tested is that it is no other number.
+    assert 0.2 < found.step_seconds / real < 5
+    kept = [each.bytes for each in recorder.told(Checkpoint)]
+    assert 1.5 < found.disk / kept[-1] < 6
+
+
+def test_means_of_a_whole_round() -> None:
+    times = {(False, False): [1.0, 1.0, 9.0], (False, True): [2.0], (True, True): [5.0]}
+    assert _mean_step(times, 20.0, 16, 4) == pytest.approx(1 + 1 / 4 + 3 / 16)
+    # A machine so slow that there was no other R1 step than the first.
+    assert _mean_step({(False, False): [1.0]}, 3.0, 16, 4) == pytest.approx(1 + 2 / 16)
+    assert _mean_step({}, 3.0, 16, 4) == 3.0
+
+
+def test_a_batch_that_a_processor_cannot_hold_is_halved_until_it_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of 4 pictures takes 40 MB and there are 150: 8 fit (80 MB), 16 (160 MB) do not."""
+    now = psutil.Process().memory_info().rss
+    monkeypatch.setattr(estimating, "_most", lambda place: psutil.Process().memory_info().rss + 40 * 2**20)
+    plan = replace(PLAN, options=OPTIONS | {"batch": 64})
+    there = int((now + 150 * 2**20) / 0.95)
+    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", seconds=0.1, available=there)
+    assert found.offer == {"batch": found.batch}
+    assert found.batch in (4, 8)
+
+
+def test_not_even_one_picture_fits(tmp_path: Path) -> None:
+    with pytest.raises(OutOfMemory, match="not even one picture"):
+        estimate(PLAN, dataset=tmp_path, pictures=dots(), device="cpu", available=1024**2)
+
+
+def test_out_of_memory_while_timing_is_halved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ImageTraining.run
+
+    def run_if_small(training: ImageTraining) -> dict[str, float]:
+        if training.recipe.batch > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(training)
+
+    monkeypatch.setattr(ImageTraining, "run", run_if_small)
+    plan = replace(PLAN, options=OPTIONS | {"batch": 32})
+    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", seconds=0.1)
+    assert found.offer == {"batch": 8}
+
+
+def test_a_plan_that_cannot_be_trained_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="size 24"):
+        estimate(replace(PLAN, options={"size": 24}), dataset=tmp_path, pictures=dots(), device="cpu")
+
+
+def test_as_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_file = pytest.importorskip("core.runs.plan_file")
+    datasets = pytest.importorskip("core.datasets.pictures")
+    datasets.write_pictures(tmp_path / "dots", "dots", np.asarray(dots()), {})
+    plan_file.write_plan(tmp_path / "run", PLAN)
+    command = [str(tmp_path / "run"), "--json", "--seconds", "0.1", "--dataset", str(tmp_path / "dots")]
+    assert estimating.main(command) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == {"phase": "reading the plan"}
+    assert lines[-1]["estimate"]["batch"] == 4
+    assert estimating.main([str(tmp_path / "nowhere")]) == 2
+    assert "error" in json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -1,0 +1,21 @@
+"""The choice of a number format."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.ml.training import precision
+from core.ml.training.precision import choose_precision
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_what_the_device_is_good_at(native: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "fast_bfloat16", lambda device: native)
+    assert choose_precision(torch.device("cpu")) == expected
+
+
+def test_a_wish_is_granted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "fast_bfloat16", lambda device: True)
+    assert choose_precision(torch.device("cpu"), "float32") == "float32"
+    assert choose_precision(torch.device("meta"), "bfloat16") == "bfloat16"

@@ -1,0 +1,228 @@
+"""Kills the processes of training runs, at random moments, and looks whether every run ends as if nothing had happened.
+
+    python -m tests.kills --times 50 [--kind toy|image --dataset FOLDER] [--seed 1]
+
+Victims are the trainer, the supervisor, both, and a client that has just been asked to let the run go on or to show it;
+all by SIGKILL. A lost run is found again as the studio finds it. Every run must end finished, with exactly the weights
+of an undisturbed one, and with exactly one model in the library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.datasets.manifest import Manifest as Dataset
+from core.library.models import Library
+from core.runs.folder import RunFolder
+from core.runs.plan import RunPlan
+from core.runs.processes import Process
+from core.runs.store import Runs
+from core.runs.view import RunView
+from tests import toy_training
+
+REPOSITORY = Path(__file__).parents[1]
+VICTIMS = ("trainer", "supervisor", "both", "client", "client and supervisor")
+PATIENCE = 120.0
+
+
+@dataclass
+class Tally:
+    """What was done, and what came of it."""
+
+    killed: Counter[str] = field(default_factory=Counter)
+    """Processes that were alive and were killed, by what they were."""
+    missed: int = 0
+    """Kills that found nobody: the run had just ended, or was between two attempts."""
+    runs: int = 0
+    attempts: int = 0
+    revived: int = 0
+
+    @property
+    def kills(self) -> int:
+        """Processes killed in all."""
+        return self.killed.total()
+
+    def __str__(self) -> str:
+        who = ", ".join(f"{count} {name}s" for name, count in sorted(self.killed.items()))
+        return (
+            f"{self.kills} processes killed ({who}; {self.missed} kills found nobody) in {self.runs} runs with "
+            f"{self.attempts} attempts; {self.revived} times a lost run was found again; "
+            "every run ended with the weights of an undisturbed one and one model"
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained.
+
+    Attributes:
+        home: TARMAC_HOME.
+        plan: The run.
+        longest: Seconds between two kills, at most: about as long as an attempt takes.
+        expected: The digest of the weights that an undisturbed run ends with.
+    """
+
+    home: Path
+    plan: RunPlan
+    longest: float
+    expected: str
+
+
+def toy_experiment(home: Path) -> Experiment:
+    """A training of a second. `home` becomes $TARMAC_HOME, and the kind is known to all children."""
+    site = toy_training.install(home / "site")
+    os.environ["TARMAC_HOME"] = str(home)
+    os.environ["PYTHONPATH"] = f"{site}{os.pathsep}{REPOSITORY}"
+    sys.path.insert(0, str(site))
+    toy_dataset(home, "numbers")
+    plan = RunPlan("toy", "toy", "numbers", steps=150, options={"pause": 0.004}, save_every=20)
+    expected = hashlib.sha256(toy_training.weights_after(150).tobytes()).hexdigest()
+    return Experiment(home, plan, 1.8, expected)
+
+
+def toy_dataset(home: Path, name: str) -> Path:
+    """A dataset that a toy training accepts."""
+    folder = home / "data" / "datasets" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    Dataset(name, kind="text", size=1).write(folder)
+    return folder
+
+
+def digest(run: RunView) -> str:
+    """Of the weights in a finished run's model folder."""
+    import numpy as np
+
+    toy = run.folder / "model" / "state.npy"
+    if toy.exists():
+        return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
+    return hashlib.sha256((run.folder / "model" / "weights.safetensors").read_bytes()).hexdigest()
+
+
+def kill_until(experiment: Experiment, times: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
+    """Begin runs and kill their processes until `times` have been killed and the last run has ended.
+
+    Raises:
+        AssertionError: A run did not end as an undisturbed one.
+    """
+    draw = random.Random(seed)
+    tally = Tally()
+    while tally.kills < times:
+        tally.runs += 1
+        run = Runs().create(experiment.plan)
+        run = asyncio.run(Runs().start(run))
+        _disturb(run, experiment, times, draw, tally, say)
+        run = Runs().get(run.id)
+        tally.attempts += run.attempt
+        assert run.state == "finished", (run.state, run.end, (run.folder / "log.txt").read_text()[-2000:])
+        assert digest(run) == experiment.expected, f"{run.id} ended with other weights"
+        models = [model for model in Library().models() if model.manifest.origin.get("run") == run.id]
+        assert [model.id for model in models] == [run.model], [model.id for model in models]
+        assert models[0].problem is None
+    return tally
+
+
+def _disturb(
+    run: RunView, experiment: Experiment, times: int, draw: random.Random, tally: Tally, say: Callable[[str], None]
+) -> None:
+    """Kill and wait until the run has ended."""
+    deadline = time.monotonic() + PATIENCE
+    newest, begun = -1, time.monotonic()
+    while (view := Runs().get(run.id)).state != "finished":
+        assert view.state not in ("failed", "stopped"), (view.state, view.end)
+        step = max((each.step for each in view.checkpoints), default=-1)
+        if step > newest:
+            newest, deadline = step, time.monotonic() + PATIENCE
+        assert time.monotonic() < deadline, (view.state, view.step, (run.folder / "log.txt").read_text()[-2000:])
+        if view.state == "lost":
+            tally.revived += 1
+            asyncio.run(Runs().start(view)) if draw.random() < 0.5 else _client("resume", run.id).wait()
+            continue
+        # An attempt must now and then live long enough to come further, as anywhere.
+        wait = draw.uniform(0.0, experiment.longest)
+        _pause(run, wait)
+        if tally.kills < times:
+            _kill(run, draw.choice(VICTIMS), draw, tally)
+            say(f"{time.monotonic() - begun:6.1f} s  {tally.kills:3} killed  step {view.step}  {view.state}")
+
+
+def _pause(run: RunView, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and Runs().get(run.id).state not in ("finished", "lost"):
+        time.sleep(0.05)
+
+
+def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
+    folder = RunFolder(run.folder)
+    found = {"trainer": folder.owner(folder.newest_attempt()), "supervisor": folder.supervisor()}
+    names = {"both": ["trainer", "supervisor"], "client and supervisor": ["supervisor"], "client": []}.get(
+        victim, [victim]
+    )
+    draw.shuffle(names)
+    if victim.startswith("client"):
+        client = _client(draw.choice(("attach", "resume")), run.id)
+        time.sleep(draw.uniform(0.0, 0.6))
+        if client.poll() is None:
+            client.kill()
+            tally.killed["client"] += 1
+        client.wait()
+    for name in names:
+        process: Process | None = found[name]
+        if process is not None and process.signal(signal.SIGKILL):
+            tally.killed[name] += 1
+        else:
+            tally.missed += 1
+
+
+def _client(verb: str, run_id: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tui.cli", "runs", verb, run_id, "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=REPOSITORY,
+    )
+
+
+def image_experiment(home: Path, dataset: str) -> Experiment:
+    """The real loop on a dataset of `home`'s library; an undisturbed run tells what to expect."""
+    os.environ["TARMAC_HOME"] = str(home)
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    options = {"batch": 4, "size": 16, "channels": 256, "threads": 1, "precision": "float32"}
+    plan = RunPlan("image", "image", dataset, steps=20, options=options, save_every=4, sample_every=10, score_every=20)
+    begun = time.monotonic()
+    run = asyncio.run(Runs().start(Runs().create(plan)))
+    while (run := Runs().get(run.id)).active:
+        time.sleep(0.2)
+    assert run.state == "finished", (run.end, (run.folder / "log.txt").read_text()[-2000:])
+    return Experiment(home, plan, time.monotonic() - begun, digest(run))
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills")
+    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--kind", choices=("toy", "image"), default="toy")
+    parser.add_argument("--dataset", default="starter/sneakers", help="of --home's library")
+    parser.add_argument("--home", type=Path, help="TARMAC_HOME to use (default: a new one)")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    home = options.home or Path(tempfile.mkdtemp(prefix="tarmac-kills-"))
+    experiment = toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset)
+    print(kill_until(experiment, options.times, options.seed, lambda text: print(text, flush=True)))
+
+
+if __name__ == "__main__":
+    main()
