@@ -53,5 +53,12 @@ class WorkersChanged(Message):
 
 
 @dataclass
+class TrainOn(Message):
+    """The user wants to plan an experiment that learns from this dataset."""
+
+    dataset_id: str
+
+
+@dataclass
 class AddDataset(Message):
     """The user wants to bring pictures or text in, to train on them."""

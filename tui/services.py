@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.library.workspaces import Workspace, Workspaces
     from core.workers.session import Session
     from core.workers.spare import Spare
+    from tui.dataset_services import DatasetServices
     from tui.opening import Place
     from tui.training_services import TrainingServices
 
@@ -56,6 +57,13 @@ class Services:
         from tui.training_services import TrainingServices
 
         return TrainingServices()
+
+    @cached_property
+    def datasets(self) -> DatasetServices:
+        """Datasets: added, prepared, reviewed. Its methods read and write the disk."""
+        from tui.dataset_services import DatasetServices
+
+        return DatasetServices()
 
     def remember_theme(self, name: str) -> None:
         """Write the theme into the settings file."""

@@ -23,10 +23,11 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from tui import themes
+from tui.dataset_jobs import DatasetJobs
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
 from tui.key_order import KeyOrder, KeyPassed
-from tui.messages import LibraryChanged, OpenPicture, ShowModel, Trouble
+from tui.messages import LibraryChanged, OpenPicture, ShowModel, TrainOn, Trouble
 from tui.screens import PLACES
 from tui.services import Services
 from tui.status import Status
@@ -61,6 +62,12 @@ def _training() -> Screen[Any]:
     return TrainingScreen()
 
 
+def _datasets() -> Screen[Any]:
+    from tui.screens.datasets import DatasetsScreen
+
+    return DatasetsScreen()
+
+
 def _import_ahead() -> None:
     """What the workspace will need, while the user still reads the list: half a second less after enter."""
     for name in ("tui.screens.workspace", "tui.widgets.explorer", "tui.widgets.completion", "core.workers.session"):
@@ -90,6 +97,7 @@ class TarmacApp(App[int]):
         "directory": _directory,
         "workspace": _workspace,
         "training": _training,
+        "datasets": _datasets,
         "settings": _settings,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -116,6 +124,7 @@ class TarmacApp(App[int]):
     runs: reactive[tuple[RunView, ...] | None] = reactive(None, repaint=False)
     """Every training run, the newest first; None until they were read."""
     runs_active: reactive[int] = reactive(0, repaint=False)
+    dataset_jobs_running: reactive[int] = reactive(0, repaint=False)
 
     def __init__(
         self,
@@ -136,6 +145,8 @@ class TarmacApp(App[int]):
         """Follows the runs, from the first rest on."""
         self.losses: dict[str, str] = {}
         """What would be lost by leaving now, by a name for each."""
+        self.dataset_jobs = DatasetJobs(self)
+        """What is being added and prepared, whichever place is seen."""
         self.DEFAULT_MODE = start or self.services.start_mode()  # type: ignore[misc]
         super().__init__(driver_class=picture_driver(terminal) if terminal is not None else None)
         self._key_order = KeyOrder(self, super().on_event)
@@ -234,6 +245,7 @@ class TarmacApp(App[int]):
         workspace = self.workspace
         try:
             async with asyncio.timeout(_LAST_SECONDS):
+                await self.dataset_jobs.close()
                 if workspace is not None:
                     await workspace.close()
                 await self.services.close()
@@ -287,6 +299,21 @@ class TarmacApp(App[int]):
                 exit_on_error=False,
                 description="adding a model",
             )
+
+    def on_train_on(self, message: TrainOn) -> None:
+        """Plan an experiment on a dataset, in the place Training."""
+        self.switch_mode("training")
+        self.call_later(self._plan_on, message.dataset_id)
+
+    def _plan_on(self, dataset_id: str) -> None:
+        from tui.screens.training import TrainingScreen
+        from tui.screens.wizard import Wizard
+
+        if isinstance(self.screen, Wizard):
+            self.screen.dismiss(None)  # what was answered there stays in its draft
+        training = self._screen_stacks["training"][0]
+        if isinstance(training, TrainingScreen):
+            training.action_new(dataset=dataset_id)
 
     def action_open_picture(self) -> None:
         """Ask for a saved picture and go to its place."""

@@ -195,12 +195,10 @@ class TrainingServices:
         Raises:
             TarmacError: It was refused.
         """
-        found: DatasetFacts = await _core("core.datasets.adding").prepare_dataset(
-            dataset.id,
-            _core("core.datasets.cropping").Preparation(size=size, crop=crop),
-            datasets=_core("core.datasets.library").Datasets(self._data),
-            progress=progress,
-        )
+        adding = await asyncio.to_thread(_core, "core.datasets.adding")
+        preparation = _core("core.datasets.cropping").Preparation(size=size, crop=crop)
+        store = _core("core.datasets.library").Datasets(self._data)
+        found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found
 
     # -- estimates

@@ -10,15 +10,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.datasets.cropping import Preparation
 from core.datasets.decoding import LEAST_SIDE
 from core.datasets.library import STARTER_PREFIX, Dataset, Datasets
 from core.datasets.manifest import MAX_NAME
 from core.datasets.process import Progress, run_job
+from core.datasets.review import load_pictures
 from core.datasets.sources import displayed
 from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
@@ -196,6 +201,29 @@ async def draw_sheet(
         "boxes": boxes,
     }
     return dict(await run_job(job, f"{dataset.name} cannot be shown", progress))
+
+
+async def source_pictures(
+    dataset: Dataset, numbers: Sequence[int], side: int, progress: Progress | None = None
+) -> dict[int, NDArray[np.uint8]]:
+    """Some pictures of a dataset as they came, by their numbers in its index: uint8 [h, w, 3], at most `side` long.
+
+    Those that cannot be read any more are missing.
+
+    Raises:
+        Refused: It does not say where its pictures came from, or a source has gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="tarmac-pictures-") as scratch:
+        out = Path(scratch) / "pictures.npz"
+        job = {
+            "job": "sources",
+            "folder": str(dataset.folder),
+            "out": str(out),
+            "numbers": list(numbers),
+            "side": side,
+        }
+        await run_job(job, f"the pictures of {dataset.name} cannot be shown", progress)
+        return await asyncio.to_thread(load_pictures, out)
 
 
 def _absolute(path: Path) -> Path:

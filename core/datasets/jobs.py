@@ -16,6 +16,7 @@ from core.datasets.library import registry
 from core.datasets.manifest import Manifest
 from core.datasets.preparing import prepare
 from core.datasets.preview import before_and_after
+from core.datasets.review import save_pictures, sources_of
 from core.datasets.scanning import Scan, scan, write_index
 from core.datasets.store import PictureStore
 from core.datasets.writing import check_space, write_square
@@ -111,6 +112,15 @@ def _sheet(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
     return {"out": str(out), "width": sheet.shape[1], "height": sheet.shape[0], "pictures": len(rows)}
 
 
+def _sources(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    """Decode the sources of some pictures once more, small, into a file for `load_pictures`."""
+    found = sources_of(Path(job["folder"]), job["numbers"], int(job["side"]), progress)
+    out = Path(job["out"])
+    with storage_errors(out):
+        save_pictures(out, found)
+    return {"pictures": len(found)}
+
+
 def _report(found: Scan) -> dict[str, object]:
     """What the manifest says about a scan."""
     rate = len(found.records) / found.seconds if found.seconds > 0 else None
@@ -135,4 +145,5 @@ JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, object]]] = {
     "prepare": _prepare,
     "draw": _draw,
     "sheet": _sheet,
+    "sources": _sources,
 }

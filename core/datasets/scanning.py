@@ -141,7 +141,7 @@ def scan(
     """
     started = time.monotonic()
     looks: list[_Look] = []
-    read = 0
+    read = kept = 0
     roots = [path.name for path in sources]
     folders: list[tuple[str, ...]] = []
     for source, path in enumerate(sources):
@@ -154,9 +154,11 @@ def scan(
             looks.append(_numbered(seen, len(looks)))
             folders.append((roots[source], *entry.folders))
             read += entry.size
+            kept += seen.record.kept
             speed = read / 1e6 / max(1e-3, time.monotonic() - started)
             of = f" of {total:,}" if total else ""
-            progress(f"looking at {done:,}{of}, {speed:.0f} MB/s", done / total if total else None)
+            told = f"looking at {done:,}{of}: {kept:,} good, {len(looks) - kept:,} left out, {speed:.0f} MB/s"
+            progress(told, done / total if total else None)
         if not any(seen.record.kept for seen in looks):
             kind_of(path)  # perhaps it went away while it was looked at; then this says so
     progress("looking for duplicates", None)

@@ -19,5 +19,6 @@ PLACES: Final = (
     Place("directory", "1", "Directory"),
     Place("workspace", "2", "Workspace"),
     Place("training", "3", "Training"),
+    Place("datasets", "4", "Datasets"),
     Place("settings", "6", "Settings"),
 )

@@ -15,6 +15,7 @@ from textual.widgets import Input
 from core.errors import TarmacError
 from tui import wizard_answers as facts
 from tui import words
+from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
 from tui.widgets.wizard_pages import PAGES, DatasetPage, Materials, Page, SummaryPage
@@ -178,6 +179,19 @@ class Wizard(StudioScreen):
             self.notify(f"{refusal[:1].upper()}{refusal[1:]}", severity="warning", timeout=5, markup=False)
         else:
             self._enter(event.number)
+
+    @on(AddDataset)
+    def _add_dataset(self, event: AddDataset) -> None:
+        """Bring one in, and come back with it chosen."""
+        from tui.screens.add_dataset import AddDatasetPage
+
+        event.stop()
+
+        def added(dataset_id: str | None) -> None:
+            if dataset_id:
+                self.answers.dataset = dataset_id
+
+        self.app.push_screen(AddDatasetPage(self.MODE), added)
 
     @on(Page.Answered)
     def _answered(self) -> None:

@@ -30,6 +30,7 @@ class Header(Widget):
     status: reactive[Status | None] = reactive(None)
     running: reactive[int] = reactive(0)
     training: reactive[int] = reactive(0)
+    preparing: reactive[int] = reactive(0)
     place: reactive[str] = reactive("")
 
     def render(self) -> Content:
@@ -49,14 +50,15 @@ class Header(Widget):
             here = place.mode == self.place
             parts.append((f"{'[' if here else ' '}{place.key} {place.title}", "bold $accent" if here else "$muted"))
             if self._badge(place):
-                parts.append((self._badge(place), "$warning" if place.mode == "training" else "$success"))
+                parts.append((self._badge(place), "$success" if place.mode == "workspace" else "$warning"))
             parts.append(("]" if here else " ", "bold $accent"))
         return parts
 
     def _badge(self, place: Place) -> str:
-        """Running workers belong to the workspace, runs to the training."""
-        if place.mode == "training":
-            return f" ◐{self.training}" if self.training else ""
+        """Running workers belong to the workspace, runs to the training, jobs to the datasets."""
+        busy = {"training": self.training, "datasets": self.preparing}.get(place.mode, 0)
+        if busy:
+            return f" ◐{busy}"
         return f" ●{self.running}" if self.running and place.mode == "workspace" else ""
 
     def _machine(self) -> list[Content]:

@@ -33,8 +33,8 @@ Pixels = NDArray[np.uint8]
 _KEPT_BYTES = 64 * 2**20
 """Of sheets that were looked at; older ones are read again."""
 
-_KEYS = itertools.count(1)
-"""The helper process knows tiles by number: two sheets never share one."""
+_KEYS = itertools.count(1 << 41)
+"""The helper process knows tiles by number: two sheets never share one, nor one with an explorer or a film."""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__()
         self.columns = tuple(columns)
         self.rows: list[Row] = []
+        self._wide: dict[int, int] = {}
 
     @property
     def current(self) -> str | None:
@@ -119,6 +120,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Show other rows; the cursor stays on its key (or goes to `select`) where that is among them."""
         wanted = select if select is not None else self.current
         self.rows = list(rows)
+        self._wide.clear()
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
         place = next((index for index, row in enumerate(self.rows) if row.key == wanted), None)
         if place is None:
@@ -183,7 +185,9 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return [(i, widths[i]) for i in chosen]
 
     def _widest(self, column: int) -> int:
-        return max((cell_len(row.cells[column][0]) for row in self.rows), default=0)
+        if column not in self._wide:  # asked for each line that is painted, and a list may be long
+            self._wide[column] = max((cell_len(row.cells[column][0]) for row in self.rows), default=0)
+        return self._wide[column]
 
     def render_line(self, y: int) -> Strip:
         """One line: the titles, which do not scroll, or a row."""
