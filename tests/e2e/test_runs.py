@@ -269,7 +269,7 @@ def test_a_deaf_trainer_is_stopped_by_force(runs: Runs, monkeypatch: pytest.Monk
     os.waitpid(pid, 0)
     assert trainer is not None
     assert trainer.gone
-    assert '"stopped"' in journal.read_text().splitlines()[-1]
+    assert '"stopped"' in (run.folder / "journal.jsonl").read_text().splitlines()[-1]
 
 
 def test_a_supervisor_that_is_told_to_end_leaves_a_run_that_can_go_on(runs: Runs) -> None:
