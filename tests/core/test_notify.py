@@ -48,9 +48,11 @@ def post() -> Iterator[tuple[int, list[str]]]:
     """A mail server that takes one letter, line by line."""
     letter: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
 
         def serve() -> None:
             connection, _ = listener.accept()
+            connection.settimeout(20)
             with connection, connection.makefile("rwb") as wire:
 
                 def say(line: str) -> None:
@@ -68,7 +70,7 @@ def post() -> Iterator[tuple[int, list[str]]]:
                         return
                     say("250 fine")
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1], letter
         thread.join(10)
@@ -122,6 +124,6 @@ def test_what_cannot_be_told_is_a_sentence_without_secrets() -> None:
 def test_without_the_package_planning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     notify.check([])
-    with pytest.raises(InvalidInput, match="needs? the package apprise"):
+    with pytest.raises(InvalidInput, match="need the package apprise"):
         notify.check(["json://localhost"])
     assert "not installed" in notify.send(["json://localhost"], "a", "b")
