@@ -258,11 +258,8 @@ def test_a_deaf_trainer_is_stopped_by_force(runs: Runs, monkeypatch: pytest.Monk
             supervise.main([str(run.folder)])
         finally:
             os._exit(0)
-    until(
-        runs,
-        run,
-        lambda view: "thinking" in (view.folder / "journal.jsonl").read_text() and folder.owner(1) is not None,
-    )
+    journal = run.folder / "journal.jsonl"
+    until(runs, run, lambda view: "thinking" in journal.read_text() and folder.owner(1) is not None)
     trainer = folder.owner(1)
     runs.stop(run.id)
     folder.desire(wish="stop")
