@@ -180,7 +180,7 @@ async def test_one_pane_takes_turns_two_share_and_three_are_all_seen(home: Path)
 async def test_curves_tell_the_values_at_the_slider_and_the_best_score(home: Path) -> None:
     view = run(home)
     async with opened(home, view, (120, 34)) as page:
-        await page.until(lambda: "★ best 39.6 at step" in text(page.app))
+        await page.until(lambda: "★ best 39.6 at 1,200" in text(page.app))
         newest, then = view.curves["generator"].values[-1], view.curves["generator"].values[9]
         assert f"G {newest:.2f}" in text(page.app)
         await page.pilot.press("home", "right")
