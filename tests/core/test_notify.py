@@ -16,6 +16,8 @@ import pytest
 from core import notify
 from core.errors import InvalidInput
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise's own
+
 
 @contextmanager
 def web() -> Iterator[tuple[int, list[dict[str, Any]]]]:
