@@ -17,7 +17,8 @@ from tui import wizard_answers as facts
 from tui import words
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
-from tui.widgets.wizard_pages import PAGES, DatasetPage, Materials, Page, SummaryPage
+from tui.widgets.wizard_page import Materials, Page
+from tui.widgets.wizard_pages import PAGES, DatasetPage, SummaryPage
 from tui.widgets.wizard_steps import WizardSteps
 
 if TYPE_CHECKING:
