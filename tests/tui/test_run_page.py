@@ -152,7 +152,10 @@ async def test_space_plays_from_the_start_to_the_end_and_stops_there(home: Path)
         await page.until(lambda: page.page._playing is None)
         await page.until(lambda: page.shown() == [500])
         assert seen == [0, 100, 200, 300, 400, 500]
-        await page.pilot.press("space", "escape")
+        page.page._play_on = lambda: None  # type: ignore[method-assign]
+        await page.pilot.press("space")
+        assert page.page._playing is not None
+        await page.pilot.press("escape")
         assert page.page._playing is None
         assert isinstance(page.app.screen, RunPage)
 
@@ -187,6 +190,18 @@ async def test_curves_tell_the_values_at_the_slider_and_the_best_score(home: Pat
         await page.until(lambda: f"G {then:.2f}" in text(page.app))
         await page.pilot.press("y")
         assert "loss, logarithmic" in text(page.app)
+
+
+async def test_a_log_without_lines_says_so(home: Path) -> None:
+    async with opened(home, run(home), (200, 60)) as page:
+        await page.until(lambda: "reading the base" in text(page.app))
+        assert "nothing was written yet" not in text(page.app)
+    (home / "none").mkdir()
+    view = run(home / "none")
+    async with opened(home / "none", view, (200, 60)) as page:
+        (view.folder / "log.txt").write_text("", encoding="utf-8")
+        page.page.query_one(RunLog)._tail = None
+        await page.until(lambda: "nothing was written yet" in text(page.app))
 
 
 async def test_a_warning_says_what_to_do(home: Path) -> None:

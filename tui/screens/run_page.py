@@ -167,7 +167,8 @@ class RunPage(Steering, StudioScreen):
     def _line(self, view: RunView) -> Content:
         glyph, word, tone = run_facts.state(view)
         where = f" on {view.host}" if view.host and view.active else ""
-        facts = [f"from {view.plan.base}" if view.plan.base else "from nothing", f"dataset {view.plan.dataset}"]
+        base = f"from {run_facts.thing(view.plan.base)}" if view.plan.base else "from nothing"
+        facts = [base, f"dataset {run_facts.thing(view.plan.dataset)}"]
         left = self._settled.left(view.eta, view.changed, self.now()) if view.state == "running" else None
         if view.active:
             right = run_facts.percent(view) + (f"  {run_facts.left(left)} left" if left is not None else "")

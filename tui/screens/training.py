@@ -111,6 +111,7 @@ class TrainingScreen(Steering, StudioScreen):
         active = sum(view.active for view in views)
         count = f"{len(views)}" + (f" · ◐ {active} running" if active else "")
         self.query_one(RunsPane).set_title("Runs", count if views else "")
+        self.call_after_refresh(self.query_one(RunsPane).redraw)
         if problem is not None:
             self._tell(f"✕ {problem}", "$error")
         elif views:

@@ -18,7 +18,8 @@ from tui import words
 from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
-from tui.widgets.wizard_pages import PAGES, DatasetPage, Materials, Page, SummaryPage
+from tui.widgets.wizard_page import Materials, Page
+from tui.widgets.wizard_pages import PAGES, DatasetPage, SummaryPage
 from tui.widgets.wizard_steps import WizardSteps
 
 if TYPE_CHECKING:
