@@ -1,4 +1,4 @@
-"""Cars turn into sneakers: a model of portraits learns cars, that model learns sneakers, and the history becomes a film.
+"""Cars turn into sneakers: a model of portraits learns cars, that model learns sneakers, and a film shows it.
 
     make cars-into-sneakers                                     # or, in a shell of the clone:
     .venv/bin/python docs/cars_into_sneakers.py --steps 6000
