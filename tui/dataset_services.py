@@ -132,15 +132,15 @@ class DatasetServices:
 
         return read_index(dataset.folder)
 
-    def looks(self, dataset: Dataset) -> list[Look]:
-        """The pictures of an auto-cropped dataset, the least sure first.
+    def looks(self, dataset: Dataset) -> tuple[list[Look], bool]:
+        """The pictures of an auto-cropped dataset, the least sure first; whether decisions wait to be applied.
 
         Raises:
             Refused: It was not prepared with auto-crop, or its files are damaged.
         """
-        from core.datasets.review import looks
+        from core.datasets.review import looks, pending
 
-        return looks(dataset.folder)
+        return looks(dataset.folder), pending(dataset.folder)
 
     async def sources(
         self, dataset: Dataset, numbers: Sequence[int], side: int, progress: Progress | None = None

@@ -18,6 +18,7 @@ from core.datasets import adjustments as adjusting
 from core.datasets.adjustments import Adjustment
 from core.datasets.cropping import around, middle
 from core.datasets.decoding import LeftOut, decode, over_white
+from core.datasets.manifest import FILE_NAME as MANIFEST
 from core.datasets.preparing import read_boxes
 from core.datasets.scanning import read_index, read_sources
 from core.datasets.sources import entries
@@ -96,6 +97,15 @@ def looks(folder: Path) -> list[Look]:
         subject = boxes.get(number)
         found.append(Look(number, record.name, rows.get(number, -1), record.width, record.height, subject, choice))
     return sorted(found, key=lambda each: (each.row < 0, each.subject.confidence if each.subject else 0.0, each.number))
+
+
+def pending(folder: Path) -> bool:
+    """Whether something was decided since the dataset was prepared. Reads the disk."""
+    try:
+        decided = (folder / adjusting.FILE_NAME).stat().st_mtime_ns
+        return decided > (folder / MANIFEST).stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def sources_of(

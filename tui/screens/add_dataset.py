@@ -230,7 +230,11 @@ class AddDatasetPage(StudioScreen):
             self._added = job.result.id
             if self.is_current:
                 self.dismiss(self._added)
+            else:
+                self.app.notify(f"{job.name} is added: {job.result.count:,} pictures. 4 goes on.", markup=False)
             return
+        if job.failure and not self.is_current:
+            self.app.notify(job.failure, severity="error", timeout=12, markup=False)
         self._tell(
             "✕ stopped; nothing was added" if job.stopped else f"✕ {job.failure}", "$muted" if job.stopped else "$error"
         )

@@ -147,10 +147,10 @@ class AdjustCropPage(StudioScreen):
         parts = [
             (f" box {left:.0f}, {top:.0f}", "$text"),
             (f"  {right - left:.0f}×{bottom - top:.0f} pixels", "$muted"),
-            ("  hjkl move · HJKL finely · + − scale · < > narrower, wider", "$muted"),
         ]
         if found is not None:
-            parts.append((f"  found with confidence {found.confidence:.2f}", "$muted"))
+            parts.append((f"  · found with confidence {found.confidence:.2f}", "$muted"))
+        parts.append(("  · HJKL finely · < > narrower, wider", "$muted"))
         self.query_one("#adjust-told", Static).update(Content.assemble(*parts))
 
     # -- keys

@@ -57,7 +57,7 @@ class DatasetsScreen(StudioScreen):
     HELP_TITLE = "Datasets"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "new", id="datasets.new", tooltip="Add a folder, an archive or pictures"),
-        Binding("enter", "open", "details", id="datasets.details", tooltip="The whole card, or the contact sheet"),
+        Binding("enter", "open", "open", id="datasets.open", tooltip="The whole card, or the contact sheet"),
         Binding("escape", "close", "list", id="datasets.list", tooltip="Back to the list"),
         Binding("t", "train", "train", id="datasets.train", tooltip="Plan an experiment that learns from it"),
         Binding("p", "prepare", "prepare", id="datasets.prepare", tooltip="Cut it to squares; again, or for the first"),
@@ -159,7 +159,7 @@ class DatasetsScreen(StudioScreen):
         failed = dataset.id in self.app.dataset_jobs.failures
         ready, tone = dataset_facts.prepared(dataset, job)
         if failed and job is None:
-            ready, tone = "✕ see there", "bad"
+            ready, tone = "✕ failed", "bad"
         starter = dataset.source == "starter"
         return Row(
             dataset.id,
@@ -222,7 +222,7 @@ class DatasetsScreen(StudioScreen):
         if action == "close":
             return self.detail and not self._wide
         if action == "open":
-            return dataset is not None and not self.detail
+            return dataset is not None and (dataset.ready if self._wide else not self.detail)
         if dataset is None:
             return action not in ("train", "prepare", "review", "sheet", "left_out", "stop", "delete")
         own, busy = dataset.source != "starter", dataset.id in self.app.dataset_jobs.running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
+from textual.worker import WorkerError
 
 from core.errors import TarmacError
 from tui import dataset_facts
@@ -110,7 +112,7 @@ class ReviewCropsPage(StudioScreen):
 
     async def _load(self) -> None:
         try:
-            self.looks = await asyncio.to_thread(self.app.services.datasets.looks, self.dataset)
+            self.looks, self._changed = await asyncio.to_thread(self.app.services.datasets.looks, self.dataset)
         except TarmacError as error:
             self.before.say(f"✕ {error}", "$error")
             return
@@ -377,7 +379,8 @@ class ReviewCropsPage(StudioScreen):
     async def _written(self) -> None:
         """What was decided is on the disk."""
         for worker in [each for each in self.workers if each.group == "write" and each.node is self]:
-            await worker.wait()
+            with suppress(WorkerError):  # a disk that says no was told already
+                await worker.wait()
 
     async def action_prepare(self) -> None:
         """Apply the decisions."""
