@@ -54,7 +54,8 @@ def train(thing: str, base: str, options: argparse.Namespace) -> dict[str, Any]:
         tarmac("datasets", "prepare", dataset, "--size", str(options.size))
         every = str(max(1, options.steps // SHEETS))
         words = ["--dataset", dataset, "--base", base, "--size", str(options.size), "--no-mirror"]
-        words += ["--steps", str(options.steps), "--sample-every", every]
+        # Scores at both ends are enough: this is to be looked at.
+        words += ["--steps", str(options.steps), "--sample-every", every, "--score-every", str(options.steps)]
         tarmac("train", "image", "--name", thing, *words, "--watch")
     elif run["state"] == "finished":
         print(f"\n{thing} are trained already: {run['folder']}", flush=True)
