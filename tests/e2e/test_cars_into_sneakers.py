@@ -36,9 +36,9 @@ def few_pictures(home: Path, name: str, seed: int) -> None:
 
 def demonstrate(home: Path, folder: Path) -> str:
     """What the script prints."""
+    words = ["--steps", str(STEPS), "--size", str(SIZE), "--base", "", "--home", str(home), "--out", "film.gif"]
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--steps", str(STEPS), "--size", str(SIZE), "--base", "", "--home", home]
-        + ["--out", "film.gif"],
+        [sys.executable, SCRIPT, *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
@@ -56,7 +56,7 @@ def test_cars_turn_into_sneakers(home: Path, tmp_path: Path) -> None:
         few_pictures(home, name, seed)
     # Broken off before it began: it goes on.
     plan = RunPlan(
-        "cars", "image", "starter/cars", steps=STEPS, sample_every=1, options={"size": SIZE, "mirror": False}
+        "cars", "image", "starter/cars", steps=STEPS, sample_every=1, score_every=STEPS, options={"size": SIZE}
     )
     cars = Runs(home / "data").create(plan)
     told = demonstrate(home, tmp_path)
