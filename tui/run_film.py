@@ -1,4 +1,4 @@
-"""A film of what a run has made: once around a place of its model's plane, drawn by a worker and written to exports."""
+"""Films of a run, written to exports: once around a place of its model's plane, or how its samples came to be."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from core.runs.view import RunView
     from tui.services import Services
 
 RATE = Fraction(25)
@@ -73,4 +74,33 @@ async def write_film(services: Services, model_id: str, progress: Callable[[int,
         await shoot(FilmProcess(path, options), count, draw, lambda done: progress(done, count))
     finally:
         await session.stop()
+    return path
+
+
+async def write_history(view: RunView, progress: Callable[[int, int], None]) -> Path:
+    """Write an MP4 of a run's sample sheets, each fading into the next; returns where.
+
+    Args:
+        view: The run, with at least two sheets.
+        progress: Told frames written and frames in all.
+
+    Raises:
+        TarmacError: A sheet cannot be read, or the disk said no; no file is left.
+    """
+    from core.exports import notes
+    from core.exports.drawing import shoot
+    from core.exports.film import FilmOptions
+    from core.exports.film_process import FilmProcess
+    from core.exports.history import HistoryFilm, cut, draw_with, facts, title
+    from core.runs.history import history
+    from tui.widgets.explorer_saving import free_export
+
+    sheets = await asyncio.to_thread(history, [view])
+    made = cut(sheets, RATE, ".mp4")
+    film = await asyncio.to_thread(HistoryFilm, sheets, made)
+    options = FilmOptions(RATE, title=title(sheets), notes=notes.dumps(facts(sheets, made, RATE)))
+    path = free_export(view.plan.name, "history", ".mp4")
+    await shoot(
+        FilmProcess(path, options), made.frames, draw_with(film), lambda done: progress(done, made.frames), group=4
+    )
     return path

@@ -233,11 +233,11 @@ class _Captions:
     """
 
     def __init__(self, sheets: Sequence[Sheet], size: tuple[int, int]) -> None:
-        from PIL import ImageFont
+        from PIL import ImageFont as Fonts
 
         letters = min(24, max(11, size[1] // 36))
         self._pad = letters // 2
-        self._font: FreeTypeFont | ImageFont = ImageFont.load_default(letters)
+        self._font: FreeTypeFont | ImageFont = Fonts.load_default(letters)
         self._height = letters + self._pad
         self._texts: list[str] = []
         self._width = 0.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.errors import Refused
+from core.exports.history import cut
 from core.runs.events import Ended, Sample, Warned
 from core.runs.view import RunView
+from tests.core.exports.test_film import movie
 from tests.tui.stage import lines, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.test_training import offered
@@ -300,6 +305,23 @@ async def test_a_film_tells_how_far_it_is_and_escape_stops_it(home: Path, monkey
         gate.set()
         await page.pilot.press("f")
         await page.until(lambda: any("film.mp4" in notice.message for notice in page.app._notifications))
+
+
+async def test_the_history_is_written_as_a_film(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = partial(cut, columns=1, rows=1, scale=1, seconds=Fraction(3))
+    monkeypatch.setattr("core.exports.history.cut", small)
+    async with opened(home, run(home)) as page:
+        await page.pilot.press("F")
+        assert "writing a film of the history" in text(page.app)
+        assert "history" not in offered(page.app)
+        await page.until(lambda: any("-history.mp4" in notice.message for notice in page.app._notifications))
+        (film,) = (home / "data" / "exports").iterdir()
+        shown, facts = movie(film)
+        assert [sample.step for sample in page.services.fake.views[0].samples] == json.loads(
+            facts["metadata"]["comment"]
+        )["runs"][0]["steps"]
+        assert len(shown) == 75
+        await page.until(lambda: "history" in offered(page.app))
 
 
 async def test_a_film_that_cannot_be_made_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from collections.abc import Awaitable, Callable
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -69,6 +70,7 @@ class RunPage(Steering, StudioScreen):
         Binding("e", "extend", "extend", id="run.extend", tooltip="Change how many steps it has in all"),
         Binding("b", "branch", "branch", id="run.branch", tooltip="A new run from the checkpoint at the slider"),
         Binding("l", "log", "Log", id="run.log", show=False, tooltip="Show the log, or put it away"),
+        Binding("F", "history", "History", id="run.history", show=False, tooltip="Write the samples so far as a film"),
         Binding("y", "scale", "Logarithmic", id="run.scale", show=False, tooltip="Losses on a logarithmic axis"),
         Binding("home,g", "step(-1000000)", "First", id="run.first", show=False, tooltip="The first samples"),
         Binding("end,G", "step(1000000)", "Newest", id="run.newest", show=False, tooltip="Follow the newest samples"),
@@ -87,6 +89,7 @@ class RunPage(Steering, StudioScreen):
         self._playing: Timer | None = None
         self._settled = run_facts.Settled()
         self._film: tuple[int, int] | None = None
+        self._film_of = ""
         self._said: dict[str, object] = {}
 
     def body(self) -> ComposeResult:
@@ -189,8 +192,9 @@ class RunPage(Steering, StudioScreen):
         """What is measured now; a film that is written has the line to itself."""
         if self._film is not None:
             done, count = self._film
-            part = f"{done / count:.0%}" if count else "starting the model"
-            return Content.styled(f" ◐ writing a film of the model: {part} · esc stops", "$warning")
+            first = "starting the model" if self._film_of == "the model" else "reading the samples"
+            part = f"{done / count:.0%}" if count else first
+            return Content.styled(f" ◐ writing a film of {self._film_of}: {part} · esc stops", "$warning")
         if view.active and view.phase and view.state != "running":
             return Content.styled(f" ◐ {view.phase}", "$warning")
         parts = []
@@ -329,6 +333,8 @@ class RunPage(Steering, StudioScreen):
         view = self.view
         if action in ("step", "play", "compare"):
             return view is not None and len(view.samples) > 1
+        if action == "history":
+            return view is not None and len(view.samples) > 1 and view.plan.kind == "image" and self._film is None
         if action == "turn":
             return bool(self._turns)
         if action in ("film", "further"):
@@ -365,21 +371,33 @@ class RunPage(Steering, StudioScreen):
         """Write a film of the model into the exports."""
         view = self.view
         if view is not None and view.model:
-            self._film = (0, 0)
-            self.app.losses["run-film"] = "A film of a trained model is being written; it would not be kept."
-            self.run_worker(self._write_film(view.model), group="film", exclusive=True, exit_on_error=False)
-            self._show()
+            from tui.run_film import write_film
 
-    async def _write_film(self, model_id: str) -> None:
-        from tui.run_film import write_film
+            model = view.model
+            self._begin_film("the model", lambda progress: write_film(self.app.services, model, progress))
 
+    def action_history(self) -> None:
+        """Write a film of the samples into the exports."""
+        view = self.view
+        if view is not None:
+            from tui.run_film import write_history
+
+            self._begin_film("the history", lambda progress: write_history(view, progress))
+
+    def _begin_film(self, of: str, write: Callable[[Callable[[int, int], None]], Awaitable[Path]]) -> None:
+        self._film, self._film_of = (0, 0), of
+        self.app.losses["run-film"] = f"A film of {of} of a run is being written; it would not be kept."
+        self.run_worker(self._write_film(write), group="film", exclusive=True, exit_on_error=False)
+        self._show()
+
+    async def _write_film(self, write: Callable[[Callable[[int, int], None]], Awaitable[Path]]) -> None:
         def progress(done: int, count: int) -> None:
             self._film = (done, count)
             if self.view is not None:
                 self._say("run-now", self._now_line(self.view))
 
         try:
-            path = await write_film(self.app.services, model_id, progress)
+            path = await write(progress)
         except TarmacError as error:
             self.post_message(Trouble(error, "writing a film"))
         else:

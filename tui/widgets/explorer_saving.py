@@ -100,7 +100,12 @@ def sheet_png(
 
 def free_path(model: Model, what: str, ending: str) -> Path:
     """A name in the exports folder that no file has yet: the time, the model, what it is."""
-    name = re.sub(r"[^\w.-]+", "-", model.name).strip("-.")[:40] or "picture"
+    return free_export(model.name, what, ending)
+
+
+def free_export(name: str, what: str, ending: str) -> Path:
+    """As `free_path`, for what has another name than a model's."""
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:40] or "picture"
     folder = data_dir() / "exports"
     stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name}-{what}"
     path = folder / f"{stem}{ending}"
