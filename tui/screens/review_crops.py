@@ -77,7 +77,9 @@ class ReviewCropsPage(StudioScreen):
         self._sources: OrderedDict[int, Pixels] = OrderedDict()
         self._missing: set[int] = set()
         self._shown: object = None
-        self._problem = ""
+        self._problem = self._noted = ""
+        self._writing = asyncio.Lock()
+        self._last: object = None
 
     def body(self) -> ComposeResult:
         yield Static(id="crops-line", markup=False)
@@ -210,13 +212,11 @@ class ReviewCropsPage(StudioScreen):
         from tui.crop_drawing import cut_tile, source_tile
 
         fill = self.app.services.datasets.preparation(self.dataset).fill
-        columns = self._grid[0]
-        first = self.at // self._per_page * self._per_page
+        columns, numbers = self._grid[0], {look.number for look in page}
         jobs = [
-            (place, look, self._sources[look.number])
-            for index, look in enumerate(self.looks[first : first + self._per_page])
-            if look in page and look.number in self._sources
-            for place in [(index % columns, index // columns)]
+            ((index % columns, index // columns), look, self._sources[look.number])
+            for index, look in enumerate(self._page())  # as decided by now
+            if look.number in numbers and look.number in self._sources
         ]
         drawn = await asyncio.to_thread(
             lambda: [
@@ -232,8 +232,6 @@ class ReviewCropsPage(StudioScreen):
     def _note(self, text: str) -> None:
         self._noted = text
         self._tell()
-
-    _noted = ""
 
     def _tell(self) -> None:
         undecided = sum(look.unsure for look in self.looks)
@@ -361,17 +359,11 @@ class ReviewCropsPage(StudioScreen):
         self.refresh_bindings()
         all_of_them = {each.number: each.decided for each in self.looks if each.decided is not None}
         names = {each.number: each.name for each in self.looks if each.decided is not None}
-        self.run_worker(
-            self._write(all_of_them, names), group="write", exclusive=False, exit_on_error=False, description="saving"
-        )
-
-    _writing: asyncio.Lock | None = None
-    _last: object = None
+        self.run_worker(self._write(all_of_them, names), group="write", exit_on_error=False, description="saving")
 
     async def _write(self, decided: dict[int, Adjustment], names: dict[int, str]) -> None:
         """One after the other, only the newest."""
         self._last = decided
-        self._writing = self._writing or asyncio.Lock()
         async with self._writing:
             if self._last is decided:
                 await asyncio.to_thread(self.app.services.datasets.decide, self.dataset, decided, names)
