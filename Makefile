@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: run test test-terminals check starters bench clean
+.PHONY: run test test-terminals check starters bench cars-into-sneakers clean
 
 run: $(VENV)/.installed
 	@$(BIN)/tarmac
@@ -27,6 +27,11 @@ starters: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench
+
+# Trains twice (about an hour on two cores) and writes a film of it. STEPS=300 is a quick look.
+STEPS ?= 6000
+cars-into-sneakers: $(VENV)/.installed
+	$(BIN)/python docs/cars_into_sneakers.py --steps $(STEPS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -27,6 +27,7 @@ _OTHER_VARIABLES = {
     "TARMAC_INCEPTION",
     "TARMAC_INCEPTION_REPOSITORY",
     "TARMAC_LOG",
+    "TARMAC_REQUIRE_SLURM",
     "TARMAC_REQUIRE_TERMINALS",
 }
 """Variables of the same prefix that are no settings."""

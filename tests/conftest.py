@@ -13,7 +13,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # A person's colour settings would change snapshots.
 for _name in ("NO_COLOR", "COLORTERM", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_THEME", "TMUX"):
     os.environ.pop(_name, None)
-for _name in [name for name in os.environ if name.startswith("TARMAC_") and name != "TARMAC_REQUIRE_TERMINALS"]:
+for _name in [name for name in os.environ if name.startswith("TARMAC_") and not name.startswith("TARMAC_REQUIRE_")]:
     os.environ.pop(_name)
 
 

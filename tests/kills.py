@@ -35,7 +35,11 @@ from tests import toy_training
 
 REPOSITORY = Path(__file__).parents[1]
 VICTIMS = ("trainer", "supervisor", "both", "client", "client and supervisor")
-PATIENCE = 120.0
+PATIENCE = 240.0
+"""Seconds that a run may go without a new checkpoint."""
+
+MOST_WITHOUT_PROGRESS = 3
+"""Kills in a row before the run may come to a new checkpoint in peace."""
 
 
 @dataclass
@@ -138,22 +142,22 @@ def _disturb(
     run: RunView, experiment: Experiment, times: int, draw: random.Random, tally: Tally, say: Callable[[str], None]
 ) -> None:
     """Kill and wait until the run has ended."""
-    deadline = time.monotonic() + PATIENCE
-    newest, begun = -1, time.monotonic()
+    newest, begun, since = -1, time.monotonic(), 0
+    deadline = begun + PATIENCE
     while (view := Runs().get(run.id)).state != "finished":
         assert view.state not in ("failed", "stopped"), (view.state, view.end)
         step = max((each.step for each in view.checkpoints), default=-1)
         if step > newest:
-            newest, deadline = step, time.monotonic() + PATIENCE
+            newest, since, deadline = step, 0, time.monotonic() + PATIENCE
         assert time.monotonic() < deadline, (view.state, view.step, (run.folder / "log.txt").read_text()[-2000:])
         if view.state == "lost":
             tally.revived += 1
             asyncio.run(Runs().start(view)) if draw.random() < 0.5 else _client("resume", run.id).wait()
             continue
-        # An attempt must now and then live long enough to come further, as anywhere.
-        wait = draw.uniform(0.0, experiment.longest)
-        _pause(run, wait)
-        if tally.kills < times:
+        _pause(run, draw.uniform(0.0, experiment.longest))
+        # Now and then an attempt must live long enough to come further, as anywhere.
+        if tally.kills < times and since < MOST_WITHOUT_PROGRESS:
+            since += 1
             _kill(run, draw.choice(VICTIMS), draw, tally)
             say(f"{time.monotonic() - begun:6.1f} s  {tally.kills:3} killed  step {view.step}  {view.state}")
 

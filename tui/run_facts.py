@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -41,6 +42,11 @@ AUGMENTATION = ("p", "real_sign")
 def curve_name(name: str) -> str:
     """A curve's name as short as it can be understood."""
     return _CURVES.get(name, name.replace("_", " "))
+
+
+def thing(name: str) -> str:
+    """The id of a dataset, a model or a run without the time that it begins with."""
+    return re.sub(r"^\d{8}-\d{6}-", "", name)
 
 
 def state(view: RunView) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
-from tui.messages import ShowModel
+from tui.messages import LibraryChanged, ShowModel
 from tui.run_watch import moment
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Steering(_Base):
         if action == "delete":
             return not view.active
         if action == "workspace":
-            return bool(view.model)
+            return bool(view.model or view.checkpoints)
         return True
 
     def action_stop(self) -> None:
@@ -165,9 +165,25 @@ class Steering(_Base):
         """The run is being deleted."""
 
     def action_workspace(self) -> None:
-        """Open the model that the run has made."""
-        if self.view is not None and self.view.model:
-            self.post_message(ShowModel(self.view.model))
+        """Open the model that the run has made; while it has made none, that of its best checkpoint."""
+        view = self.view
+        if view is None:
+            return
+        if view.model:
+            self.post_message(ShowModel(view.model))
+        elif view.checkpoints:
+            step = max(view.checkpoints, key=lambda checkpoint: (checkpoint.best, checkpoint.step)).step
+            doing = f"taking the model of step {step:,}"
+            self.run_worker(
+                self._adopt(view, step), group="adopt", exclusive=True, exit_on_error=False, description=doing
+            )
+
+    async def _adopt(self, view: RunView, step: int) -> None:
+        services = self.app.services
+        model = await asyncio.to_thread(services.training.adopt_checkpoint, services.library, view, step)
+        self.notify(f"Step {step:,} of {view.plan.name} is a model of the library now.", timeout=6, markup=False)
+        self.post_message(LibraryChanged(model))
+        self.post_message(ShowModel(model))
 
     # -- in threads
 

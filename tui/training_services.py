@@ -10,10 +10,12 @@ import contextlib
 import importlib
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from core.library.models import Library
     from core.runs.plan import RunPlan
     from core.runs.view import RunView
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 NAME = "Training experiment"
 """What a run is called whose owner gave no name, with a number behind it."""
+
+_MODEL_FILES = ("weights.safetensors", "discriminator.safetensors", "cover.png")
+"""What of a checkpoint makes a model, beside its manifest."""
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done and, where it is known, how much of it is done (0 to 1). On the event loop."""
@@ -67,15 +73,19 @@ class Estimate:
 
     Attributes:
         seconds: From start to end.
-        memory: Bytes at the peak, of the GPU where there is one.
-        disk: Bytes that the run's folder will hold.
+        memory, memory_there: Bytes at the peak, of the GPU where there is one; and how many there are.
+        disk, disk_free: Bytes that the run's folder will hold, and how many are free.
         about: How it was measured, for people.
+        offer: Options that fit, where those of the plan do not.
     """
 
-    seconds: float | None = None
-    memory: int | None = None
-    disk: int | None = None
+    seconds: float
+    memory: int
+    memory_there: int
+    disk: int
+    disk_free: int
     about: str = ""
+    offer: Mapping[str, object] = field(default_factory=dict)
 
 
 class TrainingServices:
@@ -90,11 +100,10 @@ class TrainingServices:
 
     def __init__(self, data_folder: Path | None = None) -> None:
         self._data = data_folder if data_folder is not None else data_dir()
-        self._followers: dict[str, Any] = {}
 
     # -- runs
 
-    @property
+    @cached_property
     def _runs(self) -> Any:
         return _core("core.runs.store").Runs(self._data)
 
@@ -102,15 +111,8 @@ class TrainingServices:
         """Every run as its folder tells it now, the newest first. Cheap where nothing has happened."""
         if not (self._data / "runs").is_dir():
             return []  # most studios never train: nothing is imported for them
-        follower = _core("core.runs.reading").Follower
-        views: dict[str, RunView] = {}
-        for run in self._runs.runs():
-            if run.id not in self._followers:
-                self._followers[run.id] = follower(run.folder)
-            views[run.id] = self._followers[run.id].poll()
-        for gone in self._followers.keys() - views.keys():
-            del self._followers[gone]
-        return sorted(views.values(), key=lambda view: view.id, reverse=True)
+        views: list[RunView] = self._runs.runs()
+        return views
 
     def create(self, plan: RunPlan) -> str:
         """Make a run's folder; its id.
@@ -126,9 +128,7 @@ class TrainingServices:
         Raises:
             TarmacError: It did not start.
         """
-        runs = self._runs
-        run = await asyncio.to_thread(runs.get, run_id)
-        await runs.start(run)
+        await self._runs.start(run_id)
 
     def stop(self, run_id: str) -> None:
         """Wish that a run saves and ends."""
@@ -145,6 +145,30 @@ class TrainingServices:
     def remove(self, run_id: str) -> None:
         """Delete a run's folder for ever; the model that it made stays."""
         self._runs.remove(run_id)
+
+    def adopt_checkpoint(self, library: Library, view: RunView, step: int) -> str:
+        """Bring the model of a checkpoint into the library, as it draws at that step; its id.
+
+        A checkpoint is a model folder with what training needs beside it, which is left out.
+
+        Raises:
+            TarmacError: The checkpoint is not whole, or the disk said no; nothing was added.
+        """
+        from core.library.manifest import Manifest
+        from core.paths import storage_errors
+
+        folder = next(each.folder for each in view.checkpoints if each.step == step)
+        source = view.folder / "checkpoints" / folder
+        manifest = replace(Manifest.read(source), name=f"{view.plan.name} at {step:,}"[:80])
+        staging = library.staging()
+        try:
+            with storage_errors(source):
+                for name in _MODEL_FILES:
+                    if (source / name).is_file():
+                        shutil.copyfile(source / name, staging / name)
+            return library.adopt(staging, manifest).id
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     # -- datasets
 
@@ -172,7 +196,7 @@ class TrainingServices:
             TarmacError: It was refused.
         """
         adding = await asyncio.to_thread(_core, "core.datasets.adding")
-        preparation = _core("core.datasets.cropping").Preparation(size=size, crop="none" if crop == "pad" else crop)
+        preparation = _core("core.datasets.cropping").Preparation(size=size, crop=crop)
         store = _core("core.datasets.library").Datasets(self._data)
         found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found
@@ -186,9 +210,9 @@ class TrainingServices:
             TarmacError: It could not be measured.
         """
         with tempfile.TemporaryDirectory(prefix="tarmac-estimate-") as folder:
-            await asyncio.to_thread(_core("core.runs.store").write_plan, Path(folder), plan)
+            await asyncio.to_thread(_core("core.runs.plan_file").write_plan, Path(folder), plan)
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "core.ml.training.estimate", folder, "--json"),
+                *(sys.executable, "-m", "core.ml.training.estimate", folder, "--json", "--data", str(self._data)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
@@ -203,19 +227,30 @@ class TrainingServices:
 
 async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress) -> Estimate:
     assert process.stdout is not None
-    last: dict[str, Any] = {}
+    doing = "measuring"
     async for line in process.stdout:
-        with contextlib.suppress(ValueError):
+        try:
             told = json.loads(line)
-            if not isinstance(told, dict):
-                continue
-            if "doing" in told:
-                progress(str(told["doing"]), told.get("share"))
-            else:
-                last = told
-    if "seconds" not in last:
-        raise TarmacError("nothing could be measured", str(last.get("what", "the measuring process ended early")))
-    return Estimate(last["seconds"], last.get("memory"), last.get("disk"), str(last.get("about", "")))
+        except ValueError:
+            continue
+        if not isinstance(told, dict):
+            continue
+        if "error" in told:
+            raise TarmacError.from_json(told["error"])
+        if "estimate" in told:
+            found = told["estimate"]
+            return Estimate(
+                found["seconds"],
+                found["memory"],
+                found["memory_available"],
+                found["disk"],
+                found["disk_free"],
+                f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
+                found.get("offer", {}),
+            )
+        doing = str(told.get("phase", doing))
+        progress(doing, told.get("share"))
+    raise TarmacError("nothing could be measured", "the process that measures ended early")
 
 
 def next_name(taken: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ SIZES = (32, 64, 128, 256, 512, 1024)
 CROPS = (
     ("centre", "a square from the middle of each picture"),
     ("random", "another square in each epoch: for textures and scenes"),
-    ("pad", "the whole picture, with bars beside it"),
+    ("none", "the whole picture, with bars beside it"),
     ("auto", "finds the subject, and brings all to the same place and size"),
 )
 ARCHITECTURES = (("stylegan2", "StyleGAN2"), ("stylegan", "StyleGAN"))

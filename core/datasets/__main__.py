@@ -52,9 +52,10 @@ def _be_humble() -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     with suppress(OSError, ValueError):
-        # A hostile archive asks for any amount; more than the machine has is refused as an error we can tell.
+        # A hostile archive asks for any amount of memory: beyond half of what there is that is an error we can tell.
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        most = max(memory // 2, 2 << 30)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _end_with_parent() -> None:

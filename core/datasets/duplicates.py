@@ -35,10 +35,9 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
 
 def likeness(pixels: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8]]:
     """What `near_duplicates` compares: the 64-bit hash of an RGB picture and its thumbnail uint8 [16, 16, 3]."""
-    image = Image.fromarray(pixels)
-    # Powers of two first: box filters over large pictures cost little, and the rest has few pixels to look at.
-    thumb = image.resize((THUMB, THUMB), Image.Resampling.BOX, reducing_gap=2.0)
-    grey = image.resize((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
+    # A quick whole-number shrink first: what is left is small, whatever the picture's size.
+    small = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    thumb, grey = small.resize((THUMB, THUMB), Image.Resampling.BOX), small.convert("L")
     low = _DCT @ np.asarray(grey, np.float64) @ _DCT.T
     flat = low.ravel()
     flat[0] = 0.0  # the mean says nothing about the picture

@@ -6,15 +6,18 @@ display and for finding the member again; it never becomes a path.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from core.datasets.decoding import MAX_BYTES, LeftOut
 from core.errors import Refused
@@ -26,6 +29,8 @@ MAX_DEPTH = 64
 BOMB_BYTES, BOMB_RATIO = 2 << 30, 200
 """An archive that holds more than this, and this many times its own size, is a bomb: pictures hardly compress."""
 
+_UNPACKERS: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_TAR_SPARE = 1 << 20  # what a tar archive holds besides its members
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 
@@ -181,7 +186,15 @@ def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | L
     try:
         with archive.open(member) as file:
             content = file.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, LZMAError, OSError, ValueError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        lzma.LZMAError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
         return LeftOut("broken", str(error) or "it cannot be unpacked")
     return content if len(content) <= MAX_BYTES else LeftOut("too large")
 
@@ -190,9 +203,9 @@ def _tar(path: Path, wanted: frozenset[str] | None) -> Iterator[Entry]:
     room = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     number = -1
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with path.open("rb") as packed, tarfile.open(mode="r|", fileobj=_counted(packed, room, path)) as archive:
             for number, member in enumerate(archive):
-                # Headers come before content: a bomb is seen before it is unpacked.
+                # Headers come before content: most bombs are seen before they are unpacked.
                 if member.offset_data + member.size > room:
                     raise _bomb(path)
                 archive.members = []  # type: ignore[attr-defined]  # else every member ever seen is kept
@@ -200,10 +213,33 @@ def _tar(path: Path, wanted: frozenset[str] | None) -> Iterator[Entry]:
                 if member.isdir() or _is_passed_over(member.name) or (wanted is not None and key not in wanted):
                     continue
                 yield Entry(key, member.name, _tar_content(archive, member), member.size)
-    except (tarfile.TarError, zlib.error, EOFError, LZMAError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, lzma.LZMAError, OSError, ValueError) as error:
         if number < 0:
             raise Refused(f"{displayed(path.name)} is no tar archive that can be read", str(error)) from error
         yield Entry(str(number + 1), f"{path.name}, after {number + 1} files", LeftOut("truncated", str(error)))
+
+
+class _Counted:
+    """A tar archive's bytes, unpacked, until there are more of them than `room`: headers can be bombs as well."""
+
+    def __init__(self, packed: BinaryIO, room: int, path: Path) -> None:
+        start = packed.read(6)
+        packed.seek(0)
+        unpack = next((opener for sign, opener in _UNPACKERS.items() if start.startswith(sign)), None)
+        self._file = unpack(packed) if unpack is not None else packed
+        self._left, self._path = room + _TAR_SPARE, path
+
+    def read(self, size: int = -1) -> bytes:
+        content: bytes = self._file.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise _bomb(self._path)
+        return content
+
+
+def _counted(packed: BinaryIO, room: int, path: Path) -> Any:
+    """As the file object that tarfile wants: of one it only reads, it needs no more than this."""
+    return _Counted(packed, room, path)
 
 
 def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | LeftOut:

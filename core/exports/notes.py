@@ -22,6 +22,9 @@ CHUNK = "tarmac"
 
 KINDS = ("picture", "grid", "film", "sheet")
 
+HISTORY = "history"
+"""The kind of a film of trainings: it belongs to runs, and shows no place of one model."""
+
 
 def facts(
     kind: str, *, model: str, model_name: str, checkpoint: str, view: View, truncation: bool = True, **more: object

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput, Refused
 from core.exports.containers import TooLong, Torn, find_text
-from core.exports.notes import FORMAT, KINDS, loads
+from core.exports.notes import FORMAT, HISTORY, KINDS, loads
 from core.latent.journey import View
 from core.latent.plane import decode_vector, encode_vector
 
@@ -93,6 +93,8 @@ def read_notes(path: Path) -> Notes:
     number = said.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise refuse("a newer Tarmac saved it", "Update Tarmac")
+    if said.get("kind") == HISTORY:
+        raise refuse("it is a film of a training, not of a place in one model", "See the run with `tarmac runs show`")
     try:
         return _notes(said)
     except InvalidInput as error:

@@ -49,7 +49,7 @@ def contact_sheet(frames: Sequence[Frame], title: str, tile: int = TILE) -> Pixe
     pen = ImageDraw.Draw(sheet)
 
     def write(x: int, y: int, room: int, text: str, size: int, colour: tuple[int, int, int]) -> None:
-        shown = text = _drawable(text)
+        shown = text = drawable(text)
         while shown and pen.textlength(shown, fonts[size]) > room:
             text = text[:-1]
             shown = text.rstrip() + "..." if text else ""
@@ -73,6 +73,6 @@ def contact_sheet(frames: Sequence[Frame], title: str, tile: int = TILE) -> Pixe
 _SAME = str.maketrans({"−": "-", "…": "...", "–": "-"})
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """`text` in the letters that Pillow's own font has: every machine draws the same sheet."""
     return "".join(char if " " <= char <= "~" or char == "·" else "?" for char in text.translate(_SAME))

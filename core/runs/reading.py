@@ -47,8 +47,7 @@ class Follower:
         self._folder = RunFolder(folder)
         self._on_event = on_event
         self._journal = folder / journal.FILE_NAME
-        self.engine = ""
-        """What the engine that carries the run says, if somebody asked it: "queued", "running", "gone"; else empty."""
+        self._engine = ("", "")
         self._start_over()
 
     def _start_over(self) -> None:
@@ -61,6 +60,10 @@ class Follower:
         self._view: RunView | None = None
         self._supervisor: tuple[float, Process | None] = (-1.0, None)
         self._checkpoints: tuple[float, frozenset[int]] = (-1.0, frozenset())
+
+    def hear(self, job: str, state: str) -> None:
+        """Take note of what an engine says of the job that carries the run: "queued", "running" or "gone"."""
+        self._engine = (job, state)
 
     def poll(self) -> RunView:
         """The run now. The very same value as before when nothing has changed. Never raises: a folder that cannot be
@@ -137,19 +140,24 @@ class Follower:
     def _alive(self) -> bool:
         """Whether somebody looks after the run."""
         at, supervisor = self._read_supervisor()
-        if supervisor is None or (self.engine == "gone" and supervisor.job):
+        if supervisor is None:
             return False
-        launch = self._folder.launch()
-        if launch and str(launch.get("id", "")) != supervisor.job:
-            return False  # of an earlier job
+        job = self._job()
+        if job and (job != supervisor.job or self._engine == (job, "gone")):
+            return False  # of an earlier job, or ended with it
         if supervisor.host == Process.here_name():
             return not supervisor.gone
-        return self.engine == "running" or time.time() - at < _SILENCE
+        return self._engine == (job, "running") or time.time() - at < _SILENCE
+
+    def _job(self) -> str:
+        """The job that carries the run; empty for a local one."""
+        return str(self._folder.launch().get("id", ""))
 
     def _waiting(self) -> bool:
         """Whether it will begin by itself, as far as anybody knows."""
-        if self._folder.launch():
-            return self.engine != "gone" and self._story.state in ("queued", "interrupted")
+        job = self._job()
+        if job:
+            return self._engine != (job, "gone") and self._story.state in ("queued", "interrupted")
         return self._story.state == "queued" and time.time() - self._story.queued < _LAUNCH_TIME
 
     def _read_supervisor(self) -> tuple[float, Process | None]:

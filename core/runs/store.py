@@ -28,8 +28,8 @@ from core.runs.folder import RunFolder, write_json
 from core.runs.journal import Journal
 from core.runs.kinds import settled
 from core.runs.launchers import Handle, launcher
-from core.runs.plan import FILE_NAME, RunPlan
-from core.runs.plan_file import check_options, check_plan, write_plan
+from core.runs.plan import RunPlan
+from core.runs.plan_file import check_options, check_plan, read_plan, write_plan
 from core.runs.reading import Follower
 from core.runs.view import RunView
 
@@ -199,7 +199,7 @@ class Runs:
                 with self._lock:
                     for id_, handle in pairs:
                         if handle.id in answers and id_ in self._followers:
-                            self._followers[id_].engine = answers[handle.id].state
+                            self._followers[id_].hear(handle.id, answers[handle.id].state)
 
     async def start(self, run: RunView | str) -> RunView:
         """As `start`, among these runs."""
@@ -305,23 +305,23 @@ async def cancel(id_or_name: str, *, data_dir: Path | None = None) -> RunView:
 
 
 async def revive(data_dir: Path | None = None) -> list[RunView]:
-    """Let every lost run go on whose wish is still to run; returns those that were started. Never raises.
+    """Let every lost run of this machine go on whose wish is still to run; returns those that were started.
 
-    For every start of a studio: the machine may have been restarted, or a supervisor killed, meanwhile.
+    For every start of a studio: the machine may have been restarted, or a supervisor killed, meanwhile. A job that a
+    cluster has lost is not submitted again without being asked: somebody may have cancelled it there. Never raises.
     """
     store = Runs(data_dir)
     await store.ask_engines()
     started: list[RunView] = []
     for view in await asyncio.to_thread(store.runs):
-        if view.state == "lost":
+        if view.state == "lost" and view.plan.resources.launcher == "local":
             with contextlib.suppress(TarmacError, OSError):
                 started.append(await start(view))
     return started
 
 
 def _may_start(view: RunView) -> None:
-    if view.end is not None and view.state == "failed" and not (view.folder / FILE_NAME).is_file():
-        raise Refused(f"the run {view.id} cannot be started", view.end.why or view.end.what, view.end.do)
+    read_plan(view.folder)
     if view.state == "finished" and view.step >= view.plan.steps:
         why = f"it has trained its {view.plan.steps} steps"
         raise Refused(f"the run {view.plan.name} is finished", why, "Extend it to train more")

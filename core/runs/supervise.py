@@ -203,7 +203,7 @@ class Supervisor:
             code = self._watch(trainers, number)
         finally:
             trainers.kill()
-        if code is None:
+        if code is None or self._folder.fenced(number):
             return Ended("fenced", self._step())
         told = self._folder.exit(number)
         state = told.get("state")

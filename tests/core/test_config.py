@@ -38,6 +38,7 @@ def test_the_environment_overrides_the_file_overrides_the_default(path: Path) ->
         "theme": "file",
         "mouse": "environment",
         "animations": "default",
+        "notify": "default",
         "device": "default",
         "threads": "file",
     }

@@ -152,7 +152,10 @@ async def test_space_plays_from_the_start_to_the_end_and_stops_there(home: Path)
         await page.until(lambda: page.page._playing is None)
         await page.until(lambda: page.shown() == [500])
         assert seen == [0, 100, 200, 300, 400, 500]
-        await page.pilot.press("space", "escape")
+        page.page._play_on = lambda: None  # type: ignore[method-assign]
+        await page.pilot.press("space")
+        assert page.page._playing is not None
+        await page.pilot.press("escape")
         assert page.page._playing is None
         assert isinstance(page.app.screen, RunPage)
 
@@ -180,13 +183,25 @@ async def test_one_pane_takes_turns_two_share_and_three_are_all_seen(home: Path)
 async def test_curves_tell_the_values_at_the_slider_and_the_best_score(home: Path) -> None:
     view = run(home)
     async with opened(home, view, (120, 34)) as page:
-        await page.until(lambda: "★ best 39.6 at step" in text(page.app))
+        await page.until(lambda: "★ best 39.6 at 1,200" in text(page.app))
         newest, then = view.curves["generator"].values[-1], view.curves["generator"].values[9]
         assert f"G {newest:.2f}" in text(page.app)
         await page.pilot.press("home", "right")
         await page.until(lambda: f"G {then:.2f}" in text(page.app))
         await page.pilot.press("y")
         assert "loss, logarithmic" in text(page.app)
+
+
+async def test_a_log_without_lines_says_so(home: Path) -> None:
+    async with opened(home, run(home), (200, 60)) as page:
+        await page.until(lambda: "reading the base" in text(page.app))
+        assert "nothing was written yet" not in text(page.app)
+    (home / "none").mkdir()
+    view = run(home / "none")
+    async with opened(home / "none", view, (200, 60)) as page:
+        (view.folder / "log.txt").write_text("", encoding="utf-8")
+        page.page.query_one(RunLog)._tail = None
+        await page.until(lambda: "nothing was written yet" in text(page.app))
 
 
 async def test_a_warning_says_what_to_do(home: Path) -> None:
@@ -235,6 +250,13 @@ async def test_a_branch_begins_at_the_checkpoint_before_the_slider(home: Path) -
         await page.pilot.press("enter")
         await page.until(lambda: page.services.fake.asked)
         assert page.services.fake.asked[0][:3] == ("branch", "20261125-150000-sneakers", 600)
+
+
+async def test_a_run_without_a_model_gives_that_of_its_best_checkpoint(home: Path) -> None:
+    async with opened(home, run(home)) as page:
+        await page.pilot.press("w")
+        await page.until(lambda: of(page.messages, ShowModel))
+        assert page.services.fake.asked == [("adopt", "20261125-150000-sneakers", 1200)]
 
 
 async def test_a_finished_run_leads_to_its_model_and_to_further_training(home: Path) -> None:

@@ -75,9 +75,9 @@ async def test_only_keys_that_do_something_are_offered(home: Path) -> None:
         await pilot.pause()
         about = {"stop", "resume", "extend", "branch", "delete", "workspace"}
         expected = [
-            {"stop", "extend", "branch"},
+            {"stop", "extend", "branch", "workspace"},
             {"stop", "extend"},
-            {"resume", "extend", "branch", "delete"},
+            {"resume", "extend", "branch", "delete", "workspace"},
             {"extend", "branch", "delete", "workspace"},
             {"resume", "extend", "delete"},
         ]

@@ -235,9 +235,9 @@ async def test_the_estimate_comes_while_one_reads(home: Path) -> None:
         await until(found.pilot, lambda: "◐ measuring 20 steps 40%" in found.told())
         found.services.fake.measured.set()
         await until(found.pilot, lambda: "about 42 min" in found.told())
-        assert "about 1.9 GB" in found.told()
+        assert "about 1.9 GB of 24 GB" in found.told()
         assert "about 310 MB" in found.told()
-        assert "estimate: 20 steps timed on this machine" in found.told()
+        assert "estimate: 20 steps of 32 timed on gpu7" in found.told()
 
 
 async def test_a_start_that_fails_says_why_and_keeps_everything(home: Path) -> None:

@@ -20,6 +20,7 @@ from tests.tui.stage import LONG_AGO, StageServices
 from tui.training_services import Estimate, Progress, TrainingServices
 
 if TYPE_CHECKING:
+    from core.library.models import Library
     from tui.training_services import Pixels
 
 NOW = 1_795_000_000.0
@@ -102,6 +103,10 @@ class FakeTraining(TrainingServices):
         self.asked.append(("remove", run_id))
         self.views = [view for view in self.views if view.id != run_id]
 
+    def adopt_checkpoint(self, library: Library, view: RunView, step: int) -> str:
+        self.asked.append(("adopt", view.id, step))
+        return "starter/portraits"
+
     def datasets(self) -> list[FakeDataset]:
         return list(self.found)
 
@@ -119,7 +124,7 @@ class FakeTraining(TrainingServices):
     async def estimate(self, plan: RunPlan, progress: Progress) -> Estimate:
         progress("measuring 20 steps", 0.4)
         await self.measured.wait()
-        return Estimate(2520.0, 1_900_000_000, 310_000_000, "20 steps timed on this machine")
+        return Estimate(2520.0, 1_900_000_000, 24 * 10**9, 310_000_000, 88 * 10**9, "20 steps of 32 timed on gpu7")
 
 
 class TrainingStage(StageServices):

@@ -210,9 +210,9 @@ def _show(options: argparse.Namespace) -> int:
         lines.append(f"  classes    {len(dataset.classes)}: {', '.join(dataset.classes[:12])}")
     lines += [f"  size       {size(dataset.size_bytes)}", f"  folder     {dataset.folder}"]
     lines += [f"  {line}" for line in _report_lines(dataset)]
-    for key in ("description", "licence"):
+    for label, key in (("about", "description"), ("licence", "licence")):
         if dataset.about.get(key):
-            lines.append(f"  {key:<10} {dataset.about[key]}")
+            lines.append(f"  {label:<10} {dataset.about[key]}")
     for each in files:
         reason = each.told if each.reason else "near duplicate, kept"
         lines.append(f"    {each.name}  {reason}")

@@ -43,7 +43,7 @@ def write_film(options: argparse.Namespace, model: Model, command: Command, view
     if options.quality is not None and ending == ".gif":
         raise InvalidInput("--quality is not for GIFs", "they have 256 colours a frame", "Write .webp or .mp4")
     way = parse_way(options.walk, view, command, closed=options.loop, eased=options.ease)
-    rate = DEFAULT_RATE if options.fps is None else _rate(options.fps)
+    rate = DEFAULT_RATE if options.fps is None else parse_rate(options.fps)
     FilmOptions(rate, quality=BEST if options.quality is None else options.quality).check(ending)
     count = frame_count(way, rate, options.frames, options.seconds)
     width, height = _size(command, options.tile)
@@ -185,7 +185,12 @@ def _seeded(seed: str, command: Command) -> NDArray[np.float32]:
     return vector
 
 
-def _rate(text: str) -> Fraction:
+def parse_rate(text: str) -> Fraction:
+    """Frames a second that --fps names.
+
+    Raises:
+        InvalidInput: None.
+    """
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6}|/[1-9]\d{0,5})?", text):
         raise InvalidInput(f"--fps is {text[:40]!r}", "it must be a number, or a fraction as 30000/1001")
     return Fraction(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
+from tui.commands import runs_film
 from tui.commands.common import harmless, json_flag, print_json, run_async, table
 from tui.words import ago
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("runs", help="list, watch, stop, resume and delete training runs")
-    verbs = parser.add_subparsers(metavar="list|show|attach|log|stop|resume|extend|branch|rm", required=True)
+    verbs = parser.add_subparsers(metavar="list|show|attach|log|film|stop|resume|extend|branch|rm", required=True)
 
     listing = verbs.add_parser("list", help="all runs, the newest first")
     json_flag(listing)
@@ -37,6 +38,7 @@ def add(commands: Any) -> None:
     one("attach", "show how it goes until it ends; ctrl+c leaves it going", _attach)
     log = one("log", "what its trainer printed", _log)
     log.add_argument("--lines", type=int, metavar="N", default=0, help="only the last N")
+    runs_film.add(verbs)
     one("stop", "save and end it; it can go on later", _stop)
     one("resume", "let one go on that was stopped, has failed or is lost", _resume)
     extend = one("extend", "train longer; one that has ended goes on", _extend)

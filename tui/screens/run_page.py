@@ -60,14 +60,14 @@ class RunPage(Steering, StudioScreen):
         Binding("space", "play", "play", id="run.play", tooltip="Play the history, or stop it"),
         Binding("0", "compare", "beside the start", id="run.compare", tooltip="The first samples side by side"),
         Binding("tab", "turn", "curves/log", id="run.turn", tooltip="The next pane", priority=True),
+        Binding("escape,backspace", "back", "back", id="run.page-back", tooltip="Stop a film; else back to the list"),
         Binding("s", "stop", "stop", id="run.stop", tooltip="Save and end; it can be resumed"),
         Binding("r", "resume", "resume", id="run.resume", tooltip="Go on from the last checkpoint"),
-        Binding("w", "workspace", "workspace", id="run.workspace", tooltip="Open its model in the workspace"),
+        Binding("w", "workspace", "workspace", id="run.workspace", tooltip="Open its model, else its best checkpoint"),
         Binding("f", "film", "film", id="run.film", tooltip="Write a film of the finished model to the exports"),
         Binding("t", "further", "train further", id="run.further", tooltip="Plan an experiment from its model"),
         Binding("e", "extend", "extend", id="run.extend", tooltip="Change how many steps it has in all"),
         Binding("b", "branch", "branch", id="run.branch", tooltip="A new run from the checkpoint at the slider"),
-        Binding("escape,backspace", "back", "back", id="run.page-back", tooltip="Stop a film; else back to the list"),
         Binding("l", "log", "Log", id="run.log", show=False, tooltip="Show the log, or put it away"),
         Binding("y", "scale", "Logarithmic", id="run.scale", show=False, tooltip="Losses on a logarithmic axis"),
         Binding("home,g", "step(-1000000)", "First", id="run.first", show=False, tooltip="The first samples"),
@@ -167,7 +167,8 @@ class RunPage(Steering, StudioScreen):
     def _line(self, view: RunView) -> Content:
         glyph, word, tone = run_facts.state(view)
         where = f" on {view.host}" if view.host and view.active else ""
-        facts = [f"from {view.plan.base}" if view.plan.base else "from nothing", f"dataset {view.plan.dataset}"]
+        base = f"from {run_facts.thing(view.plan.base)}" if view.plan.base else "from nothing"
+        facts = [base, f"dataset {run_facts.thing(view.plan.dataset)}"]
         left = self._settled.left(view.eta, view.changed, self.now()) if view.state == "running" else None
         if view.active:
             right = run_facts.percent(view) + (f"  {run_facts.left(left)} left" if left is not None else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -37,6 +38,12 @@ _COLUMNS = (
 )
 
 
+def _import_ahead() -> None:
+    """What enter and n will need, while the user still reads the list."""
+    for name in ("tui.screens.run_page", "tui.screens.wizard"):
+        importlib.import_module(name)
+
+
 class RunsPane(Titled, Vertical):
     """The table and what is said where it is empty."""
 
@@ -63,7 +70,9 @@ class TrainingScreen(Steering, StudioScreen):
         Binding("r", "resume", "resume", id="training.resume", tooltip="Go on from the last checkpoint"),
         Binding("e", "extend", "extend", id="training.extend", tooltip="Change how many steps it has in all"),
         Binding("b", "branch", "branch", id="training.branch", tooltip="A new run that goes on from a checkpoint"),
-        Binding("w", "workspace", "workspace", id="training.workspace", tooltip="Open its model in the workspace"),
+        Binding(
+            "w", "workspace", "workspace", id="training.workspace", tooltip="Open its model, else its best checkpoint"
+        ),
         Binding("x,delete", "delete", "delete", id="training.delete", tooltip="Delete the run's folder"),
     ]
 
@@ -83,6 +92,7 @@ class TrainingScreen(Steering, StudioScreen):
         super().on_mount()
         self.query_one(RunsPane).set_title("Runs")
         self.watch(self.app, "runs", self._seen)
+        self.run_worker(_import_ahead, thread=True, group="ahead", exit_on_error=False, description="importing")
 
     def on_resize(self, event: events.Resize) -> None:
         """The panes have their widths only when the style sheet has seen the screen's; no event tells the list then."""
@@ -101,6 +111,7 @@ class TrainingScreen(Steering, StudioScreen):
         active = sum(view.active for view in views)
         count = f"{len(views)}" + (f" · ◐ {active} running" if active else "")
         self.query_one(RunsPane).set_title("Runs", count if views else "")
+        self.call_after_refresh(self.query_one(RunsPane).redraw)
         if problem is not None:
             self._tell(f"✕ {problem}", "$error")
         elif views:

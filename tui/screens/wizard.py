@@ -18,7 +18,8 @@ from tui import words
 from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
-from tui.widgets.wizard_pages import PAGES, DatasetPage, Materials, Page, SummaryPage
+from tui.widgets.wizard_page import Materials, Page
+from tui.widgets.wizard_pages import PAGES, DatasetPage, SummaryPage
 from tui.widgets.wizard_steps import WizardSteps
 
 if TYPE_CHECKING:
@@ -232,13 +233,16 @@ class Wizard(StudioScreen):
             lines[0] = ("dataset", f"{by_key['dataset']}, drawn at the start")
         found = self._estimate
         if found is not None:
+            fits = found.memory <= found.memory_there
             took = [
-                ("time", f"about {words.duration(found.seconds)}" if found.seconds is not None else "–"),
-                ("memory", f"about {words.size(found.memory)}" if found.memory else "–"),
-                ("disk", f"about {words.size(found.disk)}" if found.disk else "–"),
+                ("time", f"about {words.duration(found.seconds)}"),
+                ("memory", f"about {words.size(found.memory)} of {words.size(found.memory_there)}"),
+                ("disk", f"about {words.size(found.disk)}, {words.size(found.disk_free)} are free"),
+                ("", f"estimate: {found.about}"),
             ]
-            if found.about:
-                took.append(("", f"estimate: {found.about}"))
+            if found.offer or not fits:
+                told = ", ".join(f"{name} {value}" for name, value in found.offer.items())
+                took.append(("", f"! the plan does not fit{f'; {told} does' if told else ''}"))
         else:
             took = [("time", self._measuring), ("memory", "–"), ("disk", "–")]
         page.show(lines, took, "$text" if found is not None else "$muted")

@@ -168,7 +168,7 @@ class Plot(Titled, Widget):
         left = max(_LEFT, 1 + max(cell_len(text) for _, text in up.ticks))
         right = _RIGHT if width - left - _RIGHT >= _LEAST_WIDTH - 8 else 0
         columns = width - left - right
-        across = axis(0, max(1.0, self._end), max(1, columns // 16), whole=True)
+        across = axis(0, max(1.0, self._end), max(2, columns // 12), whole=True)
         across = Axis(0, max(1.0, self._end), tuple(tick for tick in across.ticks if tick[0] <= self._end))
         cells = [[(" ", "grid")] * columns for _ in range(rows)]
         for value, _ in up.ticks:
@@ -286,7 +286,8 @@ def _dots(across: Floats, up: Floats, height: int, width: int, pattern: tuple[in
 
 
 def _row(part: float, rows: int) -> int:
-    return min(rows - 1, max(0, int((1 - part) * (rows - 1) + 0.5)))
+    """The row of text that holds the dot of a value."""
+    return min(rows - 1, max(0, int((1 - part) * (4 * rows - 1) + 0.5) // 4))
 
 
 def _joined(cells: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

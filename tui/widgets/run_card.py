@@ -95,15 +95,15 @@ def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str
         if top is not None and top.step != scores[-1].step:
             told += f", best {words.figures(top.value)} at step {top.step:,}"
         lines.append(("score", told, ""))
-    lines.append(("dataset", view.plan.dataset, ""))
-    lines.append(("base", view.plan.base or "nothing (random weights)", ""))
+    lines.append(("dataset", run_facts.thing(view.plan.dataset), ""))
+    lines.append(("base", run_facts.thing(view.plan.base) or "nothing (random weights)", ""))
     if view.plan.parent:
-        lines.append(("branch of", f"{view.plan.parent} at step {view.plan.parent_step:,}", ""))
+        lines.append(("branch of", f"{run_facts.thing(view.plan.parent)} at step {view.plan.parent_step:,}", ""))
     speed = " · ".join(filter(None, (run_facts.pace(view), run_facts.memory(view, status.total if status else 0))))
     if speed and view.active:
         lines.append(("speed", speed, ""))
     if view.model:
-        lines.append(("model", f"{view.model} (w opens it)", "good"))
+        lines.append(("model", f"{run_facts.thing(view.model)} (w opens it)", "good"))
     lines.append(("started", run_facts.started(view), "muted"))
     if view.started and not view.active:
         lines.append(("took", words.duration(run_facts.lasted(view)), "muted"))

@@ -51,7 +51,7 @@ class RunCurves(Vertical):
             top.step if top else None,
             points=True,
         )
-        told = f"★ best {words.figures(top.value)} at step {top.step:,}" if top else ""
+        told = f"★ best {words.figures(top.value)} at {top.step:,}" if top else ""
         self._put(
             "score",
             run_facts.metric(scores[-1].metric) if scores else "score",

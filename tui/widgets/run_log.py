@@ -91,5 +91,6 @@ class RunLog(Titled, Log):
                 if tail is not self._tail:
                     return
                 self.write_lines(lines, scroll_end=None if self.is_vertical_scroll_end else False)
+            self.set_title("log", "" if self.line_count else "nothing was written yet")
         finally:
             self._reading = False

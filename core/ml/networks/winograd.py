@@ -63,7 +63,8 @@ class Workspace:
         """A tensor with undefined content; it is overwritten when `name` is taken again in the same format."""
         size, key = math.prod(shape), (name, dtype)
         if key not in self._blocks or self._blocks[key].numel() < size:
-            self._blocks[key] = torch.empty(size, dtype=dtype)
+            with torch.inference_mode(False):  # else nobody who learns could use it later
+                self._blocks[key] = torch.empty(size, dtype=dtype)
         return self._blocks[key][:size].view(shape)
 
     def multiply(self, tiles: Tensor, weight: Tensor) -> Tensor:

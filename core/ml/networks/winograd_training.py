@@ -127,7 +127,8 @@ def _output_4_3_transposed(g: Tensor, m: Tensor, workspace: Workspace) -> None:
 @functools.cache
 def _weight_transform() -> Tensor:
     """[36 points, 9 taps], float32; points of columns first, taps row by row."""
-    return torch.einsum("ay,bx->bayx", _G43, _G43).reshape(36, 9).float()
+    with torch.inference_mode(False):
+        return torch.einsum("ay,bx->bayx", _G43, _G43).reshape(36, 9).float()
 
 
 def _channels_last(x: Tensor) -> Tensor:

@@ -28,7 +28,9 @@ from core.runs.plan import ImageOptions
 DISCRIMINATOR = "discriminator.safetensors"
 _SHARED = ("c_dim", "img_resolution", "img_channels", "channel_base", "channel_max", "conv_clamp")
 """Settings of the generator that hold for its discriminator."""
-_MODULES = {"stylegan": ("core.ml.networks.stylegan1", "core.ml.networks.stylegan1_discriminator")}
+NAMES = {"stylegan2": "stylegan2", "stylegan": "stylegan1"}
+"""What an option of a plan is called in a model's [architecture]."""
+_MODULES = {"stylegan1": ("core.ml.networks.stylegan1", "core.ml.networks.stylegan1_discriminator")}
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Networks:
 def new_networks(options: ImageOptions, widths: Widths, channels: int, classes: int, seed: int) -> Networks:
     """Random weights."""
     architecture: dict[str, Any] = {
-        "name": options.architecture,
+        "name": NAMES.get(options.architecture, options.architecture),
         "z_dim": widths.z_dim,
         "c_dim": classes,
         "w_dim": widths.w_dim,
@@ -134,6 +136,11 @@ def from_base(base: Path, options: ImageOptions, channels: int, classes: int, se
     else:
         networks.warm_up = True
         networks.said.append("The base has no discriminator; a new one learns alone first")
+    players: tuple[Any, ...] = (networks.generator, networks.discriminator)
+    for network in players:
+        if hasattr(network, "grow_to"):
+            # The stage came with the weights, and may be that of a smaller network.
+            network.grow_to(options.size)
     return networks
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.ml.training import guards, samples
 from core.ml.training.image_files import export_model, manifest_of, read_checkpoint, write_checkpoint
 from core.ml.training.image_setup import Sources, set_up
-from core.ml.training.options import intervals, shared
+from core.ml.training.options import intervals
+from core.ml.training.outcome import Outcome, too_large
 from core.ml.training.pace import Pace
 from core.ml.training.ranks import Ranks, joined
 from core.ml.training.scoring import Scorer, scorer_for
@@ -34,26 +35,6 @@ from core.runs.recorder import Fenced, Recorder
 TELL_SECONDS = 2.0
 """Between two metrics events."""
 _GO, _STOP, _FENCED, _INTERRUPTED = range(4)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt ended: what `events.Ended` needs, and where the model lies.
-
-    Attributes:
-        state: "finished", "stopped", "interrupted", "failed" or "fenced".
-        step: Steps done.
-        what, why, do, offer: See Ended.
-        model: Folder of the model that was made, not yet in the library; None if none was.
-    """
-
-    state: str
-    step: int
-    what: str = ""
-    why: str = ""
-    do: str = ""
-    offer: dict[str, object] = field(default_factory=dict)
-    model: Path | None = None
 
 
 def train_image(
@@ -88,11 +69,12 @@ def train_image(
         tell_seconds: Between two metrics events.
 
     Returns:
-        How it ended. Troubles that a user can act on are told so and not raised; on ranks other than the first they
-        are raised.
+        How it ended; troubles that a user can act on end it so and are not raised.
     """
     with joined(rank, world, store) as ranks:
         place = choose_device(device if device != "auto" or not torch.cuda.is_available() else _gpu_of(rank))
+        if place.type == "cuda":
+            torch.cuda.set_device(place)
         if scorer == "default":
             scorer = scorer_for(place, plan.seed) if ranks.first else None
         ours = not plan.options.get("batch")
@@ -113,7 +95,8 @@ def train_image(
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                outcome = _too_large(error, plan, run, world)
+                batch = run.options.batch if run else int(str(plan.options.get("batch", 0)))
+                outcome = too_large(error, batch, run.step if run else 0, world)
             smaller = outcome.offer.get("batch")
             untouched = run is not None and run.step == run.began_at
             if not ours or not smaller or not untouched or world > 1:
@@ -126,17 +109,6 @@ def train_image(
             run = None
             if place.type == "cuda":
                 torch.cuda.empty_cache()
-
-
-def _too_large(error: BaseException, plan: RunPlan, run: ImageRun | None, world: int) -> Outcome:
-    """Out of memory: what would fit, as far as halving tells."""
-    batch = run.options.batch if run else int(str(plan.options.get("batch", 0)))
-    smaller = shared(batch // 2, world) if batch > world else 0
-    offer: dict[str, object] = {"batch": smaller} if smaller else {}
-    do = f"Go on with a batch of {smaller}" if smaller else "Choose smaller pictures or fewer channels"
-    what = f"not enough memory for a batch of {batch}" if batch else "not enough memory"
-    why = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return Outcome("failed", run.step if run else 0, what, why, do, offer)
 
 
 class ImageRun:

@@ -15,7 +15,7 @@ from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.hardware import device_name
 from core.ml.threads import size_thread_pools
-from core.ml.training.bases import Networks, build, from_base, new_networks
+from core.ml.training.bases import NAMES, Networks, build, from_base, new_networks
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_files import read_checkpoint
 from core.ml.training.options import read_options, recipe_of, resolve, widths
@@ -126,7 +126,7 @@ def set_up(
         ranks=ranks,
         compiled=torch.compile if options.compile else None,
     )
-    if options.growing and options.architecture == "stylegan":
+    if options.growing and options.architecture == "stylegan" and not transfer:
         _let_grow(training, options, plan.steps)
     if state:
         training.restore(state)
@@ -147,7 +147,8 @@ def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:
     if folder is None:
         return plan
     name = str(Manifest.read(folder).architecture.get("name", "stylegan2"))
-    return replace(plan, options={**plan.options, "architecture": name})
+    option = next((ours for ours, theirs in NAMES.items() if theirs == name), name)
+    return replace(plan, options={**plan.options, "architecture": option})
 
 
 def _classes(plan: RunPlan, pictures: Any) -> int:

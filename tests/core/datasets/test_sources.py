@@ -1,5 +1,6 @@
 """Folders and archives are walked in order, and hostile ones do no harm."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -152,6 +153,23 @@ class TestTar:
         path = tar_of(tmp_path / "x.tgz", (tarfile.TarInfo("1.png"), b"\0" * (4 << 20)))
         with pytest.raises(Refused, match="200 times its size"):
             list(entries(path))
+
+    def test_a_bomb_in_a_header(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The name of a file is read into memory whole, and may be any length."""
+        monkeypatch.setattr(sources, "BOMB_BYTES", 1 << 20)
+        name = tarfile.TarInfo("././@LongLink")
+        name.type, name.size = tarfile.GNUTYPE_LONGNAME, 16 << 20
+        content = name.tobuf(tarfile.GNU_FORMAT) + b"a" * (16 << 20) + tarfile.TarInfo("x").tobuf()
+        path = tmp_path / "x.tgz"
+        path.write_bytes(gzip.compress(content))
+        with pytest.raises(Refused, match="200 times its size"):
+            list(entries(path))
+
+    @pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+    def test_every_compression(self, tmp_path: Path, ending: str) -> None:
+        mode = "w" if ending == "tar" else f"w:{ending[4:]}"
+        path = tar_of(tmp_path / f"x.{ending}", (tarfile.TarInfo("1.png"), b"one"), mode=mode)
+        assert [each.content for each in entries(path)] == [b"one"]
 
     def test_half_of_one(self, tmp_path: Path) -> None:
         random = os.urandom(200_000)

@@ -101,6 +101,23 @@ async def test_the_best_has_a_star_and_measurements_have_marks() -> None:
         assert sum(line.count("•") for line in lines) == 2
 
 
+async def test_marks_lie_on_their_line() -> None:
+    async with plotted((80, 9)) as (plot, _):
+        steps, values = list(range(0, 101, 10)), [100 - 0.83 * step for step in range(0, 101, 10)]
+        plot.show([Line("score", steps, values)], 100)
+        line = drawn(plot)
+        plot.show([Line("score", steps, values, points=True)], 100)
+        marked = drawn(plot)
+        found = 0
+        for row, (before, after) in enumerate(zip(line, marked)):
+            for column, glyph in enumerate(after):
+                if glyph == "•":
+                    around = before[max(0, column - 1) : column + 2]
+                    assert any(0x2800 < ord(each) < 0x2900 for each in around), (row, column)
+                    found += 1
+        assert found == len(steps)
+
+
 @pytest.mark.parametrize(
     "line",
     [

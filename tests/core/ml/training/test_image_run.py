@@ -286,3 +286,22 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch
     assert "from step 2" in warned.do
     for _, folder in recorder.checkpoints():
         assert all(value.isfinite().all() for value in weights(folder).values())
+
+
+def test_the_first_stylegan_grows_and_resumes(tmp_path: Path) -> None:
+    pytest.importorskip("core.ml.networks.stylegan1")
+    plan = replace(PLAN, steps=8, options={**OPTIONS, "architecture": "stylegan", "growing": True})
+    whole = Remembered(tmp_path / "whole", 8)
+    assert run(whole, plan, model=tmp_path / "model") == Outcome("finished", 8, model=tmp_path / "model")
+    assert Manifest.read(tmp_path / "model").adapter == "stylegan1"
+    # Two steps at 8 pixels, two while 16 fade in, the rest at 16.
+    stages = [
+        load_file(folder / "generator.safetensors")["synthesis.growth.state"] for _, folder in whole.checkpoints()
+    ]
+    assert stages[-1].tolist() == [16.0, 1.0]
+    broken = Remembered(tmp_path / "broken", 8, lambda asked: "stop" if asked > 3 else "run")
+    run(broken, plan)
+    assert load_file(broken.checkpoints()[-1][1] / "generator.safetensors")["synthesis.growth.state"][0] == 16.0
+    again = Remembered(tmp_path / "broken", 8)
+    run(again, plan)
+    assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])

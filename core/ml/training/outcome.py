@@ -1,0 +1,45 @@
+"""How an attempt at an experiment ended, and what to offer where memory was the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.ml.training.options import shared
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: what `events.Ended` needs, and where the model lies.
+
+    Attributes:
+        state: "finished", "stopped", "interrupted", "failed" or "fenced".
+        step: Steps done.
+        what, why, do, offer: See Ended.
+        model: Folder of the model that was made, not yet in the library; None if none was.
+    """
+
+    state: str
+    step: int
+    what: str = ""
+    why: str = ""
+    do: str = ""
+    offer: dict[str, object] = field(default_factory=dict)
+    model: Path | None = None
+
+
+def too_large(error: BaseException, batch: int, step: int, world: int) -> Outcome:
+    """Out of memory: what would fit, as far as halving tells.
+
+    Args:
+        error: What was raised.
+        batch: Pictures a step that did not fit; 0 if that is not known.
+        step: Steps done.
+        world: Ranks that share a batch.
+    """
+    smaller = shared(batch // 2, world) if batch > world else 0
+    offer: dict[str, object] = {"batch": smaller} if smaller else {}
+    do = f"Go on with a batch of {smaller}" if smaller else "Choose smaller pictures or fewer channels"
+    what = f"not enough memory for a batch of {batch}" if batch else "not enough memory"
+    why = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return Outcome("failed", step, what, why, do, offer)

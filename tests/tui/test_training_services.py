@@ -1,0 +1,76 @@
+"""The seams to the core that need no other process: a checkpoint that becomes a model, the stream of an estimate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.errors import OutOfMemory, Refused, TarmacError
+from core.library.models import Library
+from core.runs.events import Checkpoint
+from tests.tui.stage import put_model
+from tests.tui.training_stage import run
+from tui.training_services import Estimate, TrainingServices, _read_estimate
+
+FOUND = {
+    "device": "cpu", "batch": 8, "seconds": 61.5, "memory": 5, "memory_available": 9, "disk": 3, "disk_free": 7,
+    "measured": 20, "offer": {"batch": 4},
+}  # fmt: skip
+
+
+async def estimate(*lines: object) -> tuple[Estimate, list[tuple[str, float | None]]]:
+    """What is made of these lines of a process."""
+    told: list[tuple[str, float | None]] = []
+    code = "".join(f"print({(line if isinstance(line, str) else json.dumps(line))!r}, flush=True)\n" for line in lines)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    try:
+        return await _read_estimate(process, lambda what, share: told.append((what, share))), told
+    finally:
+        await process.wait()
+
+
+async def test_an_estimate_is_read_from_the_lines_of_its_process() -> None:
+    found, told = await estimate({"phase": "reading the base"}, "no json", [1], {"share": 0.5}, {"estimate": FOUND})
+    assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4})
+    assert told == [("reading the base", None), ("reading the base", 0.5)]
+
+
+async def test_what_went_wrong_there_is_raised_here() -> None:
+    with pytest.raises(OutOfMemory, match="do not fit"):
+        await estimate({"error": OutOfMemory("the networks do not fit").to_json()})
+    with pytest.raises(TarmacError, match="ended early"):
+        await estimate({"phase": "reading"})
+
+
+def test_a_checkpoint_becomes_a_model_without_what_training_needs(home: Path) -> None:
+    view = run(home / "data" / "runs", checkpoints=(Checkpoint(600, "000600"),))
+    folder = view.folder / "checkpoints" / "000600"
+    put_model(folder, "in training", "image-gan", size=1000)
+    (folder / "training.pt").write_bytes(b"optimizer")
+    library = Library(home / "data")
+    model = library.get(TrainingServices(home / "data").adopt_checkpoint(library, view, 600))
+    assert model.name == "Training experiment 5 at 600"
+    assert model.problem is None
+    assert sorted(path.name for path in model.folder.iterdir()) == ["model.toml", "weights.safetensors"]
+
+
+def test_a_checkpoint_that_is_not_whole_adds_nothing(home: Path) -> None:
+    view = run(home / "data" / "runs", checkpoints=(Checkpoint(600, "000600"),))
+    folder = view.folder / "checkpoints" / "000600"
+    put_model(folder, "in training", "image-gan")
+    (folder / "weights.safetensors").unlink()
+    library = Library(home / "data", starters=home / "none")
+    with pytest.raises(Refused):
+        TrainingServices(home / "data").adopt_checkpoint(library, view, 600)
+    assert library.models() == []
+
+
+def test_where_nobody_trains_nothing_is_imported_for_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr("tui.training_services._core", imported.append)
+    assert TrainingServices(home / "data").look() == []
+    assert not imported
