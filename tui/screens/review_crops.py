@@ -78,6 +78,7 @@ class ReviewCropsPage(StudioScreen):
         self._missing: set[int] = set()
         self._shown: object = None
         self._problem = self._noted = ""
+        self._counts = 0, 0, 0
         self._writing = asyncio.Lock()
         self._last: object = None
 
@@ -118,6 +119,7 @@ class ReviewCropsPage(StudioScreen):
         except TarmacError as error:
             self.before.say(f"✕ {error}", "$error")
             return
+        self._count()
         self.before.say("")
         self.refresh_bindings()
         self.call_after_refresh(self._fit)
@@ -233,15 +235,18 @@ class ReviewCropsPage(StudioScreen):
         self._noted = text
         self._tell()
 
-    def _tell(self) -> None:
-        undecided = sum(look.unsure for look in self.looks)
+    def _count(self) -> None:
+        """Many pictures are counted when something was decided, not at each move."""
         decided = [look for look in self.looks if look.decided is not None]
-        excluded = sum(look.excluded for look in decided)
+        self._counts = sum(look.unsure for look in self.looks), len(decided), sum(look.excluded for look in decided)
+
+    def _tell(self) -> None:
+        undecided, decided, excluded = self._counts
         parts: list[tuple[str, str]] = [(f" {self.dataset.name}", "bold $text")]
         parts.append((f" · {len(self.looks):,} pictures · ", "$muted"))
         parts.append((f"{undecided:,} unsure" if undecided else "none unsure", "$warning" if undecided else "$success"))
         if decided:
-            words = f" · {len(decided):,} decided" + (f", {excluded:,} excluded" if excluded else "")
+            words = f" · {decided:,} decided" + (f", {excluded:,} excluded" if excluded else "")
             parts.append((words, "$text"))
         if self._changed:
             parts.append((" · p applies them", "$accent"))
@@ -353,6 +358,7 @@ class ReviewCropsPage(StudioScreen):
             return
         self.looks[self.at] = replace(look, decided=decided)
         self._changed = True
+        self._count()
         side = self.before.side(*self._grid)
         self.run_worker(self._draw([self.looks[self.at]], side), group="redraw", exit_on_error=False)
         self._mark()
