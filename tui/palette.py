@@ -66,12 +66,19 @@ def all_binding_ids() -> set[str]:
 
 def binding_owners() -> tuple[type, ...]:
     """Every class of the studio that declares bindings."""
+    from tui.screens.add_dataset import AddDatasetPage, NameField
+    from tui.screens.adjust_crop import AdjustCropPage
     from tui.screens.ask_text import AskText
     from tui.screens.chooser import Chooser
     from tui.screens.confirm import Confirm
+    from tui.screens.dataset_sheet import DatasetSheet
+    from tui.screens.datasets import DatasetsScreen
     from tui.screens.directory import DirectoryScreen
     from tui.screens.help import HelpScreen
+    from tui.screens.left_out import LeftOutPage
     from tui.screens.model_page import ModelPage
+    from tui.screens.prepare_dataset import PrepareDatasetPage
+    from tui.screens.review_crops import ReviewCropsPage
     from tui.screens.run_page import RunPage
     from tui.screens.settings import SettingsScreen
     from tui.screens.training import TrainingScreen
@@ -99,4 +106,6 @@ def binding_owners() -> tuple[type, ...]:
         *(CompletionPane, EditPanel, Explorer, FilmPlayer, MixPanel, OptionsPanel, Output, PathPrompt),
         *(ProjectPanel, PromptEditor, Table, AskText, TrainingScreen, RunPage, RunLog),
         *(Wizard, WizardSteps, Form, DatasetPage, OptionsPage),
+        *(DatasetsScreen, AddDatasetPage, NameField, PrepareDatasetPage, ReviewCropsPage, AdjustCropPage),
+        *(LeftOutPage, DatasetSheet),
     )

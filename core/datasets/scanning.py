@@ -157,7 +157,8 @@ def scan(
             kept += seen.record.kept
             speed = read / 1e6 / max(1e-3, time.monotonic() - started)
             of = f" of {total:,}" if total else ""
-            told = f"looking at {done:,}{of}, {kept:,} good, {len(looks) - kept:,} left out, {speed:.0f} MB/s"
+            out, places = len(looks) - kept, 0 if speed >= 10 else 1
+            told = f"looking at {done:,}{of}, {kept:,} good, {out:,} left out, {speed:.{places}f} MB/s"
             progress(told, done / total if total else None)
         if not any(seen.record.kept for seen in looks):
             kind_of(path)  # perhaps it went away while it was looked at; then this says so

@@ -50,10 +50,12 @@ CATS = Dataset(
 )  # fmt: skip
 RAW = Dataset(
     "20261119-100000-few", "few", "image", NOWHERE / "20261119-100000-few", "library", 120,
-    created=LONG_AGO, size_bytes=20_000, about={"report": {"level": "few", "advice": "120 pictures: few", "files": 120}},
+    created=LONG_AGO, size_bytes=20_000,
+    about={"report": {"level": "few", "advice": "120 pictures: few", "files": 120}},
 )  # fmt: skip
 TORN = Dataset(
-    "20261118-100000-torn", "20261118-100000-torn", "image", NOWHERE / "torn", "library", problem="dataset.toml is missing"
+    "20261118-100000-torn", "20261118-100000-torn", "image", NOWHERE / "torn", "library",
+    problem="dataset.toml is missing",
 )  # fmt: skip
 ALL = (CARS, UNDRAWN, CATS, RAW, TORN)
 

@@ -1,4 +1,4 @@
-"""The place Datasets: the list and its card, adding, preparing, jobs that go on elsewhere, deleting, training on one."""
+"""The place Datasets: the list, its card, adding, preparing, jobs that go on elsewhere, deleting, training on one."""
 
 from __future__ import annotations
 

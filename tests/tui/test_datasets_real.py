@@ -1,4 +1,4 @@
-"""The place Datasets on the real core: files decoded in a process of its own, from the path that is typed to the list."""
+"""The place Datasets on the real core: from the path that is typed to the list, decoded in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
     async with studio(furnish(home), start="datasets", size=(120, 40)) as (app, pilot, _):
         await give(app, pilot, str(folder))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, PrepareDatasetPage), 60)
+        await until(pilot, lambda: isinstance(app.screen, PrepareDatasetPage), 240)
         added = Datasets().datasets()[-1]
         assert (added.name, added.count, added.ready) == ("dots", 54, False)
         await pilot.press("left", "down", "left")  # a size below, and auto-crop, which is the last way
@@ -33,7 +33,7 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
         assert isinstance(page, PrepareDatasetPage)
         await until(pilot, lambda: page.preparation.crop == "auto")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and "auto" in cells(app, added.id)[2], 60)
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and "auto" in cells(app, added.id)[2], 240)
         assert "6 unsure" in text(app)
 
         await pilot.press("l")
@@ -48,9 +48,9 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
         await until(pilot, lambda: isinstance(app.screen, ReviewCropsPage))
         review = app.screen
         assert isinstance(review, ReviewCropsPage)
-        await until(pilot, lambda: review.looks and review.after.places, 60)
+        await until(pilot, lambda: review.looks and review.after.places, 240)
         await pilot.press("x", "p")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and cells(app, added.id)[1] == "53", 60)
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and cells(app, added.id)[1] == "53", 240)
         assert not app.losses
     assert not [path for path in (Datasets().folder).iterdir() if path.name.startswith(".")]
 

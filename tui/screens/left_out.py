@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from core.datasets.scanning import Record
     from tui.studio import TarmacApp
 
-_MOST = 5000
+_MOST = 2000
 """Rows; of more the command line tells."""
 _COLUMNS = (
     Column("reason", 14),

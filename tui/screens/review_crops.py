@@ -77,7 +77,10 @@ class ReviewCropsPage(StudioScreen):
         self._sources: OrderedDict[int, Pixels] = OrderedDict()
         self._missing: set[int] = set()
         self._shown: object = None
-        self._problem = ""
+        self._problem = self._noted = ""
+        self._counts = 0, 0, 0
+        self._writing = asyncio.Lock()
+        self._last: object = None
 
     def body(self) -> ComposeResult:
         yield Static(id="crops-line", markup=False)
@@ -116,6 +119,7 @@ class ReviewCropsPage(StudioScreen):
         except TarmacError as error:
             self.before.say(f"✕ {error}", "$error")
             return
+        self._count()
         self.before.say("")
         self.refresh_bindings()
         self.call_after_refresh(self._fit)
@@ -210,13 +214,11 @@ class ReviewCropsPage(StudioScreen):
         from tui.crop_drawing import cut_tile, source_tile
 
         fill = self.app.services.datasets.preparation(self.dataset).fill
-        columns = self._grid[0]
-        first = self.at // self._per_page * self._per_page
+        columns, numbers = self._grid[0], {look.number for look in page}
         jobs = [
-            (place, look, self._sources[look.number])
-            for index, look in enumerate(self.looks[first : first + self._per_page])
-            if look in page and look.number in self._sources
-            for place in [(index % columns, index // columns)]
+            ((index % columns, index // columns), look, self._sources[look.number])
+            for index, look in enumerate(self._page())  # as decided by now
+            if look.number in numbers and look.number in self._sources
         ]
         drawn = await asyncio.to_thread(
             lambda: [
@@ -233,17 +235,18 @@ class ReviewCropsPage(StudioScreen):
         self._noted = text
         self._tell()
 
-    _noted = ""
+    def _count(self) -> None:
+        """Many pictures are counted when something was decided, not at each move."""
+        decided = [look for look in self.looks if look.decided is not None]
+        self._counts = sum(look.unsure for look in self.looks), len(decided), sum(look.excluded for look in decided)
 
     def _tell(self) -> None:
-        undecided = sum(look.unsure for look in self.looks)
-        decided = [look for look in self.looks if look.decided is not None]
-        excluded = sum(look.excluded for look in decided)
+        undecided, decided, excluded = self._counts
         parts: list[tuple[str, str]] = [(f" {self.dataset.name}", "bold $text")]
         parts.append((f" · {len(self.looks):,} pictures · ", "$muted"))
         parts.append((f"{undecided:,} unsure" if undecided else "none unsure", "$warning" if undecided else "$success"))
         if decided:
-            words = f" · {len(decided):,} decided" + (f", {excluded:,} excluded" if excluded else "")
+            words = f" · {decided:,} decided" + (f", {excluded:,} excluded" if excluded else "")
             parts.append((words, "$text"))
         if self._changed:
             parts.append((" · p applies them", "$accent"))
@@ -355,23 +358,18 @@ class ReviewCropsPage(StudioScreen):
             return
         self.looks[self.at] = replace(look, decided=decided)
         self._changed = True
+        self._count()
         side = self.before.side(*self._grid)
         self.run_worker(self._draw([self.looks[self.at]], side), group="redraw", exit_on_error=False)
         self._mark()
         self.refresh_bindings()
         all_of_them = {each.number: each.decided for each in self.looks if each.decided is not None}
         names = {each.number: each.name for each in self.looks if each.decided is not None}
-        self.run_worker(
-            self._write(all_of_them, names), group="write", exclusive=False, exit_on_error=False, description="saving"
-        )
-
-    _writing: asyncio.Lock | None = None
-    _last: object = None
+        self.run_worker(self._write(all_of_them, names), group="write", exit_on_error=False, description="saving")
 
     async def _write(self, decided: dict[int, Adjustment], names: dict[int, str]) -> None:
         """One after the other, only the newest."""
         self._last = decided
-        self._writing = self._writing or asyncio.Lock()
         async with self._writing:
             if self._last is decided:
                 await asyncio.to_thread(self.app.services.datasets.decide, self.dataset, decided, names)

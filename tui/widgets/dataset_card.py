@@ -35,6 +35,7 @@ class DatasetCard(Titled, Vertical):
 
     DEFAULT_CSS = """
     DatasetCard > TileSheet { height: 1fr; max-height: 22; margin: 0 1 1 1; }
+    DatasetCard > TileSheet.-told { height: auto; }
     DatasetCard > VerticalScroll { height: auto; max-height: 60%; }
     DatasetCard #dataset-facts { height: auto; padding: 0 1; }
     """
