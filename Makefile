@@ -29,7 +29,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench
 
 # Trains twice (150 steps a minute on one core of an AMD EPYC) and writes a film of it. STEPS=300 is a quick look.
-STEPS ?= 6000
+STEPS ?= 4500
 cars-into-sneakers: $(VENV)/.installed
 	$(BIN)/python docs/cars_into_sneakers.py --steps $(STEPS)
 

@@ -1,7 +1,7 @@
 """Cars turn into sneakers: a model of portraits learns cars, that model learns sneakers, and a film shows it.
 
     make cars-into-sneakers                                     # or, in a shell of the clone:
-    .venv/bin/python docs/cars_into_sneakers.py --steps 6000
+    .venv/bin/python docs/cars_into_sneakers.py --steps 4500
 
 Everything is drawn and trained on this machine; nothing is fetched. The script only calls `tarmac`, and prints each
 call, so that it can be done by hand. What was broken off goes on when it is started again: ctrl+c leaves a training
@@ -75,7 +75,7 @@ def train(thing: str, base: str, options: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     """Train twice, write the film, say where everything is."""
     parser = argparse.ArgumentParser(description="Cars turn into sneakers: two trainings and a film of them.")
-    parser.add_argument("--steps", type=int, default=6000, help="of each training (default: 6000)")
+    parser.add_argument("--steps", type=int, default=4500, help="of each training (default: 6000)")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels (default: 64)")
     parser.add_argument("--base", metavar="ID", default="starter/portraits", help="model to begin from")
     parser.add_argument("--home", type=Path, help="a folder for all of it (default: where Tarmac keeps its things)")
