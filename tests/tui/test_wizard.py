@@ -17,6 +17,7 @@ from tests.tui.stage import put_model, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.training_stage import PORTRAITS, RAW, SMALL, UNDRAWN, TrainingStage, run, stage
 from tui.messages import AddDataset
+from tui.screens.add_dataset import AddDatasetPage
 from tui.screens.run_page import RunPage
 from tui.screens.training import TrainingScreen
 from tui.screens.wizard import Wizard
@@ -254,15 +255,15 @@ async def test_a_start_that_fails_says_why_and_keeps_everything(home: Path) -> N
 
 async def test_datasets_are_added_only_where_that_place_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with planned(home) as found:
-        assert "+ a folder, an archive …" not in text(found.app)
-        await found.press("a")
-        assert not of(found.messages, AddDataset)
-    monkeypatch.setitem(TarmacApp.MODES, "datasets", lambda: None)
-    async with planned(home / "other") as found:
         assert found.table()[-1][0] == "+ a folder, an archive …"
         await found.press("end", "enter")
         await until(found.pilot, lambda: of(found.messages, AddDataset))
-        assert found.key == "dataset"
+        await until(found.pilot, lambda: isinstance(found.app.screen, AddDatasetPage))
+    monkeypatch.delitem(TarmacApp.MODES, "datasets")
+    async with planned(home / "other") as found:
+        assert "+ a folder, an archive …" not in text(found.app)
+        await found.press("a")
+        assert not of(found.messages, AddDataset)
 
 
 async def test_without_datasets_it_says_so(home: Path) -> None:
