@@ -115,7 +115,7 @@ def multiply_adds(resolution: int, *, new_fakes: bool) -> float:
             judged += parameter.numel() * edge**2
     # A pass forward is one unit, gradients of inputs and of weights one each; a gradient of a gradient has six, without
     # the first one's weights. The path length sees half the batch.
-    main = 3 * drawn + 2 * judged + 6 * judged + (drawn if new_fakes else 0.0)
+    main = 3 * drawn + (7 if not new_fakes else 8) * judged + (drawn if new_fakes else 0.0)
     return main + 6 * drawn / 2 / 4 + 6 * judged / CYCLE
 
 
