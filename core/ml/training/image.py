@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.convolution import without_weight_gradients
+from core.ml.networks.discriminator import frozen_layers
 from core.ml.networks.stylegan2 import Discriminator, Generator
+from core.ml.training.anchor import Anchor
 from core.ml.training.augment import Strength
 from core.ml.training.losses import (
     clean_gradients,
@@ -54,19 +56,6 @@ __all__ = ["Anchor", "ImageRecipe", "ImageTraining", "Pictures", "train"]
 _DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Anchor(Protocol):
-    """What latents stand for."""
-
-    def pictures(self, z: Tensor) -> Tensor:
-        """The pictures that z [N, z_dim] stands for, float32 [N, C, S, S], -1 to 1."""
-
-    def truncations(self, batch: int, source: torch.Generator) -> Tensor:
-        """How far to truncate each latent of a batch, [N], 0 to 1."""
-
-    def loss(self, z: Tensor, drawn: Tensor) -> Tensor:
-        """How far the pictures drawn for z [N, z_dim] are from what z stands for, one number."""
-
-
 class ImageTraining:
     """A training that stands after `step` steps.
 
@@ -83,6 +72,7 @@ class ImageTraining:
     Attributes:
         step, images, shown: Steps done; pictures that the generator drew for its own steps; real pictures shown.
         seconds: Spent in steps.
+        loading: Seconds of them in which training pictures were fetched, since this object was made.
         grow: If set, called before each step with `images`: brings growing networks to their stage.
 
     Raises:
@@ -134,6 +124,7 @@ class ImageTraining:
         self.images = 0
         self.shown = 0
         self.seconds = 0.0
+        self.loading = 0.0
 
     def run(self) -> dict[str, float]:
         """One step of both players. Returns the losses and what else is worth a curve, means over all ranks."""
@@ -399,25 +390,15 @@ class ImageTraining:
         """This rank's part of the next batch, or the pictures that z stands for."""
         if self.recipe.paired and self.anchor is not None:
             return self.anchor.pictures(z).to(self.device), None
+        began = time.monotonic()
         images, labels = self.reals.take(self.shown + self.ranks.rank * self.batch, self.batch)
+        self.loading += time.monotonic() - began
         return images.to(self.device), None if labels is None else labels.to(self.device)
 
     def _let_discriminator_learn(self, learn: bool) -> None:
         self.discriminator.requires_grad_(learn)
         for layer in self._frozen if learn else ():
             layer.requires_grad_(False)
-
-
-def frozen_layers(discriminator: nn.Module, count: int) -> list[nn.Module]:
-    """The first `count` layers of a discriminator: fromrgb, conv0, conv1, skip, then three a block; never the last one.
-
-    Source: Mo, Cho & Shin 2020, "Freeze the Discriminator"; numbered as in the published training.
-    """
-    layers: list[nn.Module] = []
-    blocks = [(name, child) for name, child in discriminator.named_children() if name.startswith("b") and name != "b4"]
-    for _, block in blocks:
-        layers += [getattr(block, name) for name in ("fromrgb", "conv0", "conv1", "skip") if hasattr(block, name)]
-    return layers[:count]
 
 
 def train(
