@@ -173,7 +173,7 @@ def _let_grow(training: ImageTraining, options: ImageOptions, steps: int) -> Non
     doublings = max(0, options.size.bit_length() - 4)
     part = max(options.batch, steps * options.batch // (2 * doublings + 2))
     schedule = growing.Schedule(last=options.size, stable_images=part, fade_images=part)
-    players = (training.generator, training.discriminator)
+    players: Any = (training.generator, training.discriminator)
 
     def grow(images: int) -> None:
         growing.advance(players, growing.growth_at(images, schedule), training.optimisers)
