@@ -7,7 +7,8 @@ with both regularisations); its time is made of the fastest step of each kind.
 
 The peer (`_published`) is the same loop with networks as published: a weight tensor per sample, NCHW, PyTorch's own
 derivatives, and new pictures for the discriminator. Our loop shows both players one batch of pictures and judges it
-once; the rows "new fakes" draw and judge new ones as the peer does. Memory is the peak of a process of its own that takes the two heaviest steps.
+once; the rows "new fakes" draw and judge new ones as the peer does. Memory is the peak of a process of its own that
+takes the two heaviest steps.
 
 The share compares the convolutions' multiplications and additions per second (published count, direct method, new fakes
 or not) with what one thread reaches in a plain 3 x 3 convolution of that number format in the same minutes. Minimal
