@@ -67,7 +67,7 @@ def _rows(x: Tensor) -> Tensor:
 
 def _parts(x: Tensor) -> Iterator[slice]:
     """Samples that are worked on together: on CPUs as many as the caches hold, else all."""
-    step = max(1, TOGETHER // x[0].numel()) if x.device.type == "cpu" else len(x)
+    step = min(len(x), max(1, TOGETHER // x[0].numel())) if x.device.type == "cpu" else len(x)
     return (slice(first, first + step) for first in range(0, len(x), step))
 
 
