@@ -100,8 +100,8 @@ class Checkpoint:
 @dataclass(frozen=True)
 class Warned:
     """A guard or a handled trouble. `code` is stable: "nan", "overfit", "diverging", "collapse", "disk-full",
-    "read-only", "out-of-memory", "gpu-gone", "slow-loader", "died" (a trainer ended and another begins), "not-told" (a
-    notification could not be sent)."""
+    "read-only", "out-of-memory", "gpu-gone", "slow-loader", "damaged" (a checkpoint; an earlier one is taken), "died"
+    (a trainer ended and another begins), "not-told" (a notification could not be sent)."""
 
     code: str
     what: str

@@ -50,7 +50,9 @@ class ImageOptions:
         size: Side of the pictures in pixels; 0 for the dataset's.
         batch: Pictures a step, all ranks together; 0 for what fits.
         rate: Learning rate of both networks (Adam); 0 for the published one (0.0025).
-        gamma: Weight of R1; 0 for the published rule 0.0002 x size squared / batch.
+        gamma: Weight of R1; 0 for the published rule 0.0002 x size squared / batch, or 10 ("stylegan"). R1 comes every
+            16th step, 16 times as strong, with both architectures. The first StyleGAN was published with it at every
+            step, which takes half as long again for the same regularisation (Karras et al. 2020, section 3.1).
         augment: "full" (geometry and colour), "geometry", or "off".
         augment_target: Mean sign of the real scores that the augmentation is steered to.
         augment_cap: The probability p never exceeds this; above about 0.8 changes leak into the pictures.
@@ -58,11 +60,13 @@ class ImageOptions:
         freeze_d: Highest-resolution layers of the discriminator that do not learn.
         mixing: Probability of style mixing.
         path_weight: Weight of the path-length regularisation; 0 for none.
-        ema_kimg: Half-life of the averaged weights; 0 for batch x 10 / 32.
+        ema_kimg: Half-life of the averaged weights; 0 for batch x 10 / 32. It is at most 5 % of the pictures seen so
+            far, so that the average of a short run does not lag behind.
         conditional: Learn the classes of the dataset.
         growing: Grow the networks progressively ("stylegan" only).
         channels: Feature maps x size at high resolutions (channel base); 0 for what suits the size.
-        precision: "auto", "float32", "bfloat16" or "float16".
+        precision: "auto", "float32", "bfloat16" or "float16". "auto" is bfloat16 where the device computes in it by
+            itself, and float32 elsewhere and for "stylegan".
         compile: torch.compile where a GPU makes it pay.
         threads: Processor threads of each rank; 0 for the free cores.
     """

@@ -6,8 +6,9 @@ step by step, so that a busy machine hurts them alike. A cycle holds three kinds
 with both regularisations); its time is made of the fastest step of each kind.
 
 The peer (`_published`) is the same loop with networks as published: a weight tensor per sample, NCHW, PyTorch's own
-derivatives, and new pictures for the discriminator. Our loop shows both players one batch of pictures; the rows "new
-fakes" draw new ones as the peer does. Memory is the peak of a process of its own that takes the two heaviest steps.
+derivatives, and new pictures for the discriminator. Our loop shows both players one batch of pictures and judges it
+once; the rows "new fakes" draw and judge new ones as the peer does. Memory is the peak of a process of its own that
+takes the two heaviest steps.
 
 The share compares the convolutions' multiplications and additions per second (published count, direct method, new fakes
 or not) with what one thread reaches in a plain 3 x 3 convolution of that number format in the same minutes. Minimal
@@ -115,7 +116,7 @@ def multiply_adds(resolution: int, *, new_fakes: bool) -> float:
             judged += parameter.numel() * edge**2
     # A pass forward is one unit, gradients of inputs and of weights one each; a gradient of a gradient has six, without
     # the first one's weights. The path length sees half the batch.
-    main = 3 * drawn + 2 * judged + 6 * judged + (drawn if new_fakes else 0.0)
+    main = 3 * drawn + (7 if not new_fakes else 8) * judged + (drawn if new_fakes else 0.0)
     return main + 6 * drawn / 2 / 4 + 6 * judged / CYCLE
 
 

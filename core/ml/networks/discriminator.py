@@ -233,3 +233,15 @@ class Discriminator(nn.Module):
         cmap = self.mapping(c) if self.c_dim else None
         scores: Tensor = self.b4(x.to(img.dtype), picture, cmap)
         return scores
+
+
+def frozen_layers(discriminator: nn.Module, count: int) -> list[nn.Module]:
+    """The first `count` layers of a discriminator: fromrgb, conv0, conv1, skip, then three a block; never the last one.
+
+    Source: Mo, Cho & Shin 2020, "Freeze the Discriminator"; numbered as in the published training.
+    """
+    layers: list[nn.Module] = []
+    blocks = [(name, child) for name, child in discriminator.named_children() if name.startswith("b") and name != "b4"]
+    for _, block in blocks:
+        layers += [getattr(block, name) for name in ("fromrgb", "conv0", "conv1", "skip") if hasattr(block, name)]
+    return layers[:count]

@@ -19,6 +19,8 @@ from torch.autograd.function import Function
 from core.ml.networks import convolution
 
 LEAK = 0.2
+TOGETHER = 131_072
+"""Numbers of feature maps that a CPU works on together."""
 
 
 def modulated(x: Tensor, styles: Tensor) -> Tensor:
@@ -64,8 +66,8 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _parts(x: Tensor) -> Iterator[slice]:
-    """Samples that are worked on together: one on CPUs, where the caches are small, else all."""
-    step = 1 if x.device.type == "cpu" and x[0].numel() >= 16_384 else len(x)
+    """Samples that are worked on together: on CPUs as many as the caches hold, else all."""
+    step = min(len(x), max(1, TOGETHER // x[0].numel())) if x.device.type == "cpu" else len(x)
     return (slice(first, first + step) for first in range(0, len(x), step))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.ml.networks.winograd import _A, _B, _G43, Workspace, _input_4_3, _output_4_3
 
-FLOATS = 16_384
+FLOATS = 8_192
 """Numbers per point in the tiles that are worked on together: enough for the products, few enough for the caches."""
 
 _memory = threading.local()

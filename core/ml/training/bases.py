@@ -7,7 +7,6 @@ alone first.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS, read_architecture
+from core.ml.networks import stylegan1, stylegan1_discriminator
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.options import GROUP, Widths
 from core.runs.plan import ImageOptions
@@ -30,7 +30,6 @@ _SHARED = ("c_dim", "img_resolution", "img_channels", "channel_base", "channel_m
 """Settings of the generator that hold for its discriminator."""
 NAMES = {"stylegan2": "stylegan2", "stylegan": "stylegan1"}
 """What an option of a plan is called in a model's [architecture]."""
-_MODULES = {"stylegan1": ("core.ml.networks.stylegan1", "core.ml.networks.stylegan1_discriminator")}
 
 
 @dataclass
@@ -82,11 +81,12 @@ def build(architecture: Mapping[str, Any]) -> tuple[Generator, Discriminator]:
     judged = {key: settings[key] for key in _SHARED if key in settings}
     if name == "stylegan2":
         return Generator(**settings), Discriminator(**judged, mbstd_group_size=GROUP)
-    try:
-        ours, theirs = (importlib.import_module(module) for module in _MODULES[name])
-    except (KeyError, ModuleNotFoundError):
-        raise Refused(f"{name!r} cannot be trained", "it is another architecture", "Choose stylegan2") from None
-    return ours.Generator(**settings), theirs.Discriminator(**judged, mbstd_group_size=GROUP)
+    if name != "stylegan1":
+        raise Refused(f"{name!r} cannot be trained", "it is another architecture", "Choose stylegan2")
+    # Both kinds of networks are trained by the same loop, which asks the same of them.
+    ours: Any = stylegan1.Generator(**settings)
+    theirs: Any = stylegan1_discriminator.Discriminator(**judged, mbstd_group_size=GROUP)
+    return ours, theirs
 
 
 def from_base(base: Path, options: ImageOptions, channels: int, classes: int, seed: int) -> Networks:

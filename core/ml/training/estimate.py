@@ -8,7 +8,6 @@ Where the batch does not fit, the estimate says which smaller one does.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import resource
 import sys
@@ -27,6 +26,8 @@ from core.ml.training import samples
 from core.ml.training.image_setup import Setup, Sources, set_up
 from core.ml.training.options import intervals, shared
 from core.ml.training.ranks import Ranks
+from core.paths import data_dir
+from core.runs import kinds, plan_file
 from core.runs.plan import RunPlan
 
 STEPS = 20
@@ -289,9 +290,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         tell({"phase": "reading the plan"})
-        plan: RunPlan = importlib.import_module("core.runs.plan_file").read_plan(options.folder)
-        kinds = importlib.import_module("core.runs.kinds")
-        data = options.data or importlib.import_module("core.paths").data_dir()
+        plan = plan_file.read_plan(options.folder)
+        data = options.data or data_dir()
         dataset = options.dataset or kinds.dataset_folder(plan, data)
         base = options.base or (kinds.base_folder(plan, data) if plan.base else None)
         found = estimate(plan, dataset=dataset, base=base, folder=options.folder, tell=tell, seconds=options.seconds)

@@ -109,6 +109,40 @@ class Collapse:
         return None
 
 
+class SlowLoader:
+    """Fetching the training pictures holds the steps up.
+
+    Args:
+        share: Of a step's time that is too much.
+        steps: Over which it is measured.
+    """
+
+    def __init__(self, share: float = 0.2, steps: int = 100) -> None:
+        self.share, self.steps = share, steps
+        self.warned = False
+        self._count, self._loading, self._seconds = 0, 0.0, 0.0
+
+    def see(self, step: int, loading: float, seconds: float) -> Warned | None:
+        """A step took so many seconds, `loading` of them for its pictures."""
+        self._count, self._loading, self._seconds = self._count + 1, self._loading + loading, self._seconds + seconds
+        if self._count < self.steps:
+            return None
+        share = self._loading / self._seconds if self._seconds else 0.0
+        self._count, self._loading, self._seconds = 0, 0.0, 0.0
+        if share <= self.share:
+            self.warned = False
+        elif not self.warned:
+            self.warned = True
+            return Warned(
+                "slow-loader",
+                "fetching the training pictures holds the training up",
+                f"it took {share:.0%} of the last {self.steps} steps",
+                "Keep the data folder on a disk of this machine, or prepare the pictures at the size that is trained",
+                step,
+            )
+        return None
+
+
 def diversity(images: NDArray[np.uint8], most: int = 64) -> float:
     """Mean root mean square distance of all pairs of pictures, 0 to 255.
 

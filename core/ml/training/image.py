@@ -5,7 +5,9 @@ as published (Karras et al. 2020, twice). A training is a value that can be save
 to the bit: weights, optimisers, averages and counters are its state, and the random numbers of a step are a function
 of seed, step and rank. Several ranks (ranks.py) share every batch.
 
-One batch of generated pictures serves both players unless the recipe says otherwise.
+One batch of generated pictures serves both players unless the recipe says otherwise, and so does what the discriminator
+makes of them: its scores are computed once, changed by the same draws, and differentiated twice, with respect to the
+pictures for the generator and to the weights for the discriminator. Neither player moves in between.
 
 An anchor may say which picture latents stand for (a guided start); its reconstruction loss is then added, so that the
 adversarial game sharpens what was learned before and does not wander off. With an anchor the game may also be played in
@@ -20,13 +22,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.ml.networks.convolution import without_weight_gradients
+from core.ml.networks.discriminator import frozen_layers
 from core.ml.networks.stylegan2 import Discriminator, Generator
+from core.ml.training.anchor import Anchor
 from core.ml.training.augment import Strength
 from core.ml.training.losses import (
     clean_gradients,
@@ -50,19 +56,6 @@ __all__ = ["Anchor", "ImageRecipe", "ImageTraining", "Pictures", "train"]
 _DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Anchor(Protocol):
-    """What latents stand for."""
-
-    def pictures(self, z: Tensor) -> Tensor:
-        """The pictures that z [N, z_dim] stands for, float32 [N, C, S, S], -1 to 1."""
-
-    def truncations(self, batch: int, source: torch.Generator) -> Tensor:
-        """How far to truncate each latent of a batch, [N], 0 to 1."""
-
-    def loss(self, z: Tensor, drawn: Tensor) -> Tensor:
-        """How far the pictures drawn for z [N, z_dim] are from what z stands for, one number."""
-
-
 class ImageTraining:
     """A training that stands after `step` steps.
 
@@ -79,6 +72,7 @@ class ImageTraining:
     Attributes:
         step, images, shown: Steps done; pictures that the generator drew for its own steps; real pictures shown.
         seconds: Spent in steps.
+        loading: Seconds of them in which training pictures were fetched, since this object was made.
         grow: If set, called before each step with `images`: brings growing networks to their stage.
 
     Raises:
@@ -115,6 +109,8 @@ class ImageTraining:
         self._let_discriminator_learn(True)
         self._draw = compiled(generator.synthesis) if compiled else generator.synthesis
         self._judge = compiled(discriminator) if compiled else discriminator
+        # Compiled code gives its intermediate results away with the first derivative.
+        self._one_pass = recipe.shared_fakes and compiled is None
         interval = recipe.path_interval if recipe.path_weight else None
         self._for_g = torch.optim.Adam(generator.parameters(), **lazy_adam(recipe.generator_rate, interval))  # type: ignore[arg-type]
         rate_d = lazy_adam(recipe.discriminator_rate, recipe.r1_interval)
@@ -128,6 +124,7 @@ class ImageTraining:
         self.images = 0
         self.shown = 0
         self.seconds = 0.0
+        self.loading = 0.0
 
     def run(self) -> dict[str, float]:
         """One step of both players. Returns the losses and what else is worth a curve, means over all ranks."""
@@ -141,16 +138,23 @@ class ImageTraining:
         with torch.set_grad_enabled(learning):
             fakes = self._fakes(z, labels, move_mean=learning)
         reals, real_labels = self._reals(z)
-        if learning:
-            told |= self._generator_step(z, labels, fakes, reals)
-            if recipe.path_weight and self.step % recipe.path_interval == 0:
+        path = learning and recipe.path_weight and self.step % recipe.path_interval == 0
+        if learning and self._one_pass:
+            told |= self._both_steps(z, labels, fakes, reals, real_labels)
+            del fakes
+            if path:
                 told |= self._path_step()
-        fakes = fakes.detach()
-        if not recipe.shared_fakes:
-            z, labels = self._latents(self.batch), self._labels(self.batch)
-            with torch.no_grad():
-                fakes = self._fakes(z, labels, move_mean=learning)
-        told |= self._discriminator_step(fakes, labels, reals, real_labels)
+        else:
+            if learning:
+                told |= self._generator_step(z, labels, fakes, reals)
+                if path:
+                    told |= self._path_step()
+            fakes = fakes.detach()
+            if not recipe.shared_fakes:
+                z, labels = self._latents(self.batch), self._labels(self.batch)
+                with torch.no_grad():
+                    fakes = self._fakes(z, labels, move_mean=learning)
+            told |= self._discriminator_step(fakes, labels, reals, real_labels)
         if self.step % recipe.r1_interval == 0:
             told |= self._r1_step(reals, real_labels)
         if learning:
@@ -234,6 +238,48 @@ class ImageTraining:
         self._let_discriminator_learn(True)
         return told
 
+    def _both_steps(
+        self, z: Tensor, labels: Tensor | None, fakes: Tensor, reals: Tensor, real_labels: Tensor | None
+    ) -> dict[str, Tensor]:
+        """The generator's and the discriminator's step from one pass over the generated pictures.
+
+        Each graph is let go as soon as it has given its gradients, so that no more of them lie in memory than when the
+        players take turns.
+        """
+        self._for_g.zero_grad(set_to_none=True)
+        self._for_d.zero_grad(set_to_none=True)
+        seen = fakes.detach().requires_grad_(True)
+        learning = [each for each in self.discriminator.parameters() if each.requires_grad]
+        if self.recipe.paired:
+            fake_scores, real_scores = self._pair(seen, reals)
+            loss = relativistic_loss(fake_scores, real_scores).mean()
+            loss_d = relativistic_loss(real_scores, fake_scores).mean()
+        else:
+            fake_scores = self._scores(seen, labels)
+            loss = generator_loss(fake_scores).mean()
+            loss_d = F.softplus(fake_scores).mean()
+        with without_weight_gradients():
+            (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
+        torch.autograd.backward(loss_d, inputs=learning)
+        told = {"generator": loss.detach()}
+        sign, loss_d, loss = fake_scores.detach(), loss_d.detach(), loss.detach()
+        if self.anchor is None:
+            fakes.backward(gradient)  # type: ignore[no-untyped-call]
+        else:
+            apart = self.anchor.loss(z, fakes)
+            told["anchor"] = apart.detach()
+            torch.autograd.backward([fakes, self.recipe.anchor * apart], [gradient, None])
+        self._move(self._for_g, self.generator)
+        if self.recipe.paired:
+            sign = real_scores.detach() - sign
+        else:
+            real_scores = self._scores(reals, real_labels)
+            loss_real = F.softplus(-real_scores).mean()
+            loss_real.backward()  # type: ignore[no-untyped-call]
+            loss_d, sign = loss_d + loss_real.detach(), real_scores.detach()
+        self._move(self._for_d, self.discriminator)
+        return told | {"discriminator": loss_d, "real_sign": sign.sign().mean()}
+
     def _path_step(self) -> dict[str, Tensor]:
         recipe = self.recipe
         part = max(1, self.batch // recipe.path_shrink)
@@ -270,6 +316,10 @@ class ImageTraining:
         """One step down `loss`, the same on all ranks."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._move(optimiser, network)
+
+    def _move(self, optimiser: torch.optim.Optimizer, network: nn.Module) -> None:
+        """One step down the gradients that `network` has, the same on all ranks."""
         self.ranks.average_gradients(network.parameters())
         clean_gradients(network.parameters())
         optimiser.step()
@@ -340,25 +390,15 @@ class ImageTraining:
         """This rank's part of the next batch, or the pictures that z stands for."""
         if self.recipe.paired and self.anchor is not None:
             return self.anchor.pictures(z).to(self.device), None
+        began = time.monotonic()
         images, labels = self.reals.take(self.shown + self.ranks.rank * self.batch, self.batch)
+        self.loading += time.monotonic() - began
         return images.to(self.device), None if labels is None else labels.to(self.device)
 
     def _let_discriminator_learn(self, learn: bool) -> None:
         self.discriminator.requires_grad_(learn)
         for layer in self._frozen if learn else ():
             layer.requires_grad_(False)
-
-
-def frozen_layers(discriminator: nn.Module, count: int) -> list[nn.Module]:
-    """The first `count` layers of a discriminator: fromrgb, conv0, conv1, skip, then three a block; never the last one.
-
-    Source: Mo, Cho & Shin 2020, "Freeze the Discriminator"; numbered as in the published training.
-    """
-    layers: list[nn.Module] = []
-    blocks = [(name, child) for name, child in discriminator.named_children() if name.startswith("b") and name != "b4"]
-    for _, block in blocks:
-        layers += [getattr(block, name) for name in ("fromrgb", "conv0", "conv1", "skip") if hasattr(block, name)]
-    return layers[:count]
 
 
 def train(

@@ -36,6 +36,10 @@ TRAINING = "training.pt"
 COVER = "cover.png"
 
 
+class Damaged(Refused):
+    """A checkpoint whose files are not what was written."""
+
+
 def manifest_of(
     architecture: Mapping[str, Any],
     training: ImageTraining,
@@ -114,7 +118,8 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The state of a training (for `ImageTraining.restore`) and what the run kept with it.
 
     Raises:
-        Refused: It is not whole, or of a format this program does not know.
+        Damaged: It is not whole.
+        Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
     try:
         state: dict[str, Any] = torch.load(folder / TRAINING, weights_only=True, map_location="cpu")
@@ -124,8 +129,9 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             state[part] = load_file(folder / file)
         return state, dict(state["run"])
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, SafetensorError) as error:
-        do = "Resume from an earlier checkpoint"
-        raise Refused(f"checkpoint {folder.name} cannot be read", str(error), do) from error
+        what, do = f"checkpoint {folder.name} cannot be read", "Resume from an earlier checkpoint"
+        kind = Refused if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else Damaged
+        raise kind(what, str(error), do) from error
 
 
 def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = None, seed: int = 0) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,14 +14,16 @@ from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.hardware import device_name
 from core.ml.threads import size_thread_pools
+from core.ml.training import growing
 from core.ml.training.bases import NAMES, Networks, build, from_base, new_networks
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_files import read_checkpoint
-from core.ml.training.options import read_options, recipe_of, resolve, widths
+from core.ml.training.options import recipe_of, resolve, widths
 from core.ml.training.ranks import Ranks
 from core.ml.training.reals import Averaged, open_pictures
 from core.runs.events import Phase
 from core.runs.plan import ImageOptions, RunPlan
+from core.runs.plan_file import options_of
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:
 
 
 def _classes(plan: RunPlan, pictures: Any) -> int:
-    if not read_options(plan).conditional:
+    if not options_of(plan).conditional:
         return 0
     labels = getattr(pictures, "labels", None)
     if labels is None:
@@ -169,11 +170,10 @@ def _licence(pictures: Any) -> str:
 
 def _let_grow(training: ImageTraining, options: ImageOptions, steps: int) -> None:
     """Grow in the first part of the run: each resolution is trained and faded in for equally long, the last twice."""
-    growing = importlib.import_module("core.ml.training.growing")
     doublings = max(0, options.size.bit_length() - 4)
     part = max(options.batch, steps * options.batch // (2 * doublings + 2))
     schedule = growing.Schedule(last=options.size, stable_images=part, fade_images=part)
-    players = (training.generator, training.discriminator)
+    players: Any = (training.generator, training.discriminator)
 
     def grow(images: int) -> None:
         growing.advance(players, growing.growth_at(images, schedule), training.optimisers)

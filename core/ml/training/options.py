@@ -5,16 +5,17 @@ Sources of the rules: Karras et al. 2020, "Training Generative Adversarial Netwo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from core.errors import InvalidInput
-from core.ml.hardware import fast_bfloat16
 from core.ml.training.augment import FULL, PRESETS
+from core.ml.training.precision import choose_precision
 from core.ml.training.recipe import ImageRecipe, Precision
 from core.ml.training.stylegan1_recipe import GAMMA, rate_at
 from core.runs.plan import ImageOptions, RunPlan
+from core.runs.plan_file import options_of
 
 GROUP = 4
 """Pictures that the minibatch standard deviation compares."""
@@ -33,19 +34,6 @@ class Widths:
     channel_max: int
 
 
-def read_options(plan: RunPlan) -> ImageOptions:
-    """The plan's settings.
-
-    Raises:
-        InvalidInput: There is no such option.
-    """
-    known = {each.name for each in fields(ImageOptions)}
-    for name in plan.options:
-        if name not in known:
-            raise InvalidInput(f"unknown option {name}", "", f"There are {', '.join(sorted(known))}")
-    return ImageOptions(**plan.options)  # type: ignore[arg-type]
-
-
 def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, transfer: bool = False) -> ImageOptions:
     """The plan's settings with nothing left open.
 
@@ -58,7 +46,7 @@ def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, t
     Raises:
         InvalidInput: A setting is impossible; names it.
     """
-    options = read_options(plan)
+    options: ImageOptions = options_of(plan)
     gpu = device.type == "cuda"
     side = options.size or size
     if side & (side - 1) or side < 8:
@@ -67,13 +55,9 @@ def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, t
         raise InvalidInput(
             f"size {side} cannot be trained", f"the dataset's pictures are {size} pixels", "Prepare again"
         )
-    if options.augment not in PRESETS:
-        raise InvalidInput(f"augment is {options.augment!r}", f"it must be one of {', '.join(PRESETS)}")
     batch = options.batch or suggested_batch(side, gpu) * (world if gpu else 1)
     batch = shared(batch, world)
-    precision = options.precision
-    if precision == "auto":
-        precision = "bfloat16" if fast_bfloat16(device) else "float32"
+    precision = choose_precision(device, options.precision, options.architecture)
     if precision == "float16" and not gpu:
         raise InvalidInput("precision float16 needs a GPU", "", "Choose float32 or bfloat16")
     return replace(

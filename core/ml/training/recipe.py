@@ -21,7 +21,7 @@ class ImageRecipe:
             standard deviation.
         generator_rate, discriminator_rate: Adam's learning rates.
         gamma: Weight of R1; the published rule is 0.0002 x resolution squared / batch.
-        r1_interval: Steps between R1 penalties.
+        r1_interval: Steps between R1 penalties, each weighted by this number.
         path_weight: Weight of the path-length regularisation, 0 for none.
         path_interval: Steps between path-length penalties.
         path_shrink: The penalty is taken from this part of a batch.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from core.errors import TarmacError
+from core.ml.metrics import features, inception_weights
+from core.ml.metrics.image_scores import score_all
 from core.runs.events import Score
 
 DRAWING = "truncation 1, stored noise"
@@ -26,7 +28,7 @@ class Scorer(Protocol):
 
 
 def scorer_for(device: torch.device, seed: int, cache: Path | None = None) -> Callable[[Any], Scorer] | None:
-    """What makes a scorer for pictures; None where this installation has no metrics for pictures.
+    """What makes a scorer for pictures; None where neither network for the features is there.
 
     The features are Inception's where its weights lie on this disk and a GPU computes them, else the discriminator's of
     the portraits starter, which cost little.
@@ -36,29 +38,22 @@ def scorer_for(device: torch.device, seed: int, cache: Path | None = None) -> Ca
         seed: Of the pictures that are drawn.
         cache: Where statistics of the dataset are kept.
     """
-    try:
-        metrics = importlib.import_module("core.ml.metrics.image_scores")
-        features = importlib.import_module("core.ml.metrics.features")
-        weights = importlib.import_module("core.ml.metrics.inception_weights")
-    except ModuleNotFoundError:
-        return None
-    extractor: Any = None
+    extractor: features.FeatureExtractor | None = None
     if device.type == "cuda":
-        try:
-            weights.find()
-            extractor = features.InceptionFeatures(weights.read(), device)
-        except (TarmacError, AttributeError):
-            extractor = None
+        # Without the weights the portraits' discriminator has to do.
+        with suppress(TarmacError):
+            extractor = features.InceptionFeatures(inception_weights.read(), device)
     try:
         extractor = extractor or features.DiscriminatorFeatures(device=device)
     except TarmacError:
         return None
+    judge = extractor
     samples = 4096 if device.type == "cuda" else 256
 
     def prepared(pictures: Any) -> Scorer:
         def score(generator: Any, step: int) -> Sequence[Score]:
             draw = _drawer(generator, pictures)
-            found = metrics.score_all(draw, pictures, extractor, samples, seed, cache, drawing=DRAWING)
+            found = score_all(draw, pictures, judge, samples, seed, cache, drawing=DRAWING)
             return [_event(step, each.to_json()) for each in (found.frechet, found.kernel)]
 
         return score

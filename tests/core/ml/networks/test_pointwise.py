@@ -100,6 +100,7 @@ def test_gradients_of_biases_and_noise_can_be_left_out() -> None:
     assert_close(inner, expected, 1e-12)
 
 
-def test_samples_are_taken_one_by_one_when_they_are_large() -> None:
-    assert list(pointwise._parts(torch.empty(3, 64, 16, 16))) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+def test_as_many_samples_are_taken_together_as_the_caches_hold() -> None:
+    assert list(pointwise._parts(torch.empty(3, 64, 64, 64))) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert list(pointwise._parts(torch.empty(5, 64, 32, 32))) == [slice(0, 2), slice(2, 4), slice(4, 6)]
     assert list(pointwise._parts(torch.empty(3, 64, 4, 4))) == [slice(0, 3)]

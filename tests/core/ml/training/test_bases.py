@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import read_generator
+from core.ml.networks.discriminator import frozen_layers
 from core.ml.networks.ops import upsample2d
 from core.ml.training.bases import from_base
-from core.ml.training.image import frozen_layers
 from core.ml.training.options import resolve
 from core.runs.events import Metrics, Started
 from core.runs.plan import ImageOptions, RunPlan

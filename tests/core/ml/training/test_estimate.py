@@ -11,10 +11,12 @@ import psutil
 import pytest
 import torch
 
+from core.datasets.pictures import write_pictures
 from core.errors import InvalidInput, OutOfMemory
 from core.ml.training import estimate as estimating
 from core.ml.training.estimate import _mean_step, estimate
 from core.ml.training.image import ImageTraining
+from core.runs import plan_file
 from core.runs.events import Checkpoint, Metrics
 from tests.core.ml.training.recording import Remembered
 from tests.core.ml.training.test_image_run import OPTIONS, PLAN, dots, one_thread, run
@@ -90,9 +92,7 @@ def test_a_plan_that_cannot_be_trained_is_refused(tmp_path: Path) -> None:
 
 
 def test_as_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan_file = pytest.importorskip("core.runs.plan_file")
-    datasets = pytest.importorskip("core.datasets.pictures")
-    datasets.write_pictures(tmp_path / "dots", "dots", np.asarray(dots()), {})
+    write_pictures(tmp_path / "dots", "dots", np.asarray(dots()), {})
     plan_file.write_plan(tmp_path / "run", PLAN)
     command = [str(tmp_path / "run"), "--json", "--seconds", "0.1", "--dataset", str(tmp_path / "dots")]
     assert estimating.main(command) == 0

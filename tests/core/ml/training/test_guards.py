@@ -96,3 +96,15 @@ def test_arrival_settles_and_counts_everything() -> None:
     assert pace.per_step == 1.0
     assert pace.eta(100, {"sample": 5, "save": 2, "score": 3}) == 100 + 20 + 4
     assert pace.eta(0, {}) == 0.0
+
+
+def test_a_slow_loader_is_told_once_and_again_only_after_it_was_quick() -> None:
+    guard = guards.SlowLoader(steps=4)
+    assert [guard.see(step, 0.19, 1.0) for step in range(4)] == [None] * 4
+    slow = [guard.see(step, 0.3, 1.0) for step in range(4, 12)]
+    assert [warned is not None for warned in slow] == [False] * 3 + [True] + [False] * 4
+    assert slow[3] is not None
+    assert "30%" in slow[3].why
+    for step in range(12, 16):
+        guard.see(step, 0.0, 1.0)
+    assert [guard.see(step, 0.3, 1.0) is not None for step in range(16, 20)] == [False] * 3 + [True]

@@ -141,6 +141,28 @@ def test_bfloat16_is_near_float32_and_goes_on_to_the_bit(tmp_path: Path) -> None
     assert [losses for _, losses in train(fresh(recipe), checkpoint=file)] == told[1:]
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_one_pass_for_both_players_gives_what_a_pass_for_each_gives(paired: bool) -> None:
+    recipe = replace(RECIPE, strength=0.0, adapt=False, paired=paired, anchor=0.5, noise="const", mixing=0.5)
+    once, twice = fresh(recipe, Black()), fresh(recipe, Black())
+    twice._one_pass = False
+    for _ in range(4):
+        found, expected = once.run(), twice.run()
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    for name, value in weights(twice).items():
+        torch.testing.assert_close(weights(once)[name], value, rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_one_pass_leaves_frozen_layers_alone() -> None:
+    training = fresh(replace(RECIPE, freeze_d=3))
+    before = {name: value.clone() for name, value in training.discriminator.named_parameters()}
+    for _ in range(2):
+        training.run()
+    moved = {name for name, value in training.discriminator.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert not any(name.startswith(("b16.fromrgb", "b16.conv0", "b16.conv1")) for name in moved)
+
+
 def test_mapping_can_be_left_alone() -> None:
     training = fresh(replace(RECIPE, mapping=False))
     before = {name: value.clone() for name, value in training.generator.mapping.state_dict().items()}

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from core.errors import StorageError
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import read_generator
-from core.ml.training import image_run
+from core.ml.training import experiment, image
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_run import Outcome, train_image
+from core.ml.training.losses import lazy_adam
 from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping, Warned
 from core.runs.plan import RunPlan
 from tests.core.ml.training.recording import Remembered
@@ -153,6 +154,50 @@ def test_killed_between_checkpoints_goes_on_from_the_last(tmp_path: Path) -> Non
     assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
 
 
+def test_a_damaged_checkpoint_makes_way_for_the_one_before(tmp_path: Path) -> None:
+    whole = Remembered(tmp_path / "whole", 6)
+    run(whole)
+    run(Remembered(tmp_path / "again", 4))
+    (tmp_path / "again" / "checkpoints" / "4" / "training.pt").write_bytes(b"not what was written")
+    again = Remembered(tmp_path / "again", 6)
+    assert run(again).state == "finished"
+    (warned,) = again.told(Warned)
+    assert (warned.code, warned.step, warned.do) == ("damaged", 4, "It goes on from step 2")
+    assert again.told(Started)[0].step == 2
+    # Step 4 has been written anew.
+    for (step, one), (other_step, other) in zip(whole.checkpoints(), again.checkpoints(), strict=True):
+        assert step == other_step
+        assert_same(one, other)
+
+
+def test_without_a_checkpoint_that_can_be_read_nothing_is_deleted(tmp_path: Path) -> None:
+    run(Remembered(tmp_path, 4))
+    kept = Remembered(tmp_path, 6).checkpoints()
+    for _, folder in kept:
+        (folder / "generator.safetensors").unlink()
+    again = Remembered(tmp_path, 6)
+    outcome = run(again)
+    assert (outcome.state, outcome.what) == ("failed", "checkpoint 0 cannot be read")
+    assert [warned.step for warned in again.told(Warned)] == [4, 2]
+    assert again.checkpoints() == kept
+
+
+def test_pictures_that_come_slowly_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment.guards.SlowLoader.__init__, "__defaults__", (0.2, 3))
+    whole = ImageTraining.run
+
+    def slow(training: ImageTraining) -> dict[str, float]:
+        told = whole(training)
+        training.loading += 1000.0
+        return told
+
+    monkeypatch.setattr(ImageTraining, "run", slow)
+    recorder = Remembered(tmp_path, 6)
+    run(recorder)
+    (warned,) = recorder.told(Warned)
+    assert (warned.code, warned.step) == ("slow-loader", 3)
+
+
 def test_the_best_checkpoint_is_kept_and_becomes_the_model(tmp_path: Path) -> None:
     recorder = Remembered(tmp_path, 12)
     plan = replace(PLAN, steps=12, save_every=2, keep=1)
@@ -206,16 +251,17 @@ def test_an_interruption_saves(tmp_path: Path) -> None:
     assert recorder.checkpoints()[-1][0] == 3
 
 
-def test_a_rate_out_of_reason_is_halved_and_then_given_up(tmp_path: Path) -> None:
+def test_a_rate_out_of_reason_is_halved_and_then_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No plan may have a rate that breaks a training this surely.
+    monkeypatch.setattr(image, "lazy_adam", lambda rate, interval: lazy_adam(rate * 1.0e6, interval))
     recorder = Remembered(tmp_path, 200)
     plan = replace(PLAN, steps=200, save_every=100, options=OPTIONS | {"rate": 1.0})
-    plan = replace(plan, options={**plan.options, "rate": 1.0e6})
     outcome = run(recorder, plan)
     assert outcome.state == "failed"
     assert outcome.what == "the training is not stable"
-    assert outcome.offer["rate"] == pytest.approx(1e6 / 16)
+    assert outcome.offer["rate"] == pytest.approx(1 / 16)
     assert [each.code for each in recorder.told(Warned)] == ["nan"] * 3
-    assert "half the rate (500000)" in recorder.told(Warned)[0].do
+    assert "half the rate (0.5)" in recorder.told(Warned)[0].do
 
 
 def test_classes_are_learned(tmp_path: Path) -> None:
@@ -259,7 +305,7 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: p
         raise StorageError("cannot write it", "No space left on device", "Free some space")
 
     run(Remembered(tmp_path, 2))
-    monkeypatch.setattr(image_run, "write_checkpoint", full)
+    monkeypatch.setattr(experiment, "write_checkpoint", full)
     again = Remembered(tmp_path, 6)
     outcome = run(again)
     assert {each.code for each in again.told(Warned)} == {"disk-full"}
@@ -289,7 +335,6 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch
 
 
 def test_the_first_stylegan_grows_and_resumes(tmp_path: Path) -> None:
-    pytest.importorskip("core.ml.networks.stylegan1")
     plan = replace(PLAN, steps=8, options={**OPTIONS, "architecture": "stylegan", "growing": True})
     whole = Remembered(tmp_path / "whole", 8)
     assert run(whole, plan, model=tmp_path / "model") == Outcome("finished", 8, model=tmp_path / "model")
