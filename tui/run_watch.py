@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import TarmacError
 from tui import words
 from tui.graphics.notices import notice_for
-from tui.run_facts import lasted, main_scores, metric
+from tui.run_facts import lasted, latest_score, main_scores
 
 if TYPE_CHECKING:
     from core.runs.view import RunView
@@ -87,15 +87,14 @@ class RunWatch:
 def told(view: RunView) -> tuple[str, str, bool]:
     """(title, text, whether it is good news) of a run that ended."""
     took = f"after {words.duration(lasted(view))}" if view.started else ""
-    scores = main_scores(view)
-    reached = f"{metric(scores[-1].metric)} {words.figures(scores[-1].value)}" if scores else ""
+    reached = latest_score(main_scores(view)).rstrip(" ▲▼")
     at = f"{view.step:,} of {view.plan.steps:,} steps"
     if view.state == "finished":
         text = " · ".join(filter(None, (at, took, reached)))
         return f"{view.plan.name} has finished", f"{text}. 3 shows it.", True
     if view.state == "stopped":
         return f"{view.plan.name} has stopped", " · ".join(filter(None, (at, took, reached))), True
-    why = view.end.what if view.end is not None else "nothing of it can be found running"
+    why = view.end.what.rstrip(". ") if view.end is not None else "nothing of it can be found running"
     return f"{view.plan.name} has ended early", f"{at}: {why or 'no reason was told'}. 3 shows what to do.", False
 
 
