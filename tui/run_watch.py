@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ACTIVE_SECONDS = 1.0
 _IDLE_SECONDS = 4.0
+_ENGINE_SECONDS = 60.0
+"""Between two questions to a cluster: its engine answers everybody."""
 
 
 class RunWatch:
@@ -33,6 +35,7 @@ class RunWatch:
         self._app = app
         self._news = asyncio.Event()
         self._marks: dict[str, tuple[object, ...]] | None = None
+        self._engines_asked = 0.0
         self.problem: TarmacError | None = None
 
     def look_now(self) -> None:
@@ -40,10 +43,13 @@ class RunWatch:
         self._news.set()
 
     async def follow(self) -> None:
-        """Look again and again."""
+        """Look again and again. What was lost while nobody looked goes on first."""
+        await self._look()
+        await self._revive()
         while True:
             self._news.clear()
             await self._look()
+            self._ask_engines()
             seconds = _ACTIVE_SECONDS if self._app.runs_active else _IDLE_SECONDS
             try:
                 async with asyncio.timeout(seconds):
@@ -71,6 +77,35 @@ class RunWatch:
         for view in views:
             if not view.active and view.id in known and known[view.id].active:
                 self._ended(view)
+
+    async def _revive(self) -> None:
+        if not any(view.state == "lost" and view.plan.resources.launcher == "local" for view in self._app.runs or ()):
+            return
+        try:
+            revived = await self._app.services.training.revive()
+        except TarmacError:
+            return  # the list says that it is lost, and which key goes on
+        if revived:
+            text = "\n".join(f"{view.plan.name}, from step {view.step:,}" for view in revived)
+            self._app.notify(text, title="Training goes on again", timeout=12, markup=False)
+
+    def _ask_engines(self) -> None:
+        """In the background, and seldom: what a cluster carries it tells nobody unasked."""
+        carried = [view for view in self._app.runs or () if view.plan.resources.launcher != "local"]
+        if not any(view.active or view.state == "lost" for view in carried):
+            return
+        now = time.monotonic()
+        if self._engines_asked and now - self._engines_asked < _ENGINE_SECONDS:
+            return
+        self._engines_asked = now
+        self._app.run_worker(self._asked(), group="engines", exclusive=True, exit_on_error=False, description="")
+
+    async def _asked(self) -> None:
+        try:
+            await self._app.services.training.ask_engines()
+        except TarmacError:
+            return  # what was known holds
+        self.look_now()
 
     def _ended(self, view: RunView) -> None:
         title, text, good = told(view)
