@@ -146,16 +146,12 @@ def trend(scores: Sequence[Score]) -> tuple[str, str]:
 
 
 def score(view: RunView) -> tuple[str, str]:
-    """(figures, tone) for the list: the last score with its trend, and the best where that is another."""
+    """(figures, tone) for the list: the last score with its trend."""
     scores = main_scores(view)
     if not scores:
         return "   –", "muted"
     arrow, tone = trend(scores)
-    told = f"{figures(scores[-1].value):>4} {arrow or ' '}"
-    top = best(scores)
-    if top is not None and top.value != scores[-1].value:
-        told += f" best {figures(top.value)}"
-    return told, tone
+    return f"{figures(scores[-1].value):>5} {arrow or ' '}", tone
 
 
 def left(seconds: float | None) -> str:

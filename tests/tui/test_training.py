@@ -53,7 +53,7 @@ async def test_every_state_has_a_glyph_and_a_word(home: Path) -> None:
         ]  # fmt: skip
         assert rows(app)[0][4] == "1,387/3,000  46 %"
         assert rows(app)[3][4] == "3,000/3,000"
-        assert rows(app)[0][6] == "39.6 ▼"
+        assert rows(app)[0][6] == " 39.6 ▼"
         assert rows(app)[0][8] == "1 h 12 min"
         assert "3 Training ◐2" in lines(app)[0]
         assert "◐ 2 running" in lines(app)[1]

@@ -31,8 +31,8 @@ _COLUMNS = (
     Column("state", 13),
     Column("step", 17, right=True),
     Column("", _BAR, importance=1),
-    Column("score", 8, grow=True, importance=7),
-    Column("by", 6, grow=True, importance=0),
+    Column("score", 8, importance=7),
+    Column("by", 9, importance=0),
     Column("time left", 10, right=True, importance=6),
     Column("started", 11, importance=3),
 )

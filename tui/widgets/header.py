@@ -62,13 +62,15 @@ class Header(Widget):
     def _labels(self) -> list[str]:
         """Each place's key and title, as long as the line has room for; where one is has its whole title."""
         found: list[str] = []
-        for form in ("title", "short", "none"):
-            found = [
-                " ".join(
-                    filter(None, (place.key, place.title if place.mode == self.place else getattr(place, form, "")))
-                )
-                for place in PLACES
-            ]
+        for titles in (
+            [place.title for place in PLACES],
+            [place.short for place in PLACES],
+            [""] * len(PLACES),
+        ):
+            found = []
+            for place, title in zip(PLACES, titles):
+                shown = place.title if place.mode == self.place else title
+                found.append(f"{place.key} {shown}".rstrip())
             wide = sum(cell_len(label) + len(self._badge(place)) + 2 for place, label in zip(PLACES, found))
             if _NAME + wide <= self.size.width:
                 break

@@ -123,4 +123,5 @@ def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str
     lines.append(("started", run_facts.started(view), "muted"))
     if view.started and not view.active:
         lines.append(("took", words.duration(run_facts.lasted(view)), "muted"))
+    lines.append(("id", view.id, "muted"))
     return lines

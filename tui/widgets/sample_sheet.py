@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,31 +118,40 @@ _WHOLE = 0.8
 """A whole multiple of a picture's pixels is taken where it fills so much of the side that would fit."""
 
 
-def placed(sheets: Sequence[tuple[int, int, int]], room: tuple[int, int], cell: tuple[int, int]) -> Place:
+def placed(
+    sheets: Sequence[tuple[int, int, int]], room: tuple[int, int], cell: tuple[int, int], *, whole: bool = True
+) -> Place:
     """The largest way to put sheets into a pane.
 
     Args:
         sheets: One or two: pictures side by side, one above the other, and pixels along the edge of each.
         room: Columns and rows of cells; where there are two sheets, each has a line for its caption too.
         cell: Pixels of a cell: width, height.
+        whole: Take whole multiples of a picture's pixels where they fill most of the pane.
     """
+    enough = _WHOLE if whole else math.inf
     width, height = room
     if len(sheets) == 1:
-        return _placed(sheets, [(width, height)], cell, beside=True)
+        return _placed(sheets, [(width, height)], cell, enough, beside=True)
     half = (width - _GAP) // 2
-    beside = _placed(sheets, [(half, height - 1)] * 2, cell, beside=True)
-    stacked = _placed(sheets, [(width, (height - 2) // 2)] * 2, cell, beside=False)
+    beside = _placed(sheets, [(half, height - 1)] * 2, cell, enough, beside=True)
+    stacked = _placed(sheets, [(width, (height - 2) // 2)] * 2, cell, enough, beside=False)
     return beside if beside.side >= stacked.side else stacked
 
 
 def _placed(
-    sheets: Sequence[tuple[int, int, int]], rooms: Sequence[tuple[int, int]], cell: tuple[int, int], *, beside: bool
+    sheets: Sequence[tuple[int, int, int]],
+    rooms: Sequence[tuple[int, int]],
+    cell: tuple[int, int],
+    enough: float,
+    *,
+    beside: bool,
 ) -> Place:
     sizes, sides = [], []
     for (columns, rows, pixels), (wide, tall) in zip(sheets, rooms):
         side = Geometry(max(1, wide * cell[0]), max(1, tall * cell[1]), columns, rows).side
         whole = side // pixels * pixels
-        side = whole if whole >= _WHOLE * side else side
+        side = whole if whole >= enough * side else side
         sides.append(side)
         sizes.append((max(1, min(wide, -(-side * columns // cell[0]))), max(1, min(tall, -(-side * rows // cell[1])))))
     return Place(beside, tuple(sizes), sides[0])
@@ -151,7 +161,7 @@ class SampleSheet(Titled, Vertical):
     """One sheet at a time, or two side by side.
 
     Args:
-        titled: Whether there is a title and a rule above.
+        titled: Whether there is a title and a rule above; without one a sheet takes the width that there is.
     """
 
     DEFAULT_CSS = """
@@ -178,6 +188,7 @@ class SampleSheet(Titled, Vertical):
         self._drawn: tuple[Sheet, ...] = ()
         self._said: object = None
         self._place: Place | None = None
+        self._whole = titled
 
     def compose(self) -> ComposeResult:
         with Container(id="sheets"):
@@ -285,7 +296,7 @@ class SampleSheet(Titled, Vertical):
         if not found or not room:
             return
         sides = [(columns, rows, self._pixels[keys[0]].shape[0]) for keys, columns, rows in found]
-        place = placed(sides, (room.width, room.height), self.canvas.surface.cell)
+        place = placed(sides, (room.width, room.height), self.canvas.surface.cell, whole=self._whole)
         if place == self._place:
             return
         self._place = place
