@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,8 +39,8 @@ _CURVES = {
 _METRICS = {
     "FID": "Fréchet distance on Inception features",
     "KID×1000": "kernel distance on Inception features, times 1000",
-    "FD-D": "Fréchet distance on discriminator features, never to be compared with a FID",
-    "KD-D×1000": "kernel distance on discriminator features, times 1000, never to be compared with a KID",
+    "FD-D": "Fréchet distance on discriminator features, never a FID",
+    "KD-D×1000": "kernel distance on discriminator features, times 1000, never a KID",
 }
 
 _LONGEST_REASON = 120
@@ -68,6 +69,18 @@ def state(view: RunView) -> tuple[str, str, str]:
     elif view.state == "stopped" and view.end is not None and view.end.state == "interrupted":
         word = "interrupted"
     return glyph, word, tone
+
+
+def names(views: Sequence[RunView]) -> dict[str, str]:
+    """What each run is called in a list, by id: of several with one name, with the time or the day it was planned."""
+    counts = Counter(view.plan.name for view in views)
+    days = Counter((view.plan.name, view.plan.created.astimezone().date()) for view in views)
+    found = {}
+    for view in views:
+        planned = view.plan.created.astimezone()
+        when = f"{planned:%H:%M}" if days[view.plan.name, planned.date()] > 1 else f"{planned:%d %b}"
+        found[view.id] = f"{view.plan.name} · {when}" if counts[view.plan.name] > 1 else view.plan.name
+    return found
 
 
 def share(view: RunView) -> float:

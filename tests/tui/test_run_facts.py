@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -54,10 +56,7 @@ def test_the_score_that_was_told_first_is_the_one_that_is_shown() -> None:
     assert run_facts.latest_score(run_facts.main_scores(view)) == "FD-D 0.02 ▼"
     told = {text for _, text, _ in card_lines(view, None)}
     assert "KD-D×1000 0.05 ▼" in told
-    assert (
-        "FD-D: Fréchet distance on discriminator features, never to be compared with a FID; 256 drawn against 1,000"
-        in told
-    )
+    assert "FD-D: Fréchet distance on discriminator features, never a FID; 256 drawn against 1,000" in told
 
 
 def test_a_run_that_changed_its_score_shows_the_new_one() -> None:
@@ -76,3 +75,18 @@ def test_the_axis_of_a_run_that_has_only_begun_is_an_eighth_of_it() -> None:
     assert reached(run(Path("/nowhere"), step=0, steps=3000)) == 375
     assert reached(run(Path("/nowhere"), step=400, steps=3000)) == 750
     assert reached(run(Path("/nowhere"), step=3000, steps=3000)) == 3000
+
+
+def test_runs_of_one_name_are_told_apart() -> None:
+    def planned(run_id: str, name: str, moment: datetime) -> RunView:
+        view = run(Path("/nowhere"), run_id, name=name)
+        return replace(view, plan=replace(view.plan, created=moment.astimezone(UTC)))
+
+    day = datetime(2026, 11, 25, 17, 7)
+    views = [
+        planned("d", "cars", day.replace(hour=18)),
+        planned("c", "cars", day),
+        planned("b", "cars", day.replace(day=3)),
+        planned("a", "food", day),
+    ]
+    assert run_facts.names(views) == {"d": "cars · 18:07", "c": "cars · 17:07", "b": "cars · 03 Nov", "a": "food"}

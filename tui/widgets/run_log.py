@@ -70,7 +70,8 @@ class RunLog(Titled, Log):
     )
     HELP_TITLE = "Log"
     DEFAULT_CSS = """
-    RunLog { height: 1fr; background: $background; color: $muted; padding: 0 1; overflow-x: hidden; }
+    RunLog { height: 1fr; background: $background; color: $muted; padding: 0 0 0 1; overflow-x: hidden; }
+    RunLog { scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     RunLog:focus { color: $text; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -125,9 +126,14 @@ class RunLog(Titled, Log):
             self._write(lines)
 
     def _write(self, lines: Iterable[str]) -> None:
-        width = self._written_width = max(8, self.size.width)
+        width = self._written_width = self._room
         shown = [part for line in lines for part in _fitted(line, width, self._wrap)]
         self.write_lines(shown, scroll_end=None if self.is_vertical_scroll_end else False)
+
+    @property
+    def _room(self) -> int:
+        """Columns of cells beside the scroll bar, which has its place whether it is there or not."""
+        return max(8, self.scrollable_content_region.width)
 
     def _write_anew(self) -> None:
         count = len(self._kept) if self._earlier else self._newest
@@ -151,7 +157,7 @@ class RunLog(Titled, Log):
     def on_resize(self, event: events.Resize) -> None:
         """Lines that are broken end somewhere else."""
         super().on_resize(event)
-        if self._kept and max(8, self.size.width) != self._written_width:
+        if self._kept and self._room != self._written_width:
             self._write_anew()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -114,7 +114,7 @@ class Place:
     side: int
 
 
-_WHOLE = 0.8
+_WHOLE = 0.9
 """A whole multiple of a picture's pixels is taken where it fills so much of the side that would fit."""
 
 
@@ -218,7 +218,8 @@ class SampleSheet(Titled, Vertical):
         """Rows of text that a sheet takes at this width, as far as it says how it is divided."""
         cell_width, cell_height = self.canvas.surface.cell
         columns, rows = (sheet.columns, sheet.rows) if sheet.columns and sheet.rows else (1, 1)
-        return max(1, -(-width * cell_width // columns * rows // cell_height))
+        side = max(1, width * cell_width // columns)
+        return max(1, -(-side * rows // cell_height))
 
     def show(self, sheets: Sequence[Sheet], empty: str = "") -> None:
         """Show one sheet, or two side by side; none says `empty`."""

@@ -112,12 +112,12 @@ async def test_a_log_without_attempts_is_shown_whole(tmp_path: Path) -> None:
 
 async def test_long_lines_are_clipped_and_broken_on_a_key(tmp_path: Path) -> None:
     async with shown(tmp_path / "log.txt", f"short\n{LONG}\n") as (log, pilot):
-        assert list(log.lines) == ["short", LONG[: log.size.width - 1] + "…"]
+        assert list(log.lines) == ["short", LONG[: log._room - 1] + "…"]
         await pilot.press("v")
         assert "".join(log.lines[1:]) == LONG
-        assert all(len(line) <= log.size.width for line in log.lines)
+        assert all(len(line) <= log._room for line in log.lines)
         await pilot.resize_terminal(30, 12)
-        await until(pilot, lambda: all(len(line) <= log.size.width for line in log.lines))
+        await until(pilot, lambda: all(len(line) <= log._room for line in log.lines))
         assert "".join(log.lines[1:]) == LONG
         await pilot.press("v")
         assert log.line_count == 2

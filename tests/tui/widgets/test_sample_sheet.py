@@ -46,7 +46,7 @@ def test_a_whole_multiple_is_taken_where_it_fills_most_of_the_pane() -> None:
 
 
 def test_a_sheet_takes_no_more_cells_than_its_pictures() -> None:
-    assert placed([(4, 2, 64)], (128, 18), CELL) == Place(True, ((64, 16),), 128)
+    assert placed([(4, 2, 64)], (128, 18), CELL) == Place(True, ((77, 18),), 153)
 
 
 @pytest.mark.parametrize("room", [(1, 1), (0, 0), (3, 2)])
