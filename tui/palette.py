@@ -98,7 +98,8 @@ def binding_owners() -> tuple[type, ...]:
     from tui.widgets.prompt import PromptEditor
     from tui.widgets.run_log import RunLog
     from tui.widgets.table import Table
-    from tui.widgets.wizard_pages import DatasetPage, OptionsPage
+    from tui.widgets.wizard_dataset import DatasetPage
+    from tui.widgets.wizard_options import OptionsPage
     from tui.widgets.wizard_steps import WizardSteps
 
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,6 +36,16 @@ _CURVES = {
     "loss": "loss", "perplexity": "ppl",
 }  # fmt: skip
 
+_METRICS = {
+    "FID": "Fréchet distance on Inception features",
+    "KID×1000": "kernel distance on Inception features, times 1000",
+    "FD-D": "Fréchet distance on discriminator features, never a FID",
+    "KD-D×1000": "kernel distance on discriminator features, times 1000, never a KID",
+}
+
+_LONGEST_REASON = 120
+"""Cells of what somebody else's program said of its end; all of it is in the log."""
+
 LOSSES = ("generator", "discriminator", "r1", "path", "loss")
 AUGMENTATION = ("p", "real_sign")
 
@@ -58,6 +69,18 @@ def state(view: RunView) -> tuple[str, str, str]:
     elif view.state == "stopped" and view.end is not None and view.end.state == "interrupted":
         word = "interrupted"
     return glyph, word, tone
+
+
+def names(views: Sequence[RunView]) -> dict[str, str]:
+    """What each run is called in a list, by id: of several with one name, with the time or the day it was planned."""
+    counts = Counter(view.plan.name for view in views)
+    days = Counter((view.plan.name, view.plan.created.astimezone().date()) for view in views)
+    found = {}
+    for view in views:
+        planned = view.plan.created.astimezone()
+        when = f"{planned:%H:%M}" if days[view.plan.name, planned.date()] > 1 else f"{planned:%d %b}"
+        found[view.id] = f"{view.plan.name} · {when}" if counts[view.plan.name] > 1 else view.plan.name
+    return found
 
 
 def share(view: RunView) -> float:
@@ -88,12 +111,35 @@ def metric(name: str) -> str:
     return name.replace("_", " ")
 
 
-def main_scores(view: RunView) -> list[Score]:
-    """The scores of the metric that was told last, in their order."""
+def metric_about(name: str) -> str:
+    """What a score measures; empty for one that we do not know."""
+    return _METRICS.get(name, "")
+
+
+def metrics(view: RunView) -> list[str]:
+    """The names of the scores that were taken last; the first is the one that decides which checkpoint is the best."""
     if not view.scores:
         return []
-    name = view.scores[-1].metric
+    last = view.scores[-1].step
+    return list(dict.fromkeys(score.metric for score in view.scores if score.step == last))
+
+
+def scores_of(view: RunView, name: str) -> list[Score]:
+    """The scores of one metric, in their order."""
     return [score for score in view.scores if score.metric == name]
+
+
+def main_scores(view: RunView) -> list[Score]:
+    """The scores of the metric that decides, in their order."""
+    names = metrics(view)
+    return scores_of(view, names[0]) if names else []
+
+
+def latest_score(scores: Sequence[Score]) -> str:
+    """ "FD-D 0.014 ▼": the last of some scores of one metric; empty for none."""
+    if not scores:
+        return ""
+    return f"{metric(scores[-1].metric)} {figures(scores[-1].value)} {trend(scores)[0]}".rstrip()
 
 
 def best(scores: Sequence[Score]) -> Score | None:
@@ -113,16 +159,12 @@ def trend(scores: Sequence[Score]) -> tuple[str, str]:
 
 
 def score(view: RunView) -> tuple[str, str]:
-    """(figures, tone) for the list: the last score with its trend, and the best where that is another."""
+    """(figures, tone) for the list: the last score with its trend."""
     scores = main_scores(view)
     if not scores:
         return "   –", "muted"
     arrow, tone = trend(scores)
-    told = f"{figures(scores[-1].value):>4} {arrow or ' '}"
-    top = best(scores)
-    if top is not None and top.value != scores[-1].value:
-        told += f" best {figures(top.value)}"
-    return told, tone
+    return f"{figures(scores[-1].value):>5} {arrow or ' '}", tone
 
 
 def left(seconds: float | None) -> str:
@@ -166,21 +208,44 @@ def lasted(view: RunView) -> float:
 
 
 def notice(view: RunView) -> tuple[str, str, str]:
-    """(what to tell, what to do, tone) about a run: how it ended, else its last warning; empty where all is well."""
+    """(what to tell, what to do, tone) about a run: how it ended, else its last warning; empty where all is well.
+
+    Both are without a full stop.
+    """
     if view.state == "lost":
         return "✕ nothing of it can be found running", "r goes on from its last checkpoint", "bad"
     if view.end is not None and not view.active and view.end.state in ("failed", "interrupted"):
         told = _sentence(view.end.what or "it ended without a word", view.end.why)
-        do = view.end.do or "r goes on from its last checkpoint"
+        do = view.end.do.rstrip(". ") or "r goes on from its last checkpoint"
         return f"✕ {told}", do + _offered(view.end.offer), "bad"
     if view.warnings and (view.active or view.state == "stopped"):
         last: Warned = view.warnings[-1]
-        return f"! {_sentence(last.what, last.why)}", last.do + _offered(last.offer), "busy"
+        return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + _offered(last.offer), "busy"
     return "", "", ""
 
 
+def notice_text(view: RunView, room: int) -> str:
+    """The notice in at most `room` cells: what there is to do is kept, what has happened is clipped."""
+    what, do, _ = notice(view)
+    if not do:
+        return _clipped(what, room)
+    return f"{_clipped(what, max(20, room - len(do) - 3)).removesuffix('.')}. {do}."
+
+
 def _sentence(what: str, why: str) -> str:
+    what, why = what.rstrip(". "), _reason(why).rstrip(". ")
     return f"{what}: {why}" if why else what
+
+
+def _reason(why: str) -> str:
+    """A reason as short as a reader wants it: of an exception its first sentence, of anything else not too much."""
+    if re.match(r"[A-Za-z_.]*(Error|Exception|Warning)\b", why):
+        why = re.split(r"(?<=[\w)\]])\.(?=\s|[A-Z]|$)", why, maxsplit=1)[0]
+    return _clipped(why, _LONGEST_REASON)
+
+
+def _clipped(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1].rstrip(" .,:;") + "…"
 
 
 def _offered(offer: object) -> str:

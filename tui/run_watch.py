@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import TarmacError
 from tui import words
 from tui.graphics.notices import notice_for
-from tui.run_facts import lasted, main_scores, metric
+from tui.run_facts import lasted, latest_score, main_scores
 
 if TYPE_CHECKING:
     from core.runs.view import RunView
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ACTIVE_SECONDS = 1.0
 _IDLE_SECONDS = 4.0
+_ENGINE_SECONDS = 60.0
+"""Between two questions to a cluster: its engine answers everybody."""
 
 
 class RunWatch:
@@ -33,6 +35,7 @@ class RunWatch:
         self._app = app
         self._news = asyncio.Event()
         self._marks: dict[str, tuple[object, ...]] | None = None
+        self._engines_asked = 0.0
         self.problem: TarmacError | None = None
 
     def look_now(self) -> None:
@@ -40,10 +43,13 @@ class RunWatch:
         self._news.set()
 
     async def follow(self) -> None:
-        """Look again and again."""
+        """Look again and again. What was lost while nobody looked goes on first."""
+        await self._look()
+        await self._revive()
         while True:
             self._news.clear()
             await self._look()
+            self._ask_engines()
             seconds = _ACTIVE_SECONDS if self._app.runs_active else _IDLE_SECONDS
             try:
                 async with asyncio.timeout(seconds):
@@ -72,6 +78,35 @@ class RunWatch:
             if not view.active and view.id in known and known[view.id].active:
                 self._ended(view)
 
+    async def _revive(self) -> None:
+        if not any(view.state == "lost" and view.plan.resources.launcher == "local" for view in self._app.runs or ()):
+            return
+        try:
+            revived = await self._app.services.training.revive()
+        except TarmacError:
+            return  # the list says that it is lost, and which key goes on
+        if revived:
+            text = "\n".join(f"{view.plan.name}, from step {view.step:,}" for view in revived)
+            self._app.notify(text, title="Training goes on again", timeout=12, markup=False)
+
+    def _ask_engines(self) -> None:
+        """In the background, and seldom: what a cluster carries it tells nobody unasked."""
+        carried = [view for view in self._app.runs or () if view.plan.resources.launcher != "local"]
+        if not any(view.active or view.state == "lost" for view in carried):
+            return
+        now = time.monotonic()
+        if self._engines_asked and now - self._engines_asked < _ENGINE_SECONDS:
+            return
+        self._engines_asked = now
+        self._app.run_worker(self._asked(), group="engines", exclusive=True, exit_on_error=False, description="")
+
+    async def _asked(self) -> None:
+        try:
+            await self._app.services.training.ask_engines()
+        except TarmacError:
+            return  # what was known holds
+        self.look_now()
+
     def _ended(self, view: RunView) -> None:
         title, text, good = told(view)
         self._app.notify(text, title=title, severity="information" if good else "error", timeout=12, markup=False)
@@ -87,15 +122,14 @@ class RunWatch:
 def told(view: RunView) -> tuple[str, str, bool]:
     """(title, text, whether it is good news) of a run that ended."""
     took = f"after {words.duration(lasted(view))}" if view.started else ""
-    scores = main_scores(view)
-    reached = f"{metric(scores[-1].metric)} {words.figures(scores[-1].value)}" if scores else ""
+    reached = latest_score(main_scores(view)).rstrip(" ▲▼")
     at = f"{view.step:,} of {view.plan.steps:,} steps"
     if view.state == "finished":
         text = " · ".join(filter(None, (at, took, reached)))
         return f"{view.plan.name} has finished", f"{text}. 3 shows it.", True
     if view.state == "stopped":
         return f"{view.plan.name} has stopped", " · ".join(filter(None, (at, took, reached))), True
-    why = view.end.what if view.end is not None else "nothing of it can be found running"
+    why = view.end.what.rstrip(". ") if view.end is not None else "nothing of it can be found running"
     return f"{view.plan.name} has ended early", f"{at}: {why or 'no reason was told'}. 3 shows what to do.", False
 
 

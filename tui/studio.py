@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from tui import themes
+from tui import places, themes
 from tui.dataset_jobs import DatasetJobs
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
@@ -44,42 +42,6 @@ _LAST_SECONDS = 1.0
 _RESTS_AFTER = 0.25
 
 
-def _directory() -> Screen[Any]:
-    from tui.screens.directory import DirectoryScreen
-
-    return DirectoryScreen()
-
-
-def _workspace() -> Screen[Any]:
-    from tui.screens.workspace import WorkspaceScreen
-
-    return WorkspaceScreen()
-
-
-def _training() -> Screen[Any]:
-    from tui.screens.training import TrainingScreen
-
-    return TrainingScreen()
-
-
-def _datasets() -> Screen[Any]:
-    from tui.screens.datasets import DatasetsScreen
-
-    return DatasetsScreen()
-
-
-def _import_ahead() -> None:
-    """What the workspace will need, while the user still reads the list: half a second less after enter."""
-    for name in ("tui.screens.workspace", "tui.widgets.explorer", "tui.widgets.completion", "core.workers.session"):
-        importlib.import_module(name)
-
-
-def _settings() -> Screen[Any]:
-    from tui.screens.settings import SettingsScreen
-
-    return SettingsScreen()
-
-
 class TarmacApp(App[int]):
     """The program in the terminal.
 
@@ -93,13 +55,7 @@ class TarmacApp(App[int]):
     TITLE = "Tarmac"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "directory": _directory,
-        "workspace": _workspace,
-        "training": _training,
-        "datasets": _datasets,
-        "settings": _settings,
-    }
+    MODES = places.SCREENS
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -215,7 +171,9 @@ class TarmacApp(App[int]):
             self._go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
             self.prepare_spare()
-            self.run_worker(_import_ahead, thread=True, group="ahead", exit_on_error=False, description="importing")
+            self.run_worker(
+                places.import_ahead, thread=True, group="ahead", exit_on_error=False, description="importing"
+            )
 
     def prepare_spare(self) -> None:
         """Have a worker waiting, so that the next model opens at once."""

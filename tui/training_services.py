@@ -114,6 +114,17 @@ class TrainingServices:
         views: list[RunView] = self._runs.runs()
         return views
 
+    async def ask_engines(self) -> None:
+        """Ask the clusters that carry runs how those stand; `look` knows it then. An engine that is silent is none."""
+        await asyncio.to_thread(asyncio.run, self._runs.ask_engines())
+
+    async def revive(self) -> list[RunView]:
+        """Let every lost run of this machine go on that nobody has stopped; those that were started."""
+        revived: list[RunView] = await asyncio.to_thread(
+            lambda: asyncio.run(_core("core.runs.store").revive(self._data))
+        )
+        return revived
+
     def create(self, plan: RunPlan) -> str:
         """Make a run's folder; its id.
 

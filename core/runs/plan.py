@@ -13,6 +13,14 @@ from datetime import UTC, datetime
 FORMAT = 1
 FILE_NAME = "run.toml"
 
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "architecture": ("stylegan2", "stylegan"),
+    "augment": ("full", "geometry", "off"),
+    "precision": ("auto", "float32", "bfloat16", "float16"),
+    "launcher": ("local", "slurm"),
+}
+"""The words that a field of text may have."""
+
 
 @dataclass(frozen=True)
 class Resources:

@@ -19,7 +19,7 @@ from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
 from core.library.toml import dumps
 from core.paths import write_atomic
-from core.runs.plan import FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan
+from core.runs.plan import CHOICES, FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan
 
 T = TypeVar("T")
 
@@ -133,14 +133,6 @@ def options_of(plan: RunPlan) -> Any:
         raise InvalidInput(f"there is no training of the kind {plan.kind!r}", "", f"There is {', '.join(OPTIONS)}")
     return shape(**check_options(plan.kind, plan.options))
 
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "architecture": ("stylegan2", "stylegan"),
-    "augment": ("full", "geometry", "off"),
-    "precision": ("auto", "float32", "bfloat16", "float16"),
-    "launcher": ("local", "slurm"),
-}
-"""The words that a field of text may have."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
     "augment_target": (0, 1),

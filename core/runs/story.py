@@ -1,10 +1,12 @@
 """Events folded into what a run looks like: curves, samples, scores, and where it stands by its own account.
 
 A training that died goes on from its last checkpoint and tells some steps twice: what is told again replaces what was.
+A warning of what an attempt died of is over when a later attempt trains; the journal and the log keep it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +29,11 @@ from core.runs.view import Curve, RunView
 
 MOST_POINTS = 4096
 """Points of a curve; beyond it every second one goes."""
+
+_OF_AN_END = ("died", "out-of-memory", "gpu-gone", "disk-full", "read-only", "not-told")
+"""Codes of warnings that are about how an attempt went or ended, not about what is learned."""
+
+_OF_THE_DISK = ("disk-full", "read-only")
 
 
 class _Line:
@@ -93,6 +100,8 @@ class Story:
         self._scores: dict[tuple[str, int], Score] = {}
         self._checkpoints: dict[int, Checkpoint] = {}
         self._warnings: list[Warned] = []
+        self._earlier = 0
+        """How many of the warnings are older than the newest attempt."""
         self._model = ""
 
     def take(self, at: float, event: Event) -> None:
@@ -104,6 +113,7 @@ class Story:
             self.state, self.end, self._phase = "starting", None, ""
             self.number, self._host = event.number, event.host
             self._started = self._started or at
+            self._earlier = len(self._warnings)
         elif isinstance(event, Phase):
             self._phase = event.doing
         elif isinstance(event, Started):
@@ -118,17 +128,31 @@ class Story:
             self._scores[event.metric, event.step] = event
         elif isinstance(event, Checkpoint):
             self._checkpoints[event.step] = event
+            self._forget(_OF_THE_DISK, len(self._warnings))
         elif isinstance(event, Warned):
             self._warnings.append(event)
         elif isinstance(event, Stopping):
             self.state, self._step = "stopping", max(self._step, event.step)
         elif isinstance(event, Ended) and event.state != "fenced":
             self.state, self.end, self._phase = event.state, event, ""
+            if event.state == "finished":
+                self._forget(_OF_AN_END, self._earlier)
             self._step = max(self._step, event.step) if event.state != "finished" else event.step
             self._model = event.model or self._model
             self._rates = (*self._rates[:2], None)
 
+    def _forget(self, codes: Sequence[str], first: int) -> None:
+        """Warnings with one of `codes` among the first `first` are over."""
+        kept = [
+            (index, warning)
+            for index, warning in enumerate(self._warnings)
+            if index >= first or warning.code not in codes
+        ]
+        self._earlier = sum(index < self._earlier for index, _ in kept)
+        self._warnings = [warning for _, warning in kept]
+
     def _metrics(self, event: Metrics) -> None:
+        self._forget(_OF_AN_END, self._earlier)
         self._step, self._phase = event.step, ""
         self._rates = (event.per_second, event.memory, event.eta)
         for name, value in event.values.items():

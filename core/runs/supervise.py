@@ -29,6 +29,7 @@ from core.runs.events import Attempt, Ended, Event, Warned
 from core.runs.folder import RunFolder, write_json
 from core.runs.journal import Journal
 from core.runs.launchers.slurm import requeue
+from core.runs.log import attempt_line
 from core.runs.plan import RunPlan
 from core.runs.plan_file import read_plan
 from core.runs.processes import me
@@ -195,6 +196,7 @@ class Supervisor:
         number = self._folder.claim_attempt()
         end_predecessor(predecessor)
         self._folder.sweep()
+        self._begin_log(number)
         start = self._log.seek(0, os.SEEK_END)
         kills, newest, began = memory_kills(), self._newest_checkpoint(), time.monotonic()
         trainers = Trainers(self._folder, self._plan, number, self._log)
@@ -238,6 +240,11 @@ class Supervisor:
         self._tell(Warned(death.code, death.what, death.why, death.do, self._step(), death.offer))
         self._pause(min(10.0, 0.25 * 4 ** (self._in_a_row - 1)) if self._in_a_row > 1 else 0.0)
         return Ended("interrupted", self._step(), "the run was interrupted") if self._told_to_end else None
+
+    def _begin_log(self, number: int) -> None:
+        """Whoever reads the log finds what this attempt prints."""
+        with contextlib.suppress(OSError):  # a full disk is told where it matters
+            self._log.write(f"{attempt_line(number, time.time())}\n".encode())
 
     def _watch(self, trainers: Trainers, number: int) -> int | None:
         """Wait for the end of the trainers; their exit code, or None if a newer attempt has taken over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from textual.widgets import Static
 
 from core.errors import StorageError
 from core.runs.events import Ended
+from core.runs.plan import Resources
 from tests.tui.stage import lines, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.training_stage import NOW, TrainingStage, put_sheets, run, several, stage
@@ -51,7 +53,7 @@ async def test_every_state_has_a_glyph_and_a_word(home: Path) -> None:
         ]  # fmt: skip
         assert rows(app)[0][4] == "1,387/3,000  46 %"
         assert rows(app)[3][4] == "3,000/3,000"
-        assert rows(app)[0][6] == "39.6 ▼"
+        assert rows(app)[0][6] == " 39.6 ▼"
         assert rows(app)[0][8] == "1 h 12 min"
         assert "3 Training ◐2" in lines(app)[0]
         assert "◐ 2 running" in lines(app)[1]
@@ -208,6 +210,37 @@ async def test_the_bell_can_be_switched_off(home: Path, monkeypatch: pytest.Monk
         app.run_watch.look_now()
         await until(pilot, lambda: app._notifications)
         assert not rung
+
+
+async def test_what_was_lost_goes_on_when_the_studio_opens(home: Path) -> None:
+    services = stage(home, [run(home, state="lost"), run(home, "20261124-090000-faces", name="faces", state="stopped")])
+    async with studio(services) as (app, pilot, _):
+        await until(pilot, lambda: app._notifications)
+        notice = next(iter(app._notifications))
+        assert (notice.title, notice.message) == ("Training goes on again", "Training experiment 5, from step 1,387")
+        await until(pilot, lambda: app.runs and app.runs[0].state == "starting")
+    assert services.fake.asked == [("revive",)]
+
+
+async def test_nothing_is_begun_again_where_nothing_was_lost(home: Path) -> None:
+    services = stage(home, several(home))
+    async with studio(services) as (app, pilot, _):
+        await until(pilot, lambda: app.runs and services.fake.looks > 1)
+    assert services.fake.asked == []
+
+
+async def test_clusters_are_asked_about_what_they_carry_and_seldom(home: Path) -> None:
+    view = run(home)
+    services = stage(home, [replace(view, plan=replace(view.plan, resources=Resources(launcher="slurm")))])
+    async with studio(services) as (app, pilot, _):
+        await until(pilot, lambda: services.fake.asked == [("engines",)])
+        assert app.run_watch is not None
+        looks = services.fake.looks
+        app.run_watch.look_now()
+        await until(pilot, lambda: services.fake.looks > looks)
+        app.run_watch.look_now()
+        await until(pilot, lambda: services.fake.looks > looks + 1)
+    assert services.fake.asked == [("engines",)]
 
 
 async def test_runs_that_cannot_be_read_are_told_and_read_again(home: Path) -> None:

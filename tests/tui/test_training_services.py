@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,26 @@ def test_where_nobody_trains_nothing_is_imported_for_it(home: Path, monkeypatch:
     monkeypatch.setattr("tui.training_services._core", imported.append)
     assert TrainingServices(home / "data").look() == []
     assert not imported
+
+
+async def test_lost_runs_go_on_off_the_loop_of_the_studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[object] = []
+    view = run(home / "data" / "runs")
+
+    class Store:
+        @staticmethod
+        async def revive(data_dir: Path) -> list[object]:
+            await asyncio.sleep(0)
+            threads.append(threading.current_thread())
+            return [view] if data_dir == home / "data" else []
+
+    monkeypatch.setattr("tui.training_services._core", lambda name: Store)
+    assert await TrainingServices(home / "data").revive() == [view]
+    assert threads != [threading.current_thread()]
+
+
+def test_one_account_of_the_runs_is_kept(home: Path) -> None:
+    (home / "data" / "runs" / "20261125-150000-sneakers").mkdir(parents=True)
+    services = TrainingServices(home / "data")
+    first, second = services.look(), services.look()
+    assert first[0] is second[0]  # nothing was read anew

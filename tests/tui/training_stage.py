@@ -88,6 +88,16 @@ class FakeTraining(TrainingServices):
             raise self.failure
         self.change(run_id, state="starting", phase="importing torch", end=None)
 
+    async def revive(self) -> list[RunView]:
+        self.asked.append(("revive",))
+        lost = [view for view in self.views if view.state == "lost"]
+        for view in lost:
+            self.change(view.id, state="starting")
+        return lost
+
+    async def ask_engines(self) -> None:
+        self.asked.append(("engines",))
+
     def stop(self, run_id: str) -> None:
         self.asked.append(("stop", run_id))
         self.change(run_id, state="stopping")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InvalidInput
 from tui.commands import runs_film
 from tui.commands.common import harmless, json_flag, print_json, run_async, table
-from tui.words import ago
+from tui.run_facts import latest_score, main_scores
+from tui.words import ago, duration
 
 if TYPE_CHECKING:
     from core.runs.store import Runs
@@ -54,7 +55,8 @@ def add(commands: Any) -> None:
 
 
 def summary(run: RunView) -> dict[str, object]:
-    """One run in `runs list --json`."""
+    """One run in `runs list --json`; the score is the newest of the metric that decides which checkpoint is best."""
+    scores = main_scores(run)
     return {
         "id": run.id,
         "name": run.plan.name,
@@ -64,6 +66,8 @@ def summary(run: RunView) -> dict[str, object]:
         "steps": run.plan.steps,
         "dataset": run.plan.dataset,
         "base": run.plan.base,
+        "score": {"metric": scores[-1].metric, "value": scores[-1].value, "step": scores[-1].step} if scores else None,
+        "eta": run.eta if run.state == "running" else None,
         "model": run.model,
         "created": run.plan.created.isoformat(),
         "folder": str(run.folder),
@@ -82,7 +86,6 @@ def details(run: RunView) -> dict[str, object]:
         "changed": run.changed,
         "per_second": run.per_second,
         "memory": run.memory,
-        "eta": run.eta,
         "metrics": {name: value if value == value else None for name, value in run.latest.items()},
         "options": dict(run.plan.options),
         "chosen": dict(run.chosen),
@@ -105,12 +108,19 @@ def _list(options: argparse.Namespace) -> int:
     if not runs:
         print("no runs; `tarmac train image` starts one")
         return 0
-    rows = [["id", "name", "state", "step", "of", "changed"]]
+    rows = [["id", "name", "state", "step", "of", "score", "left", "changed"]]
     for run in runs:
         changed = ago(datetime.fromtimestamp(run.changed, UTC)) if run.changed else "–"
-        rows.append([run.id, run.plan.name, run.state, f"{run.step:,}", f"{run.plan.steps:,}", changed])
-    print(harmless(table(rows, right=frozenset({3, 4}))))
+        left = duration(run.eta) if run.eta is not None and run.state == "running" else "–"
+        steps = [f"{run.step:,}", f"{run.plan.steps:,}"]
+        rows.append([run.id, run.plan.name, run.state, *steps, _score(run) or "–", left, changed])
+    print(harmless(table(rows, right=frozenset({3, 4, 6}))))
     return 0
+
+
+def _score(run: RunView) -> str:
+    """The newest score of the metric that decides which checkpoint is the best; empty before the first."""
+    return latest_score(main_scores(run)).rstrip(" ▲▼")
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
 from core.errors import InvalidInput
-from core.runs.plan import ImageOptions, Resources, RunPlan
+from core.runs.plan import CHOICES, ImageOptions, Resources, RunPlan
 from tui.commands.common import json_flag, print_json, run_async
 
 
@@ -117,10 +117,14 @@ def _options(group: Any, shape: type[Any], skip: tuple[str, ...] = ()) -> None:
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            group.add_argument(flag, type=type(default), metavar=_metavar(default), default=None, help=text)
+            metavar = _metavar(each.name, default)
+            group.add_argument(flag, type=type(default), metavar=metavar, default=None, help=text)
 
 
-def _metavar(default: object) -> str:
+def _metavar(name: str, default: object) -> str:
+    """The words that there are; what is refused is said by whoever reads the plan, with more than argparse would."""
+    if name in CHOICES:
+        return "{" + ",".join(CHOICES[name]) + "}"
     return "WORD" if isinstance(default, str) else "N"
 
 

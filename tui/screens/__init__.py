@@ -8,17 +8,18 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Place:
-    """A screen with a number key: its mode's name, its key and its title."""
+    """A screen with a number key: its mode's name, its key, its title, and that where room is short."""
 
     mode: str
     key: str
     title: str
+    short: str
 
 
 PLACES: Final = (
-    Place("directory", "1", "Directory"),
-    Place("workspace", "2", "Workspace"),
-    Place("training", "3", "Training"),
-    Place("datasets", "4", "Datasets"),
-    Place("settings", "6", "Settings"),
+    Place("directory", "1", "Directory", "Dir"),
+    Place("workspace", "2", "Workspace", "Work"),
+    Place("training", "3", "Training", "Train"),
+    Place("datasets", "4", "Datasets", "Data"),
+    Place("settings", "6", "Settings", "Set"),
 )

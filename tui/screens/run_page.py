@@ -36,6 +36,8 @@ PANES = ("samples", "curves", "log")
 _PLAY_EVERY = 0.12
 """Seconds between two sheets of the history at most; a slow link makes it longer."""
 _LOG_EVERY = 1.0
+_BREAK = 14
+"""Cells that may stay empty where a line breaks at a space, on both lines of the notice."""
 _STEP = Binding.Group("step", compact=True)
 
 
@@ -72,6 +74,7 @@ class RunPage(Steering, StudioScreen):
         Binding("l", "log", "Log", id="run.log", show=False, tooltip="Show the log, or put it away"),
         Binding("F", "history", "History", id="run.history", show=False, tooltip="Write the samples so far as a film"),
         Binding("y", "scale", "Logarithmic", id="run.scale", show=False, tooltip="Losses on a logarithmic axis"),
+        Binding("m", "metric", "Next score", id="run.metric", show=False, tooltip="Draw another of the scores"),
         Binding("home,g", "step(-1000000)", "First", id="run.first", show=False, tooltip="The first samples"),
         Binding("end,G", "step(1000000)", "Newest", id="run.newest", show=False, tooltip="Follow the newest samples"),
         Binding("x,delete", "delete", "Delete", id="run.delete", show=False, tooltip="Delete the run's folder"),
@@ -86,6 +89,8 @@ class RunPage(Steering, StudioScreen):
         self.step: int | None = None
         """The step that is looked at; None follows the newest."""
         self.log_scale = False
+        self.metric = 0
+        """Which score is drawn, counted from the one that decides."""
         self._playing: Timer | None = None
         self._settled = run_facts.Settled()
         self._film: tuple[int, int] | None = None
@@ -130,14 +135,15 @@ class RunPage(Steering, StudioScreen):
         steps = [sample.step for sample in view.samples]
         here = self._here(steps)
         self._say("run-line", self._line(view))
-        what, do, tone = run_facts.notice(view)
+        what, _, tone = run_facts.notice(view)
         notice = self.query_one("#run-notice", Static)
         notice.display = bool(what)
         if what:
-            text = f" {what}.  {do}" if do else f" {what}"
-            self._say("run-notice", Content.styled(text[: 2 * self.size.width], TONES[tone]))
+            room = 2 * self.size.width - _BREAK
+            self._say("run-notice", Content.styled(run_facts.notice_text(view, room), TONES[tone]))
         self._show_sheets(view, here)
-        self.query_one(RunCurves).show(view, None if self.step is None else here, log=self.log_scale)
+        crosshair = None if self.step is None else here
+        self.query_one(RunCurves).show(view, crosshair, log=self.log_scale, metric=self.metric)
         best = run_facts.best(run_facts.main_scores(view))
         self.query_one(StepSlider).show(
             steps, view.plan.steps, here, best.step if best else None, self._playing is not None
@@ -204,9 +210,7 @@ class RunPage(Steering, StudioScreen):
                 of = f" of {cap:.2f}" if name == "p" and isinstance(cap, float) else ""
                 parts.append(f"{run_facts.curve_name(name)} {words.figures(view.latest[name])}{of}")
         scores = run_facts.main_scores(view)
-        if scores:
-            arrow, _ = run_facts.trend(scores)
-            parts.append(f"{run_facts.metric(scores[-1].metric)} {words.figures(scores[-1].value)} {arrow}".rstrip())
+        parts.append(run_facts.latest_score(scores))
         status = self.app.status
         if view.active:
             parts += [run_facts.pace(view), run_facts.memory(view, status.total if status else 0)]
@@ -326,6 +330,11 @@ class RunPage(Steering, StudioScreen):
         self.log_scale = not self.log_scale
         self._show()
 
+    def action_metric(self) -> None:
+        """Draw another of the scores; the first is the one that decides which checkpoint is the best."""
+        self.metric += 1
+        self._show()
+
     # -- what can be done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -335,6 +344,8 @@ class RunPage(Steering, StudioScreen):
             return view is not None and len(view.samples) > 1
         if action == "history":
             return view is not None and len(view.samples) > 1 and view.plan.kind == "image" and self._film is None
+        if action == "metric":
+            return view is not None and len(run_facts.metrics(view)) > 1
         if action == "turn":
             return bool(self._turns)
         if action in ("film", "further"):

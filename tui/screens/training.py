@@ -31,8 +31,8 @@ _COLUMNS = (
     Column("state", 13),
     Column("step", 17, right=True),
     Column("", _BAR, importance=1),
-    Column("score", 8, grow=True, importance=7),
-    Column("by", 6, grow=True, importance=0),
+    Column("score", 8, importance=7),
+    Column("by", 9, importance=0),
     Column("time left", 10, right=True, importance=6),
     Column("started", 11, importance=3),
 )
@@ -106,7 +106,8 @@ class TrainingScreen(Steering, StudioScreen):
         if views is None:
             self._tell("◐ reading the runs" if problem is None else f"✕ {problem}", "$error" if problem else "$warning")
             return
-        self.query_one(Table).set_rows([self._row(view) for view in views])
+        names = run_facts.names(views)
+        self.query_one(Table).set_rows([self._row(view, names[view.id]) for view in views])
         self.query_one(RunsPane).set_class(not views, "-empty")
         active = sum(view.active for view in views)
         count = f"{len(views)}" + (f" · ◐ {active} running" if active else "")
@@ -128,7 +129,7 @@ class TrainingScreen(Steering, StudioScreen):
         self._show_card()
         self.refresh_bindings()
 
-    def _row(self, view: RunView) -> Row:
+    def _row(self, view: RunView, name: str) -> Row:
         glyph, word, tone = run_facts.state(view)
         settled = self._settled.setdefault(view.id, run_facts.Settled())
         left = settled.left(view.eta, view.changed, self.now()) if view.state == "running" else None
@@ -138,7 +139,7 @@ class TrainingScreen(Steering, StudioScreen):
             view.id,
             (
                 (glyph, tone),
-                (view.plan.name, ""),
+                (name, ""),
                 (view.plan.kind, "muted"),
                 (word, tone),
                 (run_facts.steps(view), "" if view.active else "muted"),

@@ -18,9 +18,11 @@ from tui import words
 from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
+from tui.widgets.wizard_dataset import DatasetPage
 from tui.widgets.wizard_page import Materials, Page
-from tui.widgets.wizard_pages import PAGES, DatasetPage, SummaryPage
+from tui.widgets.wizard_pages import PAGES
 from tui.widgets.wizard_steps import WizardSteps
+from tui.widgets.wizard_summary import SummaryPage
 
 if TYPE_CHECKING:
     from tui.studio import TarmacApp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -10,12 +11,14 @@ from tui.screens import PLACES, Place
 from tui.status import Status
 
 _LONGEST = 24
+_NAME = len(" tarmac ")
 
 
 class Header(Widget):
     """Program, places (the current one in brackets, what runs beside theirs), user and host, device and memory.
 
-    What does not fit is left out from the left of the right half: host, then device.
+    Where room is short the other places have short titles, then only their keys. What still does not fit is left out
+    from the left of the right half: host, then device.
     """
 
     DEFAULT_CSS = """
@@ -41,18 +44,37 @@ class Header(Widget):
         while parts and sum(part.cell_length + 2 for part in parts) > room + 2:
             parts.pop(0)
         right = Content("  ").join(parts)
+        if not parts:
+            return Content.assemble(left, " " * max(0, self.size.width - left.cell_length))
         gap = max(1, self.size.width - left.cell_length - right.cell_length - 1)
         return Content.assemble(left, " " * gap, right, " ")
 
     def _places(self) -> list[tuple[str, str] | str]:
         parts: list[tuple[str, str] | str] = []
-        for place in PLACES:
+        for place, label in zip(PLACES, self._labels()):
             here = place.mode == self.place
-            parts.append((f"{'[' if here else ' '}{place.key} {place.title}", "bold $accent" if here else "$muted"))
+            parts.append((f"{'[' if here else ' '}{label}", "bold $accent" if here else "$muted"))
             if self._badge(place):
                 parts.append((self._badge(place), "$success" if place.mode == "workspace" else "$warning"))
             parts.append(("]" if here else " ", "bold $accent"))
         return parts
+
+    def _labels(self) -> list[str]:
+        """Each place's key and title, as long as the line has room for; where one is has its whole title."""
+        found: list[str] = []
+        for titles in (
+            [place.title for place in PLACES],
+            [place.short for place in PLACES],
+            [""] * len(PLACES),
+        ):
+            found = []
+            for place, title in zip(PLACES, titles):
+                shown = place.title if place.mode == self.place else title
+                found.append(f"{place.key} {shown}".rstrip())
+            wide = sum(cell_len(label) + len(self._badge(place)) + 2 for place, label in zip(PLACES, found))
+            if _NAME + wide <= self.size.width:
+                break
+        return found
 
     def _badge(self, place: Place) -> str:
         """Running workers belong to the workspace, runs to the training, jobs to the datasets."""
@@ -79,9 +101,9 @@ class Header(Widget):
     def on_click(self, event: object) -> None:
         """Places can be clicked where a mouse is at hand."""
         x = getattr(event, "x", -1)
-        at = 8
-        for place in PLACES:
-            width = len(place.title) + 4 + len(self._badge(place))
+        at = _NAME
+        for place, label in zip(PLACES, self._labels()):
+            width = cell_len(label) + 2 + len(self._badge(place))
             if at <= x < at + width:
                 self.app.switch_mode(place.mode)
             at += width

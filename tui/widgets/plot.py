@@ -168,7 +168,7 @@ class Plot(Titled, Widget):
         left = max(_LEFT, 1 + max(cell_len(text) for _, text in up.ticks))
         right = _RIGHT if width - left - _RIGHT >= _LEAST_WIDTH - 8 else 0
         columns = width - left - right
-        across = axis(0, max(1.0, self._end), max(2, columns // 12), whole=True)
+        across = axis(0, max(1.0, self._end), max(3, columns // 12), whole=True)
         across = Axis(0, max(1.0, self._end), tuple(tick for tick in across.ticks if tick[0] <= self._end))
         cells = [[(" ", "grid")] * columns for _ in range(rows)]
         for value, _ in up.ticks:

@@ -15,10 +15,15 @@ from tui.widgets.sample_sheet import SampleSheet, Sheet
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
+    from core.runs.events import Score
     from core.runs.view import RunView
     from tui.status import Status
 
 TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error"}
+
+
+_NOTICE = 180
+"""Cells of what is amiss."""
 
 
 def sheets(view: RunView) -> list[Sheet]:
@@ -77,24 +82,35 @@ class RunCard(Titled, Vertical):
         facts.update(Content.assemble(*parts))
 
 
+def _measured(score: Score) -> str:
+    """What a score is and from how many pictures."""
+    about = run_facts.metric_about(score.metric)
+    drawn, reals = score.about.get("samples"), score.about.get("reals")
+    counts = f"{drawn:,} drawn against {reals:,}" if isinstance(drawn, int) and isinstance(reals, int) else ""
+    return "; ".join(filter(None, (f"{run_facts.metric(score.metric)}: {about}" if about else "", counts)))
+
+
 def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str]]:
     """(label, text, tone) of what is known, what matters most first."""
     glyph, word, tone = run_facts.state(view)
     where = f" on {view.host}" if view.host and view.active else ""
     doing = f": {view.phase}" if view.phase and view.active else ""
     lines = [("state", f"{glyph} {word}{where}{doing}", tone)]
-    what, do, notice_tone = run_facts.notice(view)
+    what, _, notice_tone = run_facts.notice(view)
     if what:
-        lines.append(("", " ".join(filter(None, (what + ".", do))), notice_tone))
+        lines.append(("", run_facts.notice_text(view, _NOTICE), notice_tone))
     lines.append(("step", run_facts.steps(view), ""))
     scores = run_facts.main_scores(view)
     if scores:
-        arrow, _ = run_facts.trend(scores)
-        told = f"{run_facts.metric(scores[-1].metric)} {words.figures(scores[-1].value)} {arrow}".rstrip()
+        told = run_facts.latest_score(scores)
         top = run_facts.best(scores)
         if top is not None and top.step != scores[-1].step:
             told += f", best {words.figures(top.value)} at step {top.step:,}"
         lines.append(("score", told, ""))
+        others = [run_facts.latest_score(run_facts.scores_of(view, name)) for name in run_facts.metrics(view)[1:]]
+        if others:
+            lines.append(("", ", ".join(others), "muted"))
+        lines.append(("", _measured(scores[-1]), "muted"))
     lines.append(("dataset", run_facts.thing(view.plan.dataset), ""))
     lines.append(("base", run_facts.thing(view.plan.base) or "nothing (random weights)", ""))
     if view.plan.parent:
@@ -107,4 +123,5 @@ def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str
     lines.append(("started", run_facts.started(view), "muted"))
     if view.started and not view.active:
         lines.append(("took", words.duration(run_facts.lasted(view)), "muted"))
+    lines.append(("id", view.id, "muted"))
     return lines

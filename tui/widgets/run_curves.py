@@ -31,37 +31,31 @@ class RunCurves(Vertical):
         yield Plot(id="plot-score")
         yield Plot(id="plot-augment")
 
-    def show(self, view: RunView, crosshair: int | None, *, log: bool) -> None:
+    def show(self, view: RunView, crosshair: int | None, *, log: bool, metric: int = 0) -> None:
         """Show a run as it stands.
 
         Args:
             view: The run.
             crosshair: The step that is looked at; None while the newest is.
             log: Losses on a logarithmic axis.
+            metric: Which of the scores, counted from the one that decides.
         """
         end = reached(view)
         losses = [self._line(view, name) for name in run_facts.LOSSES if name in view.curves][:4]
         self._put("loss", "loss, logarithmic" if log else "loss", "", losses, end, crosshair, log)
-        scores = run_facts.main_scores(view)
-        top = run_facts.best(scores)
-        line = Line(
-            "score",
-            tuple(score.step for score in scores),
-            tuple(score.value for score in scores),
-            top.step if top else None,
-            points=True,
-        )
-        told = f"★ best {words.figures(top.value)} at {top.step:,}" if top else ""
-        self._put(
-            "score",
-            run_facts.metric(scores[-1].metric) if scores else "score",
-            told,
-            [line] if scores else [],
-            end,
-            crosshair,
-        )
+        names = run_facts.metrics(view)
+        self._show_scores(view, names[metric % len(names)] if names else "", end, crosshair)
         names = [name for name in run_facts.AUGMENTATION if name in view.curves]
         self._put("augment", "augmentation", "", [self._line(view, name) for name in names], end, crosshair)
+
+    def _show_scores(self, view: RunView, name: str, end: int, crosshair: int | None) -> None:
+        scores = run_facts.scores_of(view, name)
+        top = run_facts.best(scores)
+        steps, values = tuple(score.step for score in scores), tuple(score.value for score in scores)
+        line = Line(run_facts.metric(name).partition("×")[0], steps, values, top.step if top else None, points=True)
+        told = f"★ best {words.figures(top.value)} at {top.step:,}" if top else ""
+        told = " · ".join(filter(None, (told, run_facts.metric_about(name))))
+        self._put("score", run_facts.metric(name), told, [line] if scores else [], end, crosshair)
 
     @staticmethod
     def _line(view: RunView, name: str) -> Line:
@@ -80,4 +74,4 @@ class RunCurves(Vertical):
 def reached(view: RunView) -> int:
     """Where the axis of steps ends: the plan's eighth that the run is in, so that it seldom moves."""
     eighth = max(1.0, view.plan.steps / 8)
-    return min(max(view.plan.steps, view.step), max(1, math.ceil(math.ceil(view.step / eighth) * eighth)))
+    return min(max(view.plan.steps, view.step), math.ceil(max(1, math.ceil(view.step / eighth)) * eighth))

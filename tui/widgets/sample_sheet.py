@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -32,6 +34,9 @@ Pixels = NDArray[np.uint8]
 
 _KEPT_BYTES = 64 * 2**20
 """Of sheets that were looked at; older ones are read again."""
+
+_GAP = 2
+"""Columns of cells between two sheets."""
 
 _KEYS = itertools.count(1 << 41)
 """The helper process knows tiles by number: two sheets never share one, nor one with an explorer or a film."""
@@ -94,18 +99,85 @@ def read(sheet: Sheet) -> tuple[list[Pixels], int, int]:
     return cut(decode(sheet.path.name, sheet.path.read_bytes(), 3), sheet.columns, sheet.rows)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where one or two sheets lie in a pane.
+
+    Attributes:
+        beside: Two lie side by side, else one above the other.
+        sizes: Columns and rows of cells of each.
+        side: Pixels along the edge of a picture of the first.
+    """
+
+    beside: bool
+    sizes: tuple[tuple[int, int], ...]
+    side: int
+
+
+_WHOLE = 0.9
+"""A whole multiple of a picture's pixels is taken where it fills so much of the side that would fit."""
+
+
+def placed(
+    sheets: Sequence[tuple[int, int, int]], room: tuple[int, int], cell: tuple[int, int], *, whole: bool = True
+) -> Place:
+    """The largest way to put sheets into a pane.
+
+    Args:
+        sheets: One or two: pictures side by side, one above the other, and pixels along the edge of each.
+        room: Columns and rows of cells; where there are two sheets, each has a line for its caption too.
+        cell: Pixels of a cell: width, height.
+        whole: Take whole multiples of a picture's pixels where they fill most of the pane.
+    """
+    enough = _WHOLE if whole else math.inf
+    width, height = room
+    if len(sheets) == 1:
+        return _placed(sheets, [(width, height)], cell, enough, beside=True)
+    half = (width - _GAP) // 2
+    beside = _placed(sheets, [(half, height - 1)] * 2, cell, enough, beside=True)
+    stacked = _placed(sheets, [(width, (height - 2) // 2)] * 2, cell, enough, beside=False)
+    return beside if beside.side >= stacked.side else stacked
+
+
+def _placed(
+    sheets: Sequence[tuple[int, int, int]],
+    rooms: Sequence[tuple[int, int]],
+    cell: tuple[int, int],
+    enough: float,
+    *,
+    beside: bool,
+) -> Place:
+    sizes, sides = [], []
+    for (columns, rows, pixels), (wide, tall) in zip(sheets, rooms):
+        side = Geometry(max(1, wide * cell[0]), max(1, tall * cell[1]), columns, rows).side
+        whole = side // pixels * pixels
+        side = whole if whole >= enough * side else side
+        sides.append(side)
+        sizes.append((max(1, min(wide, -(-side * columns // cell[0]))), max(1, min(tall, -(-side * rows // cell[1])))))
+    return Place(beside, tuple(sizes), sides[0])
+
+
 class SampleSheet(Titled, Vertical):
     """One sheet at a time, or two side by side.
 
     Args:
-        titled: Whether there is a title and a rule above.
+        titled: Whether there is a title and a rule above; without one a sheet takes the width that there is.
     """
 
     DEFAULT_CSS = """
     SampleSheet { height: 1fr; }
+    SampleSheet > #sheets { height: 1fr; align: center top; layout: horizontal; }
+    SampleSheet .sheet { width: auto; height: auto; }
+    SampleSheet .sheet.-second { margin-left: 2; }
+    SampleSheet .sheet-caption { width: auto; height: 1; color: $muted; display: none; }
+    SampleSheet.-two-sheets .sheet-caption { display: block; }
+    SampleSheet .sheet.-second { display: none; }
+    SampleSheet.-two-sheets .sheet.-second { display: block; }
+    SampleSheet.-stacked > #sheets { layout: vertical; }
+    SampleSheet.-stacked .sheet.-second { margin-left: 0; }
     SampleSheet > #sheet-empty { height: auto; padding: 1 1; color: $muted; display: none; }
     SampleSheet.-empty > #sheet-empty { display: block; }
-    SampleSheet.-empty > GridCanvas { display: none; }
+    SampleSheet.-empty > #sheets { display: none; }
     """
 
     def __init__(self, *, titled: bool = True, **options: Any) -> None:
@@ -115,26 +187,39 @@ class SampleSheet(Titled, Vertical):
         self._wanted: tuple[Sheet, ...] = ()
         self._drawn: tuple[Sheet, ...] = ()
         self._said: object = None
+        self._place: Place | None = None
+        self._whole = titled
 
     def compose(self) -> ComposeResult:
-        yield GridCanvas()
+        with Container(id="sheets"):
+            for which in ("-first", "-second"):
+                with Vertical(classes=f"sheet {which}"):
+                    yield Static(classes="sheet-caption", markup=False)
+                    yield GridCanvas()
         yield Static(id="sheet-empty", markup=False)
 
     @property
+    def canvases(self) -> list[GridCanvas]:
+        """What draws the first sheet and what draws the second."""
+        return list(self.query(GridCanvas))
+
+    @property
     def canvas(self) -> GridCanvas:
-        """What draws."""
-        return self.query_one(GridCanvas)
+        """What draws the first."""
+        return self.canvases[0]
 
     @property
     def ready(self) -> bool:
         """The sheet that was asked for last is on the screen, as far as the link goes."""
-        return self._drawn == self._wanted and not self.canvas.due(False) and not Pictures.of(self.app).busy
+        drawn = self._drawn == self._wanted and not any(canvas.due(False) for canvas in self.canvases)
+        return drawn and not Pictures.of(self.app).busy
 
     def rows_for(self, sheet: Sheet, width: int) -> int:
         """Rows of text that a sheet takes at this width, as far as it says how it is divided."""
         cell_width, cell_height = self.canvas.surface.cell
         columns, rows = (sheet.columns, sheet.rows) if sheet.columns and sheet.rows else (1, 1)
-        return max(1, -(-width * cell_width // columns * rows // cell_height))
+        side = max(1, width * cell_width // columns)
+        return max(1, -(-side * rows // cell_height))
 
     def show(self, sheets: Sequence[Sheet], empty: str = "") -> None:
         """Show one sheet, or two side by side; none says `empty`."""
@@ -176,36 +261,49 @@ class SampleSheet(Titled, Vertical):
                 return
             keys, _, _ = self._kept.pop(path)
             size -= sum(self._pixels.pop(key).nbytes for key in keys)
-            self.canvas.forget(keys)
+            for canvas in self.canvases:
+                canvas.forget(keys)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Sheets are as large as fits."""
+        super().on_resize(event)
+        self._arrange()
 
     def on_grid_canvas_sized(self, event: GridCanvas.Sized) -> None:
-        """Two sheets lie beside or above each other, whichever is larger."""
+        """Cells may have other pixels now."""
         event.stop()
-        if len(self._drawn) > 1:
-            self._draw()
+        self._arrange()
 
     def _draw(self) -> None:
-        found = [self._kept[sheet.path] for sheet in self._wanted]
         for sheet in self._wanted:
             self._kept.move_to_end(sheet.path)
         self._drawn = self._wanted
         self._tell("", "")
-        self.canvas.set_scene(self._scene(found), self._pixels)
+        self.set_class(len(self._drawn) > 1, "-two-sheets")
+        captions = self.query(".sheet-caption").results(Static)
+        for index, (canvas, caption) in enumerate(zip(self.canvases, captions)):
+            if index < len(self._drawn):
+                keys, columns, rows = self._kept[self._drawn[index].path]
+                tiles = {(number % columns, number // columns): key for number, key in enumerate(keys)}
+                canvas.set_scene(Scene(columns, rows, tiles, frozenset()), self._pixels)
+                caption.update(f"step {self._drawn[index].step:,}")
+            else:
+                canvas.set_scene(Scene(1, 1, waiting=frozenset()), {})
+        self._arrange()
 
-    def _scene(self, found: Sequence[tuple[list[int], int, int]]) -> Scene:
-        keys, columns, rows = found[0]
-        tiles = {(index % columns, index // columns): key for index, key in enumerate(keys)}
-        if len(found) == 1:
-            return Scene(columns, rows, tiles, frozenset())
-        others, wide, tall = found[1]
-        surface, size = self.canvas.surface, self.canvas.size
-        area = max(1, size.width * surface.cell[0]), max(1, size.height * surface.cell[1])
-        beside = columns + 1 + wide, max(rows, tall)
-        below = max(columns, wide), rows + 1 + tall
-        lies = beside if Geometry(*area, *beside).side >= Geometry(*area, *below).side else below
-        right, down = (columns + 1, 0) if lies is beside else (0, rows + 1)
-        tiles |= {(right + index % wide, down + index // wide): key for index, key in enumerate(others)}
-        return Scene(*lies, tiles, frozenset())
+    def _arrange(self) -> None:
+        """Give each sheet the cells that it takes."""
+        room, found = self.content_size, [self._kept[sheet.path] for sheet in self._drawn]
+        if not found or not room:
+            return
+        sides = [(columns, rows, self._pixels[keys[0]].shape[0]) for keys, columns, rows in found]
+        place = placed(sides, (room.width, room.height), self.canvas.surface.cell, whole=self._whole)
+        if place == self._place:
+            return
+        self._place = place
+        self.set_class(len(found) > 1 and not place.beside, "-stacked")
+        for canvas, (width, height) in zip(self.canvases, place.sizes):
+            canvas.styles.width, canvas.styles.height = width, height
 
     def _tell(self, text: str, tone: str) -> None:
         if (text, tone) != self._said:

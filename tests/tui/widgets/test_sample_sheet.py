@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from tui.widgets.sample_sheet import cut
+from tui.widgets.sample_sheet import Place, cut, placed
 
 
 def test_a_sheet_is_cut_row_by_row() -> None:
@@ -25,3 +26,30 @@ def test_one_that_nobody_divided_is_one_square_picture() -> None:
 
 def test_more_parts_than_pixels_is_one_picture() -> None:
     assert cut(np.zeros((2, 2, 3), np.uint8), 5, 5)[1:] == (1, 1)
+
+
+CELL = (8, 17)
+
+
+def test_two_sheets_lie_beside_each_other_where_it_is_wide_enough() -> None:
+    wide = placed([(8, 6, 64)] * 2, (128, 40), CELL)
+    assert wide.beside
+    assert wide.sizes[0][0] * 2 + 2 <= 128
+    tall = placed([(8, 6, 64)] * 2, (80, 54), CELL)
+    assert not tall.beside
+    assert tall.sizes[0][1] * 2 + 2 <= 54
+
+
+def test_a_whole_multiple_is_taken_where_it_fills_most_of_the_pane() -> None:
+    assert placed([(8, 6, 64)], (130, 60), CELL).side == 128
+    assert placed([(8, 6, 64)], (118, 60), CELL).side == 118  # once would leave half of it empty
+
+
+def test_a_sheet_takes_no_more_cells_than_its_pictures() -> None:
+    assert placed([(4, 2, 64)], (128, 18), CELL) == Place(True, ((77, 18),), 153)
+
+
+@pytest.mark.parametrize("room", [(1, 1), (0, 0), (3, 2)])
+def test_the_smallest_pane_still_has_a_place(room: tuple[int, int]) -> None:
+    for count in (1, 2):
+        assert all(width > 0 and height > 0 for width, height in placed([(8, 6, 64)] * count, room, CELL).sizes)

@@ -1,0 +1,65 @@
+"""The wizard asks how pictures become squares of one size."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui import wizard_answers as facts
+from tui.training_options import Field
+from tui.widgets.form import Form
+from tui.widgets.wizard_page import Page
+
+_SIZE_ABOUT = "Side in pixels of the pictures that it learns to draw. Twice the side has four times the pixels."
+_CROP_ABOUT = "How a square is taken from each picture."
+
+
+class PreparationPage(Page):
+    """How pictures become squares of one size."""
+
+    key, title = "preparation", "How shall the pictures be cut?"
+
+    def compose(self) -> ComposeResult:
+        sizes = tuple((str(size), "") for size in facts.SIZES)
+        self._values: dict[str, bool | int | float | str] = {}
+        yield Form(
+            [
+                Field("size", "resolution", str(facts.USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
+                Field("crop", "crop", "centre", _CROP_ABOUT, choices=facts.CROPS),
+            ],
+            self._values,
+        )
+        yield Static(classes="told", markup=False)
+
+    @property
+    def first(self) -> Widget:
+        return self.query_one(Form)
+
+    def enter(self) -> None:
+        form = self.query_one(Form)
+        form.values.update({"size": str(self.answers.size), "crop": self.answers.crop})
+        form.display = not self.passed()
+        self.tell(f"Nothing to ask: {self.answer()}." if self.passed() else "")
+
+    @on(Form.Changed)
+    def _changed(self, event: Form.Changed) -> None:
+        event.stop()
+        form = event.form
+        self.answers.size = int(form.values.get("size", facts.USUAL_SIZE))
+        self.answers.crop = str(form.values.get("crop", "centre"))
+        self.post_message(self.Answered())
+
+    def passed(self) -> bool:
+        dataset = self.materials.dataset(self.answers)
+        return dataset is not None and not facts.needs_questions(dataset)
+
+    def answer(self) -> str:
+        dataset = self.materials.dataset(self.answers)
+        if dataset is None:
+            return ""
+        if dataset.ready:
+            return f"{dataset.size}×{dataset.size}, ready"
+        size = f"{self.answers.size}×{self.answers.size}"
+        return f"{size}, drawn" if dataset.source == "starter" else f"{size}, {self.answers.crop}"
