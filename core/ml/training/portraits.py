@@ -27,6 +27,9 @@ from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS
 from core.ml.hardware import fast_bfloat16
+from core.ml.metrics.features import DiscriminatorFeatures
+from core.ml.metrics.image_scores import score
+from core.ml.metrics.library_model import draw_with
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.guide import Guide
 from core.ml.training.guided import GuideAnchor
@@ -120,7 +123,7 @@ def make_portraits(
         seconds += training.seconds
     assert training is not None
     guide.with_ramp(RAMP).narrow(training.average.mapping, NARROW)
-    write_model(out, training, portraits, stages, adversarial, seconds, samples)
+    write_model(out, training, portraits, stages, adversarial, seconds, samples, work)
     return out
 
 
@@ -215,6 +218,20 @@ def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[st
     }
 
 
+def frechet(generator: Generator, portraits: Portraits, samples: int, cache: Path | None = None) -> dict[str, object]:
+    """FD-D (core/ml/metrics/features.py) to the training portraits, in full and at truncation 0.7, and its protocol.
+
+    Statistics of the portraits are kept in `cache`.
+    """
+    features, device = DiscriminatorFeatures(), torch.device("cpu")
+    full, truncated = (
+        score(draw_with(generator, device, truncation), portraits.images, features, samples, SEED, cache).value
+        for truncation in (1.0, 0.7)
+    )
+    told = {"fd_d_samples": samples, "fd_d_seed": SEED, "fd_d_features": features.weights}
+    return {"fd_d": round(full, 5), "fd_d_truncated": round(truncated, 5), **told}
+
+
 def write_model(
     out: Path,
     training: ImageTraining,
@@ -223,6 +240,7 @@ def write_model(
     adversarial: tuple[ImageRecipe, ...],
     seconds: float,
     samples: int,
+    work: Path | None = None,
 ) -> None:
     """Write the weights of both networks, cover.png, judged.png (the hundred tiles to count by eye) and model.toml."""
     out.mkdir(parents=True, exist_ok=True)
@@ -234,8 +252,8 @@ def write_model(
     Image.fromarray(cover).save(out / "cover.png", optimize=True)
     tiles = contact_sheet(draw(generator, latents(100, JUDGED_SEED), 0.7), 10)
     Image.fromarray(tiles).save(out / "judged.png", optimize=True)
-    scores = measure(generator, portraits, samples)
-    scores |= _judgement(out)
+    scores: dict[str, object] = {**measure(generator, portraits, samples), **_judgement(out)}
+    scores |= frechet(generator, portraits, min(samples, 1000), work)
     Manifest(
         name="portraits",
         kind="image-gan",
@@ -268,11 +286,7 @@ def write_model(
             "pictures_seen": sum(stage.steps * stage.batch for stage in stages),
             "optimizer": "Adam, betas 0.9 and 0.99; 0 and 0.99 in the adversarial stage",
             "precision": "of each stage's feature maps as it says; of all weights and losses float32",
-            "adversarial": [
-                {name: value for name, value in asdict(part).items() if value is not None}
-                | {"ramp": RAMP, "pictures_seen": part.steps * part.batch}
-                for part in adversarial
-            ],
+            "adversarial": [_told(part) for part in adversarial],
             "narrow": NARROW,
             "discriminator": DISCRIMINATOR,
             "seed": SEED,
@@ -298,6 +312,13 @@ def _play(training: ImageTraining, work: Path, name: str, *, falling: bool) -> N
                 log.info("%s step %d of %d", name, step, recipe.steps)
             if step % 400 == 0:
                 _sheet(training.average, work / f"samples-{name}-{step:06d}.png")
+
+
+def _told(part: ImageRecipe) -> dict[str, object]:
+    """An adversarial stage for the manifest; its augmentation only if there is any."""
+    silent = () if part.adapt or part.strength else ("augmentation", "adapt_target", "adapt_images", "adapt_cap")
+    told = {name: value for name, value in asdict(part).items() if value is not None and name not in silent}
+    return told | {"ramp": RAMP, "pictures_seen": part.steps * part.batch}
 
 
 def _sheet(generator: Generator, file: Path) -> None:

@@ -31,13 +31,16 @@ def test_makes_a_model_that_runs(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     stages = (Stage(8, 2), Stage(64, 1))
     first = replace(portraits.ADVERSARIAL, steps=2, alone=1)
-    adversarial = (first, replace(portraits.AGAIN, steps=2, batch=2, alone=1))
+    adversarial = (first, replace(portraits.AGAIN, steps=2, batch=2, alone=1, adapt=True))
     folder = portraits.make_portraits(tmp_path / "portraits", stages=stages, adversarial=adversarial, samples=8)
     manifest = Manifest.read(folder)
     assert manifest.scores["samples"] == 8
     assert manifest.recipe["pictures_seen"] == 12
     assert [part["pictures_seen"] for part in manifest.recipe["adversarial"]] == [8, 4]
+    assert "augmentation" not in manifest.recipe["adversarial"][0]
     assert manifest.recipe["adversarial"][1]["augmentation"]["shift"] is True
+    assert manifest.scores["fd_d_samples"] == 8
+    assert float(manifest.scores["fd_d"]) > 0.0
     generator = read_generator(folder)
     pictures = portraits.draw(generator, portraits.latents(2, 0), 0.7)
     assert pictures.shape == (2, 64, 64, 3)
