@@ -1,8 +1,12 @@
 """What pictures are compared by: a network that was trained on something else, and where its features are taken.
 
-Two of them. Inception with its published weights gives the scores that papers print. The discriminator of the portraits
-starter is always there: it tells better from worse on small pictures of plain things, but its numbers compare with
-nothing but each other, and never carry Inception's names.
+Two of them. Inception with its published weights gives the scores that papers print. A discriminator that was trained
+on emoji portraits is always there: it tells better from worse on small pictures of plain things, but its numbers
+compare with nothing but each other, and never carry Inception's names.
+
+That discriminator lies beside this file and is nobody's to train: a score keeps its meaning when the portraits starter,
+whose discriminator it was first, is made again. Only the layers that features are taken from are kept, in half
+precision.
 """
 
 from __future__ import annotations
@@ -20,14 +24,13 @@ from safetensors.torch import load
 from torch import Tensor
 
 from core.errors import InvalidInput, Refused
-from core.library.models import STARTERS
 from core.ml.metrics.inception_weights import InceptionWeights
 from core.ml.networks.discriminator import Discriminator
 from core.ml.networks.inception import FEATURES
 
 Uint8 = NDArray[np.uint8]
 
-DISCRIMINATOR = STARTERS / "portraits" / "discriminator.safetensors"
+DISCRIMINATOR = Path(__file__).with_name("discriminator.safetensors")
 SIZE, CHANNEL_BASE, CHANNEL_MAX = 64, 2048, 128
 """The architecture of that discriminator."""
 EPSILON = 1e-6
@@ -94,7 +97,7 @@ class InceptionFeatures:
 
 
 class DiscriminatorFeatures:
-    """Features of the portraits starter's discriminator; FD-D is the "Fréchet distance on discriminator features".
+    """Features of a discriminator of emoji portraits; FD-D is the "Fréchet distance on discriminator features".
 
     Pictures are resized to 64 x 64, low-passed. Of all four resolutions the feature maps are scaled to unit length at
     each place across channels (as Zhang et al., "The Unreasonable Effectiveness of Deep Features", 2018, do: otherwise
@@ -103,7 +106,7 @@ class DiscriminatorFeatures:
     out.
 
     Args:
-        path: The discriminator's file.
+        path: The discriminator's file, without its last block.
         device: Where it runs, in float32.
 
     Raises:
@@ -119,7 +122,9 @@ class DiscriminatorFeatures:
         network = Discriminator(img_resolution=SIZE, channel_base=CHANNEL_BASE, channel_max=CHANNEL_MAX)
         try:
             data = path.read_bytes()
-            network.load_state_dict(load(data))
+            # The last block is not asked.
+            last = {name: value for name, value in network.state_dict().items() if name.startswith("b4.")}
+            network.load_state_dict(load(data) | last)
         except (OSError, SafetensorError, RuntimeError) as error:
             first = getattr(error, "strerror", None) or str(error).strip().split("\n")[-1].strip()[:200]
             raise Refused(f"{path} cannot be used", first, "Install Tarmac again") from error

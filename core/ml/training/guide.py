@@ -128,6 +128,27 @@ class Guide:
             _assign(getattr(mapping, f"fc{index}"), weight, bias)
         mapping.w_avg.copy_(mapping(torch.randn(8192, self.z_dim, generator=source))[:, 0].mean(0))
 
+    @torch.no_grad()
+    def narrow(self, mapping: MappingNetwork, ramp: float) -> None:
+        """Narrow the borders of a mapping network that was set up with this guide's ramp, and move nothing else.
+
+        Setting it up anew would shift every w: what the layers have no use for sees the distance to a border in ramps.
+        Here that is held back by as much as the ramps become steeper, so beside a border a synthesis network is shown
+        what it was trained on.
+
+        Args:
+            mapping: To be changed, in place; its mean w stays.
+            ramp: Half the new width, as in `Guide`.
+        """
+        steps = self.bits + self.persons - 1
+        factor = self.ramp / ramp
+        first, second = getattr(mapping, "fc0"), getattr(mapping, "fc1")  # noqa: B009
+        first.weight[: 2 * steps] *= factor
+        sign = torch.tensor([1.0, -1.0]).repeat(steps)
+        offset = first.bias[: 2 * steps] * first.bias_gain
+        first.bias[: 2 * steps] = (sign + (offset - sign) * factor) / first.bias_gain
+        second.weight[2**self.bits + steps + self.skins :, : 2 * steps] /= factor
+
     def _coordinates(self, z: Tensor) -> Tensor:
         return z * z.square().mean(1, keepdim=True).rsqrt() @ self.directions.T
 

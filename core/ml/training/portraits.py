@@ -1,7 +1,7 @@
 """The image starter: a StyleGAN2 generator of emoji portraits, made from the font on this machine.
 
-A guided start (guide.py, reconstruct.py) in a few stages, then an adversarial stage (image.py) with a discriminator of
-its own: the whole of it runs on one processor core.
+A guided start (guide.py, reconstruct.py) in a few stages, then two adversarial ones (image.py) with a discriminator of
+its own, then narrower borders: the whole of it runs on one processor core.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +27,9 @@ from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS
 from core.ml.hardware import fast_bfloat16
+from core.ml.metrics.features import DiscriminatorFeatures
+from core.ml.metrics.image_scores import score
+from core.ml.metrics.library_model import draw_with
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.guide import Guide
 from core.ml.training.guided import GuideAnchor
@@ -34,8 +39,8 @@ from core.ml.training.reconstruct import Stage, reconstruct
 log = logging.getLogger(__name__)
 
 SIZE, Z_DIM, W_DIM, MAPPING_LAYERS, CHANNEL_BASE, CHANNEL_MAX = 64, 64, 128, 3, 2048, 128
-RAMP = 0.005
-"""Half the width of the borders between two cells, at the end."""
+RAMP, NARROW = 0.005, 0.001
+"""Half the width of the borders between two cells: at the end of training, and as shipped, since they show mixtures."""
 STAGES = (
     Stage(32, 1800),
     Stage(64, 6000),
@@ -62,6 +67,9 @@ ADVERSARIAL = ImageRecipe(
     adapt=False,
     seed=SEED,
 )
+AGAIN = replace(ADVERSARIAL, steps=500, batch=8, discriminator_rate=0.002, ema_images=2000.0, alone=30)
+"""Goes on from the averaged weights of ADVERSARIAL and its discriminator, at rates that fall (`pace`)."""
+Part = TypeVar("Part", Stage, ImageRecipe)
 DISCRIMINATOR = "discriminator.safetensors"
 JUDGED_SEED = 2026
 """Of the hundred tiles that were counted by eye, and of the cover."""
@@ -72,18 +80,19 @@ def make_portraits(
     *,
     work: Path | None = None,
     stages: tuple[Stage, ...] = STAGES,
-    adversarial: ImageRecipe = ADVERSARIAL,
+    adversarial: tuple[ImageRecipe, ...] = (ADVERSARIAL, AGAIN),
     samples: int = 4000,
 ) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
 
-    About an hour on one core that is free. A run that was broken off goes on from its last checkpoint in `work`.
+    About an hour and a half on one core that is free. A run that was broken off goes on from its last checkpoint in
+    `work`.
 
     Args:
         out: The folder to write; what is in it already is replaced file by file at the end.
         work: Where the checkpoint, the journal and the sample sheets are kept; beside `out` by default.
         stages: What to train by reconstruction.
-        adversarial: What to train after that.
+        adversarial: What to train after that, one after the other; of all but the first the rates fall.
         samples: Pictures that the scores are taken from.
 
     Returns:
@@ -94,7 +103,8 @@ def make_portraits(
     """
     work = work or out.with_name(out.name + ".run")
     work.mkdir(parents=True, exist_ok=True)
-    stages, adversarial = affordable(stages, adversarial)
+    stages = tuple(affordable(stage) for stage in stages)
+    adversarial = tuple(affordable(recipe) for recipe in adversarial)
     portraits = draw_portraits(SIZE)
     guide = Guide(portraits.images, portraits.rows, Z_DIM)
     with (work / "journal.jsonl").open("a") as journal:
@@ -105,18 +115,15 @@ def make_portraits(
                 log.info("stage %d step %d error %.4f", report.stage, report.step, report.error)
             if report.step % 500 == 0:
                 _sheet(average, work / f"samples-{report.stage}-{report.step:06d}.png")
-    training = prepare(average, guide, adversarial)
-    # Named after its start, so that another reconstruction begins its own.
-    checkpoint = work / f"adversarial-{_digest(average)[:12]}.pt"
-    with (work / "adversarial.jsonl").open("a") as journal:
-        for step, told in train(training, checkpoint=checkpoint):
-            if step % 50 == 0 or step == adversarial.steps:
-                journal.write(json.dumps({"step": step, "seconds": training.seconds, **told}) + "\n")
-                journal.flush()
-                log.info("adversarial step %d of %d", step, adversarial.steps)
-            if step % 400 == 0:
-                _sheet(training.average, work / f"samples-adversarial-{step:06d}.png")
-    write_model(out, training, portraits, stages, report.seconds + training.seconds, samples)
+    seconds, training = report.seconds, None
+    for number, recipe in enumerate(adversarial):
+        start, discriminator = (training.average, training.discriminator) if training else (average, None)
+        training = prepare(start, guide, recipe, discriminator)
+        _play(training, work, f"adversarial-{number}" if number else "adversarial", falling=number > 0)
+        seconds += training.seconds
+    assert training is not None
+    guide.with_ramp(RAMP).narrow(training.average.mapping, NARROW)
+    write_model(out, training, portraits, stages, adversarial, seconds, samples, work)
     return out
 
 
@@ -132,11 +139,9 @@ def build(resolution: int) -> Generator:
     )
 
 
-def affordable(stages: tuple[Stage, ...], adversarial: ImageRecipe) -> tuple[tuple[Stage, ...], ImageRecipe]:
-    """The same plan, in float32 throughout where the processor has no bfloat16 of its own: there it would be slower."""
-    if fast_bfloat16(torch.device("cpu")):
-        return stages, adversarial
-    return tuple(replace(stage, precision="float32") for stage in stages), replace(adversarial, precision="float32")
+def affordable(part: Part) -> Part:
+    """The same part, in float32 where the processor has no bfloat16 of its own: there it would be slower."""
+    return part if fast_bfloat16(torch.device("cpu")) else replace(part, precision="float32")
 
 
 def build_discriminator() -> Discriminator:
@@ -144,22 +149,35 @@ def build_discriminator() -> Discriminator:
     return Discriminator(img_resolution=SIZE, channel_base=CHANNEL_BASE, channel_max=CHANNEL_MAX)
 
 
-def prepare(start: Generator, guide: Guide, recipe: ImageRecipe) -> ImageTraining:
-    """The adversarial stage, before its first step.
+def prepare(
+    start: Generator, guide: Guide, recipe: ImageRecipe, discriminator: Discriminator | None = None
+) -> ImageTraining:
+    """An adversarial stage, before its first step.
 
     Its mapping network is the guide's with narrow borders, and stays so: a latent keeps what it stands for.
 
     Args:
-        start: The generator as reconstruction leaves it, SIZE x SIZE; it is not changed.
+        start: The generator as the stage before leaves it, SIZE x SIZE; it is not changed.
         guide: What latents mean, with borders of any width.
         recipe: Settings.
+        discriminator: Of the stage before, to be trained on; a fresh one if there was none.
     """
     generator = build(SIZE)
     generator.load_state_dict(start.state_dict())
     narrow = guide.with_ramp(RAMP)
     narrow.set_up(generator.mapping, SEED)
     torch.manual_seed(recipe.seed)
-    return ImageTraining(generator, build_discriminator(), guide.images, recipe, anchor=GuideAnchor(narrow))
+    judge = discriminator or build_discriminator()
+    return ImageTraining(generator, judge, guide.images, recipe, anchor=GuideAnchor(narrow))
+
+
+def pace(step: int, recipe: ImageRecipe) -> float:
+    """Factor on both rates of a stage that goes on from another: a short warm-up once the generator learns, a plateau,
+    and after two fifths of the steps a cosine to a twentieth."""
+    warm = min(1.0, (step - recipe.alone + 1) / 50) if step >= recipe.alone else 1.0
+    begin = 0.4 * recipe.steps
+    part = max(0.0, (step - begin) / (recipe.steps - begin))
+    return warm * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * part)))
 
 
 def latents(count: int, seed: int) -> torch.Tensor:
@@ -200,13 +218,29 @@ def measure(generator: Generator, portraits: Portraits, samples: int) -> dict[st
     }
 
 
+def frechet(generator: Generator, portraits: Portraits, samples: int, cache: Path | None = None) -> dict[str, object]:
+    """FD-D (core/ml/metrics/features.py) to the training portraits, in full and at truncation 0.7, and its protocol.
+
+    Statistics of the portraits are kept in `cache`.
+    """
+    features, device = DiscriminatorFeatures(), torch.device("cpu")
+    full, truncated = (
+        score(draw_with(generator, device, truncation), portraits.images, features, samples, SEED, cache).value
+        for truncation in (1.0, 0.7)
+    )
+    told = {"fd_d_samples": samples, "fd_d_seed": SEED, "fd_d_features": features.weights}
+    return {"fd_d": round(full, 5), "fd_d_truncated": round(truncated, 5), **told}
+
+
 def write_model(
     out: Path,
     training: ImageTraining,
     portraits: Portraits,
     stages: tuple[Stage, ...],
+    adversarial: tuple[ImageRecipe, ...],
     seconds: float,
     samples: int,
+    work: Path | None = None,
 ) -> None:
     """Write the weights of both networks, cover.png, judged.png (the hundred tiles to count by eye) and model.toml."""
     out.mkdir(parents=True, exist_ok=True)
@@ -218,8 +252,8 @@ def write_model(
     Image.fromarray(cover).save(out / "cover.png", optimize=True)
     tiles = contact_sheet(draw(generator, latents(100, JUDGED_SEED), 0.7), 10)
     Image.fromarray(tiles).save(out / "judged.png", optimize=True)
-    scores = measure(generator, portraits, samples)
-    scores |= _judgement(out)
+    scores: dict[str, object] = {**measure(generator, portraits, samples), **_judgement(out)}
+    scores |= frechet(generator, portraits, min(samples, 1000), work)
     Manifest(
         name="portraits",
         kind="image-gan",
@@ -247,19 +281,44 @@ def write_model(
             "font": find_font().name,
             "pictures": len(portraits.images),
             "method": "guided start: mapping network set up, synthesis network trained by reconstruction; "
-            "then adversarially, in pairs of a drawn portrait and the real one",
+            "then adversarially, in pairs of a drawn portrait and the real one; then borders narrowed",
             "stages": [asdict(stage) for stage in stages],
             "pictures_seen": sum(stage.steps * stage.batch for stage in stages),
             "optimizer": "Adam, betas 0.9 and 0.99; 0 and 0.99 in the adversarial stage",
             "precision": "of each stage's feature maps as it says; of all weights and losses float32",
-            "adversarial": {name: value for name, value in asdict(training.recipe).items() if value is not None}
-            | {"ramp": RAMP, "pictures_seen": training.step * training.recipe.batch, "discriminator": DISCRIMINATOR},
+            "adversarial": [_told(part) for part in adversarial],
+            "narrow": NARROW,
+            "discriminator": DISCRIMINATOR,
             "seed": SEED,
             "seconds": round(seconds),
             "hardware": "one core of a shared 2-core AMD EPYC",
             "made": time.strftime("%Y-%m-%d", time.gmtime()),
         },
     ).write(out)
+
+
+def _play(training: ImageTraining, work: Path, name: str, *, falling: bool) -> None:
+    """Train to the end, with a journal and sample sheets in `work`."""
+    recipe = training.recipe
+    # Named after its start, so that other weights begin their own.
+    checkpoint = work / f"{name}-{_digest(training.average)[:12]}.pt"
+    if falling:
+        training.grow = lambda images: training.set_rates(pace(training.step, recipe))
+    with (work / f"{name}.jsonl").open("a") as journal:
+        for step, told in train(training, checkpoint=checkpoint, save_every=50):
+            if step % 50 == 0 or step == recipe.steps:
+                journal.write(json.dumps({"step": step, "seconds": training.seconds, **told}) + "\n")
+                journal.flush()
+                log.info("%s step %d of %d", name, step, recipe.steps)
+            if step % 400 == 0:
+                _sheet(training.average, work / f"samples-{name}-{step:06d}.png")
+
+
+def _told(part: ImageRecipe) -> dict[str, object]:
+    """An adversarial stage for the manifest; its augmentation only if there is any."""
+    silent = () if part.adapt or part.strength else ("augmentation", "adapt_target", "adapt_images", "adapt_cap")
+    told = {name: value for name, value in asdict(part).items() if value is not None and name not in silent}
+    return told | {"ramp": RAMP, "pictures_seen": part.steps * part.batch}
 
 
 def _sheet(generator: Generator, file: Path) -> None:

@@ -30,8 +30,8 @@ class Scorer(Protocol):
 def scorer_for(device: torch.device, seed: int, cache: Path | None = None) -> Callable[[Any], Scorer] | None:
     """What makes a scorer for pictures; None where neither network for the features is there.
 
-    The features are Inception's where its weights lie on this disk and a GPU computes them, else the discriminator's of
-    the portraits starter, which cost little.
+    The features are Inception's where its weights lie on this disk and a GPU computes them, else a discriminator's of
+    emoji portraits, which cost little.
 
     Args:
         device: Where the features are computed.

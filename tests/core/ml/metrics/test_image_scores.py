@@ -137,6 +137,15 @@ def test_diversity_falls_with_the_number_of_different_pictures() -> None:
     assert few(1) == 0 < few(2) < diversity(coloured, Colours(), 64, 0)
 
 
+def test_discriminator_features_never_change_their_meaning(discriminator: DiscriminatorFeatures) -> None:
+    """Journals and model pages hold scores by this network: another file would have to bear another name."""
+    assert discriminator.weights == "portraits discriminator afb5140b"
+    grey = np.full((1, 64, 64, 3), 128, np.uint8)
+    found = discriminator(grey)[0]
+    assert float(np.linalg.norm(found)) == pytest.approx(2.8024, rel=1e-3)
+    assert float(found.mean()) == pytest.approx(0.03575, rel=1e-3)
+
+
 def test_discriminator_features_are_of_each_picture_alone(discriminator: DiscriminatorFeatures) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     together = discriminator(pictures)

@@ -62,6 +62,24 @@ def test_mapping_network_computes_the_division(guide: Guide) -> None:
     assert (role == place.role[inside]).float().mean() > 0.99
 
 
+def test_narrowed_borders_leave_everything_beside_them_where_it_was(guide: Guide) -> None:
+    mapping = MappingNetwork(z_dim=16, c_dim=0, w_dim=64, num_ws=4, num_layers=3)
+    wide, narrow = guide.with_ramp(0.05), guide.with_ramp(0.01)
+    wide.set_up(mapping)
+    z = latents(4000)
+    mean = mapping.w_avg.clone()
+    with torch.no_grad():
+        before = mapping(z)[:, 0]
+        wide.narrow(mapping, 0.01)
+        moved = (mapping(z)[:, 0] - before).norm(dim=1) / (before - mean).norm(dim=1).mean()
+    beside, between = wide.place(z).depth == 1, narrow.place(z).depth == 1
+    assert moved[beside].max() < 0.05
+    # What was a mixture of two cells, and lies outside the narrow border, is now one of them.
+    assert (between & ~beside).sum() > 50
+    assert moved[between & ~beside].mean() > 0.2
+    assert torch.equal(mapping.w_avg, mean)
+
+
 def test_wrong_mapping_network_is_refused(guide: Guide) -> None:
     with pytest.raises(ValueError, match="3 layers"):
         guide.set_up(MappingNetwork(z_dim=16, c_dim=0, w_dim=64, num_ws=4, num_layers=2))

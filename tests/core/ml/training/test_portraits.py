@@ -16,7 +16,7 @@ from core.ml.adapters.stylegan_files import read_generator
 from core.ml.starters import main
 from core.ml.training import portraits
 from core.ml.training.guide import Guide
-from core.ml.training.image import train
+from core.ml.training.image import ImageRecipe, train
 from core.ml.training.reconstruct import Stage
 
 try:
@@ -30,12 +30,17 @@ except NotFound:
 def test_makes_a_model_that_runs(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     stages = (Stage(8, 2), Stage(64, 1))
-    adversarial = replace(portraits.ADVERSARIAL, steps=2, alone=1)
+    first = replace(portraits.ADVERSARIAL, steps=2, alone=1)
+    adversarial = (first, replace(portraits.AGAIN, steps=2, batch=2, alone=1, adapt=True))
     folder = portraits.make_portraits(tmp_path / "portraits", stages=stages, adversarial=adversarial, samples=8)
     manifest = Manifest.read(folder)
     assert manifest.scores["samples"] == 8
     assert manifest.recipe["pictures_seen"] == 12
-    assert manifest.recipe["adversarial"]["pictures_seen"] == 8
+    assert [part["pictures_seen"] for part in manifest.recipe["adversarial"]] == [8, 4]
+    assert "augmentation" not in manifest.recipe["adversarial"][0]
+    assert manifest.recipe["adversarial"][1]["augmentation"]["shift"] is True
+    assert manifest.scores["fd_d_samples"] == 8
+    assert float(manifest.scores["fd_d"]) > 0.0
     generator = read_generator(folder)
     pictures = portraits.draw(generator, portraits.latents(2, 0), 0.7)
     assert pictures.shape == (2, 64, 64, 3)
@@ -65,14 +70,40 @@ def test_adversarial_stage_keeps_what_latents_stand_for() -> None:
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
 
 
-def test_without_bfloat16_all_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = (portraits.STAGES, portraits.ADVERSARIAL)
+def test_a_second_adversarial_stage_goes_on_with_both_networks() -> None:
+    torch.set_num_threads(1)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    guide = Guide(images, np.arange(4).reshape(4, 1, 1), portraits.Z_DIM)
+    recipe = replace(portraits.ADVERSARIAL, steps=2, alone=1)
+    first = portraits.prepare(portraits.build(64), guide, recipe)
+    for _ in train(first):
+        pass
+    second = portraits.prepare(first.average, guide, replace(portraits.AGAIN, steps=1), first.discriminator)
+    for one, other in ((first.average, second.generator), (first.discriminator, second.discriminator)):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
+    assert not second.optimisers[1].state
+
+
+def test_pace_warms_up_once_the_generator_learns_and_falls_to_a_twentieth() -> None:
+    recipe = portraits.AGAIN
+    paces = [portraits.pace(step, recipe) for step in range(recipe.steps + 1)]
+    assert paces[0] == paces[recipe.alone - 1] == 1.0
+    assert paces[recipe.alone] == pytest.approx(1 / 50)
+    plateau = paces[recipe.alone + 49 : recipe.steps * 2 // 5 + 1]
+    assert len(plateau) > 50
+    assert plateau == [pytest.approx(1.0)] * len(plateau)
+    falling = paces[recipe.steps * 2 // 5 :]
+    assert falling == sorted(falling, reverse=True)
+    assert falling[-1] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("part", [*portraits.STAGES, portraits.ADVERSARIAL, portraits.AGAIN])
+def test_without_bfloat16_all_is_float32(part: Stage | ImageRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: True)
-    assert portraits.affordable(*plan) == plan
+    assert portraits.affordable(part) == part
     monkeypatch.setattr(portraits, "fast_bfloat16", lambda device: False)
-    stages, adversarial = portraits.affordable(*plan)
-    assert {*(stage.precision for stage in stages), adversarial.precision} == {"float32"}
-    assert [stage.steps for stage in stages] == [stage.steps for stage in portraits.STAGES]
+    assert portraits.affordable(part) == replace(part, precision="float32")
 
 
 def test_the_starter_is_what_the_code_makes() -> None:
@@ -80,7 +111,9 @@ def test_the_starter_is_what_the_code_makes() -> None:
     folder = STARTERS / "portraits"
     recipe = Manifest.read(folder).recipe
     assert [stage["steps"] for stage in recipe["stages"]] == [stage.steps for stage in portraits.STAGES]
-    assert recipe["adversarial"]["steps"] == portraits.ADVERSARIAL.steps
+    plan = (portraits.ADVERSARIAL, portraits.AGAIN)
+    assert [(part["steps"], part["batch"]) for part in recipe["adversarial"]] == [(p.steps, p.batch) for p in plan]
+    assert recipe["narrow"] == portraits.NARROW
     discriminator = portraits.build_discriminator()
     discriminator.load_state_dict(load_file(folder / portraits.DISCRIMINATOR))
     drawn = portraits.draw(read_generator(folder), portraits.latents(8, 1), 0.7)
