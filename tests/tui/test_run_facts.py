@@ -59,6 +59,12 @@ def test_the_score_that_was_told_first_is_the_one_that_is_shown() -> None:
     assert "FD-D: Fréchet distance on discriminator features, never a FID; 256 drawn against 1,000" in told
 
 
+def test_the_card_tells_the_time_left_and_the_id() -> None:
+    lines = {label: text for label, text, _ in card_lines(run(Path("/nowhere")), None)}
+    assert (lines["time left"], lines["id"]) == ("1 h 12 min", "20261125-150000-sneakers")
+    assert "time left" not in {label for label, _, _ in card_lines(run(Path("/nowhere"), state="stopped"), None)}
+
+
 def test_a_run_that_changed_its_score_shows_the_new_one() -> None:
     view = scored((0, "FD-D", 0.13), (0, "KD-D×1000", 0.3), (600, "FID", 61.0), (600, "KID×1000", 9.0))
     assert run_facts.metrics(view) == ["FID", "KID×1000"]

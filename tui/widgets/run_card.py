@@ -44,7 +44,6 @@ class RunCard(Titled, Vertical):
         super().__init__(classes="pane")
         self._view: RunView | None = None
         self._status: Status | None = None
-        self._settled: dict[str, run_facts.Settled] = {}
 
     def compose(self) -> ComposeResult:
         yield SampleSheet(titled=False)
@@ -100,6 +99,8 @@ def card_lines(view: RunView, status: Status | None) -> list[tuple[str, str, str
     if what:
         lines.append(("", run_facts.notice_text(view, _NOTICE), notice_tone))
     lines.append(("step", run_facts.steps(view), ""))
+    if view.state == "running" and view.eta is not None:
+        lines.append(("time left", run_facts.left(view.eta), ""))
     scores = run_facts.main_scores(view)
     if scores:
         told = run_facts.latest_score(scores)

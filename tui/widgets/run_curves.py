@@ -14,6 +14,9 @@ from tui.widgets.plot import Line, Plot
 if TYPE_CHECKING:
     from core.runs.view import RunView
 
+_LONGEST = 6
+"""Cells of a name that leave room for the value beside it."""
+
 
 class RunCurves(Vertical):
     """Shows a run's curves; plots without data are not there."""
@@ -52,7 +55,8 @@ class RunCurves(Vertical):
         scores = run_facts.scores_of(view, name)
         top = run_facts.best(scores)
         steps, values = tuple(score.step for score in scores), tuple(score.value for score in scores)
-        line = Line(run_facts.metric(name).partition("×")[0], steps, values, top.step if top else None, points=True)
+        short = run_facts.metric(name).partition("×")[0]
+        line = Line(short if len(short) <= _LONGEST else "score", steps, values, top.step if top else None, points=True)
         told = f"★ best {words.figures(top.value)} at {top.step:,}" if top else ""
         told = " · ".join(filter(None, (told, run_facts.metric_about(name))))
         self._put("score", run_facts.metric(name), told, [line] if scores else [], end, crosshair)
