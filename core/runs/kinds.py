@@ -18,6 +18,7 @@ from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import KINDS as DATASETS
 from core.errors import InvalidInput, NotFound, Refused
 from core.library.models import Library, Model
+from core.runs.fitting import check_image, check_size
 from core.runs.plan import RunPlan
 from core.runs.recorder import Recorder
 
@@ -131,12 +132,16 @@ def settled(plan: RunPlan, data_dir: Path) -> RunPlan:
         TarmacError: An unknown kind, a dataset or a base that is not there, broken, or of another kind.
     """
     check_kind(plan.kind)
+    if plan.kind == "image" and isinstance(size := plan.options.get("size"), int) and size:
+        check_size(size)  # before a starter is looked for that was drawn so
     dataset, base = _dataset(plan, data_dir), _base(plan, data_dir)
     if dataset.kind != plan.kind and plan.kind in DATASETS:
         what = f"the dataset {dataset.name} is of the kind {dataset.kind}"
         raise Refused(what, f"an {plan.kind} model cannot be trained on it", "Choose another dataset")
     if base is not None:
         base.target()
+    if plan.kind == "image":
+        check_image(plan, dataset, base)
     options = dict(plan.options)
     if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
         options["size"] = dataset.size  # it may be drawn at another size before the run goes on

@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> NoReturn:
     options = parser.parse_args(arguments)
     sys.stdout, sys.stderr = Tolerant(sys.stdout), Tolerant(sys.stderr)
     rank, world = (options.rank, options.world) if options.parent else slurm.ranks()
+    # Which GPU of its machine a rank takes; never what is left over from a job in whose shell we were started.
+    os.environ["LOCAL_RANK"] = str(rank if options.parent else slurm.local_rank())
     folder = RunFolder(options.folder)
     interrupted = threading.Event()
     _listen(interrupted, options.parent)
