@@ -224,7 +224,9 @@ def _client(verb: str, run_id: str) -> subprocess.Popen[bytes]:
 
 def picture_dataset(home: Path, name: str, size: int = 16, classes: tuple[str, ...] = (), count: int = 64) -> Path:
     """Pictures of grey slopes, prepared: a dataset that the real loop accepts."""
-    slopes = np.linspace(0, 255, size * size).reshape(1, size, size, 1) * np.linspace(0.2, 1, count)[:, None, None, None]
+    slopes = (
+        np.linspace(0, 255, size * size).reshape(1, size, size, 1) * np.linspace(0.2, 1, count)[:, None, None, None]
+    )
     images = np.repeat(slopes, 3, axis=3).astype(np.uint8)
     labels = np.arange(count) % len(classes) if classes else None
     folder = home / "data" / "datasets" / name
@@ -273,8 +275,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="tarmac-kills-"))
-    experiment = toy_experiment(home) if options.kind == "toy" else image_experiment(
-        home, options.dataset, options.processes
+    experiment = (
+        toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset, options.processes)
     )
     print(kill_until(experiment, options.times, options.seed, lambda text: print(text, flush=True)))
 

@@ -35,7 +35,9 @@ def check_image(plan: RunPlan, dataset: Dataset, base: Model | None) -> None:
         raise InvalidInput(f"channels is {options.channels}", why, "Give at least the size, or leave it open")
     if options.conditional and not dataset.classes:
         why = f"{dataset.name} has no classes"
-        raise InvalidInput("conditional is on", why, "Turn it off, or add the pictures with a sub-folder for each class")
+        raise InvalidInput(
+            "conditional is on", why, "Turn it off, or add the pictures with a sub-folder for each class"
+        )
     if options.growing and base is None and options.architecture != "stylegan":
         why = f"{options.architecture} does not grow"
         raise InvalidInput("growing is on", why, "Turn it off, or choose the architecture stylegan")

@@ -175,7 +175,8 @@ def explain(problem: BaseException, chosen: Mapping[str, object], *, began: bool
 def _out_of_memory(problem: BaseException) -> bool:
     if isinstance(problem, MemoryError | OutOfMemory) or type(problem).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(problem, RuntimeError) and "not enough memory" in str(problem)  # torch's allocator on the CPU
+    said = ("can't allocate memory", "not enough memory", "out of memory")  # torch's allocators
+    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in said)
 
 
 class Tolerant(io.TextIOBase):

@@ -74,9 +74,7 @@ def test_a_starter_is_not_drawn_for_a_training_that_is_refused(home: Path, capsy
     assert not (home / "data" / "runs").exists()
 
 
-def test_bases_that_do_not_fit(
-    slopes: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bases_that_do_not_fit(slopes: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_text_model(tmp_path / "letters")
     assert main(["models", "import", str(tmp_path / "letters"), "--name", "letters"]) == 0
     capsys.readouterr()
