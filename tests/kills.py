@@ -228,7 +228,7 @@ def picture_dataset(home: Path, name: str, size: int = 16, classes: tuple[str, .
         np.linspace(0, 255, size * size).reshape(1, size, size, 1) * np.linspace(0.2, 1, count)[:, None, None, None]
     )
     images = np.repeat(slopes, 3, axis=3).astype(np.uint8)
-    labels = np.arange(count) % len(classes) if classes else None
+    labels = np.arange(count, dtype=np.int64) % len(classes) if classes else None
     folder = home / "data" / "datasets" / name
     manifest = Dataset(name, count=count, size=size, layout="square", classes=classes)
     write_square(folder, manifest, images, [f"{number}.png" for number in range(count)], labels)
