@@ -38,7 +38,7 @@ def check_image(plan: RunPlan, dataset: Dataset, base: Model | None) -> None:
         raise InvalidInput(
             "conditional is on", why, "Turn it off, or add the pictures with a sub-folder for each class"
         )
-    if options.growing and base is None and options.architecture != "stylegan":
+    if options.growing and not plan.base and options.architecture != "stylegan":
         why = f"{options.architecture} does not grow"
         raise InvalidInput("growing is on", why, "Turn it off, or choose the architecture stylegan")
     if base is not None:

@@ -217,7 +217,7 @@ class Runs:
     def _create(self, plan: RunPlan, *, check: bool, parent: RunView | None = None) -> RunView:
         plan = check_plan(plan)
         if check:
-            plan = settled(plan, self.data_dir)
+            plan = settled(plan, self.data_dir, branched=parent is not None)
             launcher(plan.resources.launcher).check(plan)
             if plan.notify:
                 notify.check(plan.notify)

@@ -85,7 +85,7 @@ def _train(
     """Train, publish the model, and say how it ended as exit.json does."""
     rank, world = place
     data_dir = folder.path.parent.parent
-    dataset, base = dataset_folder(plan, data_dir), base_folder(plan, data_dir)
+    dataset, base = dataset_folder(plan, data_dir), _base(plan, data_dir, recorder)
     recorder.tell(Phase("importing the training code"))
     train = training(plan.kind)
     model = folder.path / f".new-model-{attempt}"
@@ -108,6 +108,16 @@ def _train(
         again = memory and recorder.began_at is not None and outcome.step > recorder.began_at
         told |= {"offer": dict(outcome.offer), "code": "out-of-memory" if memory else "died", "final": not again}
     return {**told, "target": recorder.steps()}
+
+
+def _base(plan: RunPlan, data_dir: Path, recorder: FolderRecorder) -> Path | None:
+    """Folder of the base; None without one, and where it is gone and no longer needed since there is a checkpoint."""
+    try:
+        return base_folder(plan, data_dir)
+    except TarmacError:
+        if recorder.last() is None:
+            raise
+        return None
 
 
 def _listen(interrupted: threading.Event, parent: int) -> None:

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.errors import Refused
+from core.errors import NotFound, Refused
 from core.library.models import Library
 from core.runs.events import Metrics, Queued
 from core.runs.folder import RunFolder
@@ -125,6 +126,23 @@ def test_a_folder_of_checkpoints_that_is_read_only_is_told(runs: Runs) -> None:
         view = until(runs, run, over)
         assert view.state == "finished", view.end
         assert view.checkpoints
+
+
+def test_a_base_that_is_gone_is_not_missed_once_there_is_a_checkpoint(runs: Runs) -> None:
+    first = until(runs, begin(runs, plan()), over)
+    run = begin(runs, replace(plan(steps=5000), base=first.model))
+    until(runs, run, lambda view: bool(view.checkpoints))
+    runs.stop(run.id)
+    view = until(runs, run, over)
+    Library().remove(first.model)
+    runs.extend(run.id, view.step + 5)
+    asyncio.run(runs.start(run))
+    view = until(runs, run, over)
+    assert view.state == "finished", view.end
+    child = runs.branch(run.id, view.checkpoints[0].step)
+    assert child.plan.base == first.model
+    with pytest.raises(NotFound, match="to begin from"):
+        runs.create(run.plan)
 
 
 def test_a_plan_edited_to_nonsense_while_it_runs(runs: Runs) -> None:
