@@ -1,10 +1,10 @@
 """Kills the processes of training runs, at random moments, and looks whether every run ends as if nothing had happened.
 
-    python -m tests.kills --times 50 [--kind toy|image --dataset FOLDER] [--seed 1]
+    python -m tests.kills --times 50 [--kind toy|image --dataset NAME --processes 2] [--seed 1]
 
-Victims are the trainer, the supervisor, both, and a client that has just been asked to let the run go on or to show it;
-all by SIGKILL. A lost run is found again as the studio finds it. Every run must end finished, with exactly the weights
-of an undisturbed one, and with exactly one model in the library.
+Victims are the trainer, the supervisor, both, a client that has just been asked to let the run go on or to show it, and
+a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it. Every run
+must end finished, with exactly the weights of an undisturbed one, and with exactly one model in the library.
 """
 
 from __future__ import annotations
@@ -24,17 +24,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from core.datasets.adding import prepare_dataset
+from core.datasets.cropping import Preparation
+from core.datasets.library import Datasets
 from core.datasets.manifest import Manifest as Dataset
+from core.datasets.writing import write_square
 from core.library.models import Library
 from core.runs.folder import RunFolder
-from core.runs.plan import RunPlan
+from core.runs.plan import Resources, RunPlan
 from core.runs.processes import Process
 from core.runs.store import Runs
 from core.runs.view import RunView
 from tests import toy_training
+from tests.studio import studio
 
 REPOSITORY = Path(__file__).parents[1]
-VICTIMS = ("trainer", "supervisor", "both", "client", "client and supervisor")
+VICTIMS = ("trainer", "supervisor", "both", "client", "client and supervisor", "studio", "studio and both")
 PATIENCE = 240.0
 """Seconds that a run may go without a new checkpoint."""
 
@@ -107,8 +114,6 @@ def toy_dataset(home: Path, name: str) -> Path:
 
 def digest(run: RunView) -> str:
     """Of the weights in a finished run's model folder."""
-    import numpy as np
-
     toy = run.folder / "model" / "state.npy"
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
@@ -171,9 +176,13 @@ def _pause(run: RunView, seconds: float) -> None:
 def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
     folder = RunFolder(run.folder)
     found = {"trainer": folder.owner(folder.newest_attempt()), "supervisor": folder.supervisor()}
-    names = {"both": ["trainer", "supervisor"], "client and supervisor": ["supervisor"], "client": []}.get(
-        victim, [victim]
-    )
+    names = {
+        "both": ["trainer", "supervisor"],
+        "client and supervisor": ["supervisor"],
+        "client": [],
+        "studio": [],
+        "studio and both": ["trainer", "supervisor"],
+    }.get(victim, [victim])
     draw.shuffle(names)
     if victim.startswith("client"):
         client = _client(draw.choice(("attach", "resume")), run.id)
@@ -182,12 +191,25 @@ def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
             client.kill()
             tally.killed["client"] += 1
         client.wait()
+    if victim.startswith("studio"):
+        _kill_a_studio(draw, tally)
     for name in names:
         process: Process | None = found[name]
         if process is not None and process.signal(signal.SIGKILL):
             tally.killed[name] += 1
         else:
             tally.missed += 1
+
+
+def _kill_a_studio(draw: random.Random, tally: Tally) -> None:
+    """One that looks at the runs, or has not come so far; as it opens it lets lost runs go on."""
+    home = Path(os.environ["TARMAC_HOME"])
+    with studio(home, environment={"PYTHONPATH": os.environ.get("PYTHONPATH", "")}) as opened:
+        opened.press("3")
+        time.sleep(draw.uniform(0.0, 3.0))
+        if opened.process.poll() is None:
+            opened.kill()
+            tally.killed["studio"] += 1
 
 
 def _client(verb: str, run_id: str) -> subprocess.Popen[bytes]:
@@ -200,12 +222,40 @@ def _client(verb: str, run_id: str) -> subprocess.Popen[bytes]:
     )
 
 
-def image_experiment(home: Path, dataset: str) -> Experiment:
-    """The real loop on a dataset of `home`'s library; an undisturbed run tells what to expect."""
+def picture_dataset(home: Path, name: str, size: int = 16, classes: tuple[str, ...] = (), count: int = 64) -> Path:
+    """Pictures of grey slopes, prepared: a dataset that the real loop accepts."""
+    slopes = (
+        np.linspace(0, 255, size * size).reshape(1, size, size, 1) * np.linspace(0.2, 1, count)[:, None, None, None]
+    )
+    images = np.repeat(slopes, 3, axis=3).astype(np.uint8)
+    labels = np.arange(count, dtype=np.int64) % len(classes) if classes else None
+    folder = home / "data" / "datasets" / name
+    manifest = Dataset(name, count=count, size=size, layout="square", classes=classes)
+    write_square(folder, manifest, images, [f"{number}.png" for number in range(count)], labels)
+    return folder
+
+
+def image_experiment(home: Path, dataset: str = "", processes: int = 0) -> Experiment:
+    """The real loop on a dataset of `home`'s library, by default one of slopes; an undisturbed run tells what to
+    expect. A starter that was not drawn yet is drawn."""
     os.environ["TARMAC_HOME"] = str(home)
     os.environ["PYTHONPATH"] = str(REPOSITORY)
+    if not dataset:
+        dataset = picture_dataset(home, "slopes").name
+    elif not Datasets().get(dataset, 16).ready:
+        asyncio.run(prepare_dataset(dataset, Preparation(size=16)))
     options = {"batch": 4, "size": 16, "channels": 256, "threads": 1, "precision": "float32"}
-    plan = RunPlan("image", "image", dataset, steps=20, options=options, save_every=4, sample_every=10, score_every=20)
+    plan = RunPlan(
+        "image",
+        "image",
+        dataset,
+        steps=20,
+        options=options,
+        save_every=4,
+        sample_every=10,
+        score_every=20,
+        resources=Resources(processes=processes),
+    )
     begun = time.monotonic()
     run = asyncio.run(Runs().start(Runs().create(plan)))
     while (run := Runs().get(run.id)).active:
@@ -219,12 +269,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.kills")
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--kind", choices=("toy", "image"), default="toy")
-    parser.add_argument("--dataset", default="starter/sneakers", help="of --home's library")
+    parser.add_argument("--dataset", default="", help="of --home's library (default: slopes, made there)")
+    parser.add_argument("--processes", type=int, default=0, help="ranks that train together (image)")
     parser.add_argument("--home", type=Path, help="TARMAC_HOME to use (default: a new one)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="tarmac-kills-"))
-    experiment = toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset)
+    experiment = (
+        toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset, options.processes)
+    )
     print(kill_until(experiment, options.times, options.seed, lambda text: print(text, flush=True)))
 
 

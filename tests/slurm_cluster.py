@@ -15,8 +15,11 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "munged")
 PATIENCE = 60.0
@@ -80,6 +83,32 @@ class Cluster:
         )
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
+
+    @contextlib.contextmanager
+    def out_of_sight(self, node: str, processes: Sequence[int]) -> Iterator[None]:
+        """A node hangs and is given up: the processes of a job on it stand still, with all that keeps them.
+
+        Args:
+            node: Its name.
+            processes: The trainer and the supervisor of the job. What stands still may be let go on with SIGCONT.
+        """
+        keepers = [keeper for pid in processes if (keeper := psutil.Process(pid).parent()) is not None]
+        family = {each.pid: each for keeper in keepers for each in (keeper, *keeper.children(recursive=True))}
+        os.kill(int((self.folder / f"slurmd-{node}.pid").read_text()), signal.SIGKILL)
+        for each in family.values():
+            each.suspend()
+        try:
+            self.call("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+            yield
+        finally:
+            for each in family.values():
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            subprocess.run(["slurmd", "-N", node], env=self._whole_environment(), check=True, timeout=PATIENCE)
+            self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+    def _whole_environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", **self.environment}
 
     def stop(self) -> None:
         """End every job, then every process of the cluster."""

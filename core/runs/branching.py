@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.errors import NotFound
 from core.runs.adoption import link
 from core.runs.events import Checkpoint, Metrics, Sample, Score
 from core.runs.folder import RunFolder
@@ -17,21 +18,28 @@ def carry_over(parent: Path, child: Path, step: int) -> None:
     tell of steps that it trained twice comes last and counts.
 
     Raises:
-        OSError: The checkpoint cannot be read, or the disk said no.
+        NotFound: The checkpoint was dropped meanwhile: a run that trains keeps the newest few only.
+        OSError: The disk said no.
     """
     old, new = RunFolder(parent), RunFolder(child)
     place = new.checkpoints / str(step)
     place.mkdir(mode=0o700, parents=True)
     source = old.checkpoints / str(step)
-    for path in sorted(source.rglob("*")):
-        target = place / path.relative_to(source)
-        if path.is_dir():
-            target.mkdir(mode=0o700)
-        else:
-            link(path, target)
+    try:
+        for path in sorted(source.rglob("*")):
+            target = place / path.relative_to(source)
+            if path.is_dir():
+                target.mkdir(mode=0o700)
+            else:
+                link(path, target)
+    except FileNotFoundError:
+        pass
+    if not source.is_dir():  # it goes by one rename: if it is still there, all of it was taken
+        why, do = "its run keeps only the newest, and has just dropped this one", "Choose a newer one"
+        raise NotFound(f"the checkpoint of step {step} is gone", why, do)
     journal = Journal(child)
     try:
-        for line in (parent / FILE_NAME).read_bytes().split(b"\n"):
+        for line in _told(parent):
             told = decode(line)
             if told is None:
                 continue
@@ -45,6 +53,14 @@ def carry_over(parent: Path, child: Path, step: int) -> None:
             journal.tell(event, at)
     finally:
         journal.close()
+
+
+def _told(parent: Path) -> list[bytes]:
+    """The lines of the parent's journal; none where it has been lost, which takes the history and not the weights."""
+    try:
+        return (parent / FILE_NAME).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
 
 
 def _share(old: Path, new: Path, name: str) -> bool:

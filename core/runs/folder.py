@@ -172,12 +172,13 @@ class RunFolder:
 
 
 @contextmanager
-def published(place: Path) -> Iterator[Path]:
+def published(place: Path, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """A new, empty folder that becomes `place` by a rename when the block ends well, and is deleted when it does not.
 
     Everything in it is on the disk before the rename. A folder that was at `place` before is replaced.
 
     Raises:
+        Fenced: `unless`, asked at the last moment, said so.
         StorageError: The disk said no, also from within the block; nothing was published.
     """
     private_dir(place.parent)
@@ -186,7 +187,7 @@ def published(place: Path) -> Iterator[Path]:
         with _disk_errors(place):
             building.mkdir(mode=0o700)
             yield building
-            publish(building, place)
+            publish(building, place, unless)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import KINDS as DATASETS
-from core.errors import InvalidInput, NotFound, Refused
+from core.errors import InvalidInput, NotFound, Refused, TarmacError
 from core.library.models import Library, Model
+from core.runs.fitting import check_image, check_size
 from core.runs.plan import RunPlan
 from core.runs.recorder import Recorder
 
@@ -124,23 +125,38 @@ def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
     return found.target().path if found is not None else None
 
 
-def settled(plan: RunPlan, data_dir: Path) -> RunPlan:
+def settled(plan: RunPlan, data_dir: Path, *, branched: bool = False) -> RunPlan:
     """`plan` with ids for names, so that it means the same for ever, if it can begin.
+
+    Args:
+        plan: As it was asked for.
+        data_dir: Folder of the user's datasets and models.
+        branched: Whether it begins from a checkpoint: then its base may be gone.
 
     Raises:
         TarmacError: An unknown kind, a dataset or a base that is not there, broken, or of another kind.
     """
     check_kind(plan.kind)
-    dataset, base = _dataset(plan, data_dir), _base(plan, data_dir)
+    if plan.kind == "image" and isinstance(size := plan.options.get("size"), int) and size:
+        check_size(size)  # before a starter is looked for that was drawn so
+    dataset = _dataset(plan, data_dir)
+    try:
+        base = _base(plan, data_dir)
+        if base is not None:
+            base.target()
+    except TarmacError:
+        if not branched:
+            raise
+        base = None
     if dataset.kind != plan.kind and plan.kind in DATASETS:
         what = f"the dataset {dataset.name} is of the kind {dataset.kind}"
         raise Refused(what, f"an {plan.kind} model cannot be trained on it", "Choose another dataset")
-    if base is not None:
-        base.target()
+    if plan.kind == "image":
+        check_image(plan, dataset, base)
     options = dict(plan.options)
     if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
         options["size"] = dataset.size  # it may be drawn at another size before the run goes on
-    return replace(plan, dataset=dataset.id, base=base.id if base is not None else "", options=options)
+    return replace(plan, dataset=dataset.id, base=base.id if base is not None else plan.base, options=options)
 
 
 def _dataset(plan: RunPlan, data_dir: Path) -> Dataset:

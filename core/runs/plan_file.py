@@ -147,6 +147,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "nodes": (1, 4096),
     "processes": (0, 4096),
     "gpus": (0, 64),
+    "seed": (0, 2**63 - 1),
 }
 
 

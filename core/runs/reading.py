@@ -31,6 +31,9 @@ _SILENCE = 120.0
 _LAUNCH_TIME = 20.0
 """Seconds that a supervisor may take from being wished for to its first sign of life."""
 
+UNREAD = "unknown"
+"""The kind of a run whose plan cannot be read."""
+
 _PIECE = 4 * 2**20
 """Bytes that are read at once."""
 
@@ -147,7 +150,7 @@ class Follower:
             return False  # of an earlier job, or ended with it
         if supervisor.host == Process.here_name():
             return not supervisor.gone
-        return self._engine == (job, "running") or time.time() - at < _SILENCE
+        return self._engine == (job, "running") or abs(time.time() - at) < _SILENCE
 
     def _job(self) -> str:
         """The job that carries the run; empty for a local one."""
@@ -158,7 +161,8 @@ class Follower:
         job = self._job()
         if job:
             return self._engine != (job, "gone") and self._story.state in ("queued", "interrupted")
-        return self._story.state == "queued" and time.time() - self._story.queued < _LAUNCH_TIME
+        # A clock that was set back since tells of a time to come: it must not keep anybody waiting.
+        return self._story.state == "queued" and abs(time.time() - self._story.queued) < _LAUNCH_TIME
 
     def _read_supervisor(self) -> tuple[float, Process | None]:
         path = self._folder.path / "supervisor.json"
@@ -183,6 +187,6 @@ class Follower:
         end = Ended("failed", 0, error.what, error.why, error.do)
         if self._view is None or self._view.end != end:
             name = self._folder.path.name
-            plan = RunPlan(name=name, kind="unknown", dataset="")
+            plan = RunPlan(name=name, kind=UNREAD, dataset="")
             self._view = RunView(id=name, folder=self._folder.path, plan=plan, state="failed", end=end)
         return self._view

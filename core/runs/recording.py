@@ -99,7 +99,8 @@ class FolderRecorder:
     def checkpoint(self, step: int) -> Iterator[Path]:
         """A new folder, published as the checkpoint of `step`."""
         self._check_fence()
-        with published(self._folder.checkpoints / str(step)) as folder:
+        # Bringing it to the disk may take long: the fence is looked at once more just before the rename.
+        with published(self._folder.checkpoints / str(step), lambda: self._folder.fenced(self._attempt)) as folder:
             yield folder
             self._check_fence()
 

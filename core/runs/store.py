@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import difflib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from core.runs.kinds import settled
 from core.runs.launchers import Handle, launcher
 from core.runs.plan import RunPlan
 from core.runs.plan_file import check_options, check_plan, read_plan, write_plan
-from core.runs.reading import Follower
+from core.runs.reading import UNREAD, Follower
 from core.runs.view import RunView
 
 _ABANDONED_AFTER = 3600.0  # seconds; making a run takes less than one
@@ -101,8 +102,9 @@ class Runs:
             StorageError: The disk said no.
         """
         run = self.get(id_or_name)
-        if run.active and (run.folder / "supervisor.json").exists():
-            raise Refused(f"the run {run.plan.name} cannot be deleted", f"it is {run.state}", "Stop it first")
+        if (run.active and (run.folder / "supervisor.json").exists()) or _runs_unread(run):
+            state = run.state if run.active else "running"
+            raise Refused(f"the run {run.plan.name} cannot be deleted", f"it is {state}", "Stop it first")
         trash = self.folder / f".trash-{secrets.token_hex(6)}"
         with storage_errors(run.folder):
             try:
@@ -120,7 +122,7 @@ class Runs:
             StorageError: The disk said no.
         """
         run = self.get(id_or_name)
-        if run.active or run.state == "lost":
+        if run.active or run.state == "lost" or _runs_unread(run):
             RunFolder(run.folder).desire(wish="stop")
         return self.get(run.id)
 
@@ -215,7 +217,7 @@ class Runs:
     def _create(self, plan: RunPlan, *, check: bool, parent: RunView | None = None) -> RunView:
         plan = check_plan(plan)
         if check:
-            plan = settled(plan, self.data_dir)
+            plan = settled(plan, self.data_dir, branched=parent is not None)
             launcher(plan.resources.launcher).check(plan)
             if plan.notify:
                 notify.check(plan.notify)
@@ -269,8 +271,13 @@ async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:
         data_dir = run.folder.parent.parent
     store = Runs(data_dir)
     view = await asyncio.to_thread(store.get, run if isinstance(run, str) else run.id)
-    await store.ask_engines()
-    view = await asyncio.to_thread(store.get, view.id)
+    with _alone(view.folder):
+        await store.ask_engines()
+        return await _start(store, await asyncio.to_thread(store.get, view.id))
+
+
+async def _start(store: Runs, view: RunView) -> RunView:
+    """Alone with the run."""
     await asyncio.to_thread(_may_start, view)
     engine = launcher(view.plan.resources.launcher)
     folder = RunFolder(view.folder)
@@ -318,6 +325,32 @@ async def revive(data_dir: Path | None = None) -> list[RunView]:
             with contextlib.suppress(TarmacError, OSError):
                 started.append(await start(view))
     return started
+
+
+def _runs_unread(view: RunView) -> bool:
+    """Whether somebody looks after a run whose plan cannot be read any more: what it began with it goes on with."""
+    supervisor = RunFolder(view.folder).supervisor()
+    return view.plan.kind == UNREAD and supervisor is not None and supervisor.here and not supervisor.gone
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of several that start a run at once one goes on.
+
+    Raises:
+        Refused: We are not the one.
+        StorageError: The disk said no.
+    """
+    with storage_errors(folder):
+        handle = os.open(folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("the run cannot be started", "somebody else is starting it") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _may_start(view: RunView) -> None:

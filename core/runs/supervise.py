@@ -54,6 +54,9 @@ GOOD_START = 30.0
 STOP_PATIENCE = (120.0, 30.0)
 """Seconds for a trainer to end by itself once a stop is wished, then after SIGTERM; then it is killed."""
 
+LOCK_PATIENCE = 3.0
+"""Seconds that a supervisor which has told the end of the run may take to leave."""
+
 TERM_PATIENCE = 45.0
 """Seconds for a trainer to save when this supervisor is told to end: what a shutdown or a cluster leaves us."""
 
@@ -68,7 +71,10 @@ def main(arguments: list[str]) -> int:
     if not options.detach:
         plan = read_plan(folder.path)
         with _locked(folder, _job(plan)), _log(folder) as log:
-            return Supervisor(folder, plan, log).run()
+            supervisor = Supervisor(folder, plan, log)
+            supervisor.run()
+        supervisor.notify()
+        return 0
     return _detach(folder)
 
 
@@ -98,6 +104,7 @@ def _supervise_detached(folder: RunFolder, say: int) -> NoReturn:
             os.close(say)
             say = -1
             supervisor.run()
+        supervisor.notify()
     except TarmacError as error:
         if say >= 0:
             os.write(say, json.dumps(error.to_json()).encode())
@@ -122,12 +129,18 @@ def _locked(folder: RunFolder, job: str = "") -> Iterator[None]:
     with storage_errors(folder.lock):
         handle = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = folder.supervisor()
-            if not job or other is None or other.job != job:
-                raise Refused("the run is running already", "another supervisor looks after it") from None
+        end = time.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                other = folder.supervisor()
+                if job and other is not None and other.job == job:
+                    break
+                if time.monotonic() > end:
+                    raise Refused("the run is running already", "another supervisor looks after it") from None
+                time.sleep(0.05)
         yield
     finally:
         os.close(handle)
@@ -160,10 +173,11 @@ class Supervisor:
         self._beat = -HEARTBEAT
         self._in_a_row = 0
         self._futile = 0
+        self._ended: Ended | None = None
         write_json(folder.path / "supervisor.json", me(self._job).to_json())
 
-    def run(self) -> int:
-        """Until the run has ended, or we are told to end; returns the exit code."""
+    def run(self) -> None:
+        """Until the run has ended, or we are told to end."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._term)
@@ -283,20 +297,19 @@ class Supervisor:
             return Ended("failed", step, f"the finished model is not in the library: {error.what}", error.why, do)
         return Ended("finished", step, model=model)
 
-    def _end(self, end: Ended) -> int:
+    def _end(self, end: Ended) -> None:
         if end.state == "fenced":
-            return 0
+            return
         self._tell(end)
+        self._ended = end
         if end.state == "interrupted" and self._job:
             requeue(self._job)
-        if end.state in ("finished", "failed"):
-            self._notify(end)
-        return 0
 
-    def _notify(self, end: Ended) -> None:
-        if not self._plan.notify:
+    def notify(self) -> None:
+        """Tell those who want to know how it ended. Not under the lock: it may take long, and the run can go on."""
+        end = self._ended
+        if not self._plan.notify or end is None or end.state not in ("finished", "failed"):
             return
-
         problem = notify.send(
             self._plan.notify, *notify.words(self._plan.name, end.state, end.step, end.what, end.why, end.do)
         )

@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> NoReturn:
     options = parser.parse_args(arguments)
     sys.stdout, sys.stderr = Tolerant(sys.stdout), Tolerant(sys.stderr)
     rank, world = (options.rank, options.world) if options.parent else slurm.ranks()
+    # Which GPU of its machine a rank takes; never what is left over from a job in whose shell we were started.
+    os.environ["LOCAL_RANK"] = str(rank if options.parent else slurm.local_rank())
     folder = RunFolder(options.folder)
     interrupted = threading.Event()
     _listen(interrupted, options.parent)
@@ -83,7 +85,7 @@ def _train(
     """Train, publish the model, and say how it ended as exit.json does."""
     rank, world = place
     data_dir = folder.path.parent.parent
-    dataset, base = dataset_folder(plan, data_dir), base_folder(plan, data_dir)
+    dataset, base = dataset_folder(plan, data_dir), _base(plan, data_dir, recorder)
     recorder.tell(Phase("importing the training code"))
     train = training(plan.kind)
     model = folder.path / f".new-model-{attempt}"
@@ -106,6 +108,16 @@ def _train(
         again = memory and recorder.began_at is not None and outcome.step > recorder.began_at
         told |= {"offer": dict(outcome.offer), "code": "out-of-memory" if memory else "died", "final": not again}
     return {**told, "target": recorder.steps()}
+
+
+def _base(plan: RunPlan, data_dir: Path, recorder: FolderRecorder) -> Path | None:
+    """Folder of the base; None without one, and where it is gone and no longer needed since there is a checkpoint."""
+    try:
+        return base_folder(plan, data_dir)
+    except TarmacError:
+        if recorder.last() is None:
+            raise
+        return None
 
 
 def _listen(interrupted: threading.Event, parent: int) -> None:
@@ -173,7 +185,8 @@ def explain(problem: BaseException, chosen: Mapping[str, object], *, began: bool
 def _out_of_memory(problem: BaseException) -> bool:
     if isinstance(problem, MemoryError | OutOfMemory) or type(problem).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(problem, RuntimeError) and "not enough memory" in str(problem)  # torch's allocator on the CPU
+    said = ("can't allocate memory", "not enough memory", "out of memory")  # torch's allocators
+    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in said)
 
 
 class Tolerant(io.TextIOBase):

@@ -36,6 +36,7 @@ class Trainers:
         self._members: list[subprocess.Popen[bytes]] = []
         self._job = os.environ.get("SLURM_JOB_ID", "") if plan.resources.launcher == "slurm" else ""
         self._first_end = 0.0
+        self._fenced = lambda: folder.fenced(number)
         try:
             for command, extra in _commands(folder, plan, number):
                 self._members.append(
@@ -76,6 +77,8 @@ class Trainers:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to every rank and what it has started."""
+        if self._job and self._fenced():
+            return  # a job that was begun anew has the number that we know: its steps are those of the newer attempt
         if self._job:
             slurm.signal_steps(self._job, number)
             return
@@ -84,8 +87,8 @@ class Trainers:
                 os.killpg(member.pid, number)
 
     def kill(self) -> None:
-        """End all that is left of them, and reap it."""
-        if self._job and any(member.poll() is None for member in self._members):
+        """End all that is left of them, and reap it. Ranks of a fenced attempt on other nodes end by themselves."""
+        if self._job and not self._fenced() and any(member.poll() is None for member in self._members):
             slurm.signal_steps(self._job, signal.SIGKILL)
         for member in self._members:
             # Not after it was reaped: the number may be someone else's by then.

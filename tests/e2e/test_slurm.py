@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.runs.folder import RunFolder
+from core.runs.folder import RunFolder, write_json
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs, cancel
 from core.runs.view import RunView
@@ -127,6 +127,40 @@ async def test_a_requeued_job_resumes_and_fences_the_old_one(runs: Runs, cluster
     reasons = [json.loads(line).get("reason") for line in (run.folder / "journal.jsonl").read_text().splitlines()]
     assert [reason for reason in reasons if reason] == ["start", "requeue"]
     assert (np.load(view.folder / "model" / "state.npy") == toy_training.weights_after(300)).all()
+
+
+async def test_a_job_begun_anew_while_its_node_is_out_of_sight_has_one_writer(
+    runs: Runs, cluster: slurm_cluster.Cluster
+) -> None:
+    run = await begin(runs, plan(steps=400, pause=0.02))
+    await until(runs, run, lambda view: view.state == "running" and view.step > 25)
+    folder = RunFolder(run.folder)
+    job, owner, supervisor = str(folder.launch()["id"]), folder.owner(1), folder.supervisor()
+    assert owner is not None
+    assert supervisor is not None
+    node = cluster.call("squeue", "-h", "-j", job, "-o", "%N").strip()
+    # Nobody here may know more of the old trainer than another machine would.
+    write_json(folder.attempt(1) / "owner.json", {**owner.to_json(), "host": "elsewhere"})
+    with cluster.out_of_sight(node, [owner.pid, supervisor.pid]):
+        await until(runs, run, lambda view: "PENDING" in cluster.call("squeue", "-h", "-j", job, "-o", "%T"))
+        cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+        begun = (await until(runs, run, lambda view: view.attempt == 2 and view.state == "running")).step
+        await until(runs, run, lambda view: view.step > begun + 10)
+        assert not owner.gone
+        # The network comes back: the old trainer goes on where it stood, and sees that it is not wanted.
+        owner.signal(signal.SIGCONT)
+        await until(runs, run, lambda view: owner.gone)
+        supervisor.signal(signal.SIGCONT)
+        await until(runs, run, lambda view: supervisor.gone)
+        assert folder.exit(1) == {}
+        view = await until(runs, run, lambda view: not view.active)
+    assert view.state == "finished", view.end
+    assert view.attempt == 2  # the old supervisor has left the new attempt alone
+    lines = [json.loads(line) for line in (run.folder / "journal.jsonl").read_text().splitlines()]
+    second = next(index for index, line in enumerate(lines) if line.get("number") == 2)
+    steps = [line["step"] for line in lines[second:] if line["event"] == "metrics"]
+    assert steps == sorted(set(steps)), "two have told steps"
+    assert (np.load(view.folder / "model" / "state.npy") == toy_training.weights_after(400)).all()
 
 
 async def test_the_trainer_of_a_job_dies_and_is_begun_again_in_it(runs: Runs) -> None:

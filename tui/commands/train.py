@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from core.errors import InvalidInput
 from core.runs.plan import CHOICES, ImageOptions, Resources, RunPlan
-from tui.commands.common import json_flag, print_json, run_async
+from tui.commands.common import Progress, json_flag, print_json, run_async
 
 
 def add(commands: Any) -> None:
@@ -83,6 +83,7 @@ def _image(options: argparse.Namespace) -> int:
         ),
         notify=tuple(options.notify),
     )
+    _draw_starter(plan)
     run = runs.create(plan)
     run = run_async(start(run))
     if options.json:
@@ -90,6 +91,31 @@ def _image(options: argparse.Namespace) -> int:
     else:
         print(run.id, flush=True)
     return watch(run, json=options.json) if options.watch else 0
+
+
+def _draw_starter(plan: RunPlan) -> None:
+    """Draw the dataset where it is a starter that was not used yet, at the size that is asked for or the base's.
+
+    Raises:
+        TarmacError: An option or the base cannot be used, or it cannot be drawn here.
+    """
+    from core.datasets.adding import prepare_dataset
+    from core.datasets.cropping import Preparation
+    from core.datasets.library import Datasets
+    from core.library.models import Library
+    from core.runs.plan_file import check_plan, options_of
+
+    size = options_of(check_plan(plan)).size
+    found = Datasets().get(plan.dataset, size or None)
+    if found.source != "starter" or found.ready:
+        return
+    side = Library().get(plan.base).architecture.get("img_resolution") if plan.base else None
+    progress = Progress()
+    try:
+        base_size = side if isinstance(side, int) else None
+        run_async(prepare_dataset(found.id, Preparation(size=size), base_size=base_size, progress=progress))
+    finally:
+        progress.clear()
 
 
 def _text(options: argparse.Namespace) -> NoReturn:

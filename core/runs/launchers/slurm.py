@@ -159,6 +159,11 @@ def ranks() -> tuple[int, int]:
     return int(os.environ.get("SLURM_PROCID", "0")), int(os.environ.get("SLURM_NTASKS", "1"))
 
 
+def local_rank() -> int:
+    """In a process of a step: its number among those on its machine."""
+    return int(os.environ.get("SLURM_LOCALID", "0"))
+
+
 def signal_steps(job: str, number: signal.Signals) -> None:
     """Signal the processes of every step of `job`, never the supervisor in its batch shell."""
     if number != signal.SIGKILL:
