@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,7 +36,7 @@ class Trainers:
         self._members: list[subprocess.Popen[bytes]] = []
         self._job = os.environ.get("SLURM_JOB_ID", "") if plan.resources.launcher == "slurm" else ""
         self._first_end = 0.0
-        self._fenced = lambda: folder.fenced(number)
+        self._fenced: Callable[[], bool] = lambda: folder.fenced(number)
         try:
             for command, extra in _commands(folder, plan, number):
                 self._members.append(
