@@ -19,14 +19,13 @@ PATIENCE = 120.0
 
 
 def begin_with_the_wizard(running: Studio, steps: int) -> None:
-    """New experiment on the last dataset of the list, from random weights."""
+    """New experiment on the only dataset of our own, from random weights."""
     running.wait_for("Directory", PATIENCE)
     running.press("3")
-    running.wait_for(r"n New|New experiment|no runs", PATIENCE)
+    running.wait_for("No training runs yet", PATIENCE)
     running.press("n")
     running.wait_for(r"What shall it learn from\?[\s\S]*slopes", PATIENCE)
-    running.press(LAST)
-    running.wait_for(r"▸ *slopes|slopes", PATIENCE)
+    running.wait_for(r"▸ *slopes", PATIENCE)
     running.press("enter")
     running.wait_for(r"What shall it start from\?[\s\S]*nothing, StyleGAN2", PATIENCE)
     running.press(LAST, "up")

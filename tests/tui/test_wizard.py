@@ -272,7 +272,7 @@ async def test_without_datasets_it_says_so(home: Path) -> None:
     async with planned(home, services=services) as found:
         await until(found.pilot, lambda: "There are no datasets yet" in text(found.app))
         await found.press("enter")
-        assert found.key == "dataset"
+        await until(found.pilot, lambda: isinstance(found.app.screen, AddDatasetPage))
 
 
 def test_every_option_of_a_run_is_in_the_form_with_its_explanation() -> None:

@@ -100,7 +100,7 @@ class DatasetPage(Page):
             return
         self._shown = key
         if dataset is None:
-            none = self.materials.datasets is not None and not self.adds
+            none = self.materials.datasets is not None and not self.materials.datasets
             self.tell("There are no datasets yet." if none else "", "$muted")
         elif not dataset.ready:
             about = str(dataset.about.get("description", ""))
