@@ -20,8 +20,10 @@ from core.errors import StorageError
 from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.runs.events import Checkpoint, Metrics, Phase, Sample, Started, Stopping, Warned
+from core.runs.journal import decode
 from core.runs.plan import RunPlan
 from core.runs.recorder import Recorder
+from core.runs.view import RunView
 
 WIDTH = 64
 
@@ -138,3 +140,10 @@ def _perhaps_die(options: dict[str, Any], dataset: Path, step: int) -> None:
     if how == -1:
         raise MemoryError("not enough memory for 3 numbers")
     os.kill(os.getpid(), how)
+
+
+def warned(view: RunView) -> list[Warned]:
+    """All warnings that the journal ever told."""
+    lines = (view.folder / "journal.jsonl").read_bytes().splitlines()
+    told = [found[1] for line in lines if (found := decode(line)) is not None]
+    return [event for event in told if isinstance(event, Warned)]

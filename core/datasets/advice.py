@@ -36,8 +36,8 @@ def advise(count: int, size_bytes: int = 0, rate: float | None = None) -> Advice
     """
     seconds = count / rate if rate else None
     if count < LEAST:
-        pictures = "picture" if count == 1 else "pictures"
-        told = f"{count} {pictures}: at least {LEAST} are needed, a network learns fewer by heart"
+        pictures = "no pictures" if not count else "1 picture" if count == 1 else f"{count} pictures"
+        told = f"{pictures}: at least {LEAST} are needed, a network learns fewer by heart"
         return Advice("refused", told, seconds)
     if count < FEW:
         return Advice("few", f"{count} pictures: few, expect less variety; {FEW} to {RIGHT:,} are right", seconds)

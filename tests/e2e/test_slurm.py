@@ -172,7 +172,7 @@ async def test_the_trainer_of_a_job_dies_and_is_begun_again_in_it(runs: Runs) ->
     view = await until(runs, run, lambda view: not view.active)
     assert view.state == "finished", view.end
     assert view.attempt == 2
-    assert [warned.code for warned in view.warnings] == ["died"]
+    assert [warned.code for warned in toy_training.warned(view)] == ["died"]
 
 
 def test_gpus_are_handed_out(runs: Runs, cluster: slurm_cluster.Cluster) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import sys
@@ -68,6 +67,8 @@ def _score(options: argparse.Namespace) -> int:
 
 
 async def _measure(arguments: list[str], progress: Progress) -> dict[str, Any]:
+    import asyncio
+
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "core.ml.metrics", *arguments, "--json", "--watched"),
         stdin=asyncio.subprocess.PIPE,

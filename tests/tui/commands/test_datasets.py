@@ -66,7 +66,7 @@ def test_added_without_preparing(source: Path, capsys: pytest.CaptureFixture[str
         (["add", "HERE", "--crop", "top"], "invalid choice"),
         (["add", "HERE", "--least-side", "0"], "must be 1 or more"),
         (["add", "HERE", "--fill", "pink"], "#rrggbb"),
-        (["add", "HERE", "--least-side", "4000"], "0 pictures: at least 50 are needed"),
+        (["add", "HERE", "--least-side", "4000"], "no pictures: at least 50 are needed"),
         (["show", "nothing"], "no dataset is called 'nothing'"),
         (["prepare", "nothing"], "no dataset is called"),
         (["rm", "nothing"], "no dataset is called"),
