@@ -105,7 +105,12 @@ class Cluster:
                 with contextlib.suppress(psutil.Error):
                     each.kill()
             subprocess.run(["slurmd", "-N", node], env=self._whole_environment(), check=True, timeout=PATIENCE)
-            self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+            with contextlib.suppress(AssertionError):  # refused when it has come back by itself
+                self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+            end = time.monotonic() + PATIENCE
+            while "idle" not in (state := self.call("sinfo", "-h", "-n", node, "-o", "%T")):
+                assert time.monotonic() < end, state
+                time.sleep(0.2)
 
     def _whole_environment(self) -> dict[str, str]:
         return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", **self.environment}
