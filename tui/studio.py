@@ -142,8 +142,9 @@ class TarmacApp(App[int]):
         self._repaint = self.set_timer(_RESTS_AFTER, self._paint_anew)
 
     def _paint_anew(self) -> None:
+        # Laid out anew too: a pane that two quick changes of width hid and showed again can be left without its parts.
         if self._screen_stacks.get(self._current_mode):
-            self.screen.refresh()
+            self.screen.refresh(layout=True)
 
     async def on_key_passed(self, message: KeyPassed) -> None:
         """A key has done all that it does."""
