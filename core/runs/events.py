@@ -54,7 +54,8 @@ class Metrics:
 
     step: int
     values: Mapping[str, float]
-    """Curves by name: "generator", "discriminator", "r1", "path", "p", "real_sign"; "loss", "perplexity" ..."""
+    """Curves by name. Images: "generator", "discriminator", "r1", "path", "p", "real_sign". Text: "loss" (nats a
+    token), "rate", "gradient" (its norm)."""
     per_second: float
     """Pictures or tokens a second, sampling and scoring left out."""
     memory: int = 0
@@ -65,7 +66,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Sample:
-    """A sheet of the same latents (or prompts) as always, as a file below samples/."""
+    """A sheet of the same latents (or prompts: see text_samples.py) as always, as a file below samples/."""
 
     step: int
     file: str
@@ -75,7 +76,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Score:
-    """A score of the averaged weights. `metric` is its full name; less is better unless `higher` says otherwise."""
+    """A score of the model as it stands. `metric` is its full name; less is better unless `higher` says otherwise.
+
+    Images: "FID", "FD-D" and the like. Text: "perplexity" of the held-out text (about: context, stride, tokens,
+    bits_per_byte, loss), and "memorised" (the share of sampled 50-grams that occur in the training text)."""
 
     step: int
     metric: str

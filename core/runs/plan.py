@@ -18,6 +18,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "augment": ("full", "geometry", "off"),
     "precision": ("auto", "float32", "bfloat16", "float16"),
     "launcher": ("local", "slurm"),
+    "method": ("full", "lora"),
+    "optimizer": ("adamw", "muon"),
 }
 """The words that a field of text may have."""
 
@@ -101,16 +103,79 @@ class ImageOptions:
 
 
 @dataclass(frozen=True)
+class TextOptions:
+    """How a text model is trained.
+
+    Attributes:
+        method: "full" trains all weights; "lora" trains small matrices beside them (Hu et al. 2021), which takes a
+            fraction of the memory, and merges them in at the end.
+        context: Tokens of a training row; 0 for the base's own, at most 1024, at most 256 on a processor.
+        batch: Rows a step, all ranks together; 0 for what fits.
+        accumulate: Parts that a step's rows are computed in, one after the other: as good as a large batch, in the
+            memory of a small one.
+        rate: Highest learning rate; 0 for 5e-5 (a base, full), 2e-4 (LoRA), 6e-4 (from nothing).
+        warmup: Steps in which the rate rises; 0 for a twentieth of all, at most 100.
+        decay: Share of the steps, at the end, in which the rate falls to zero along 1 - sqrt.
+        weight_decay: Of matrices; biases and norms have none.
+        clip: Largest norm of the gradient.
+        dropout: Share of activations that are left out.
+        optimizer: "adamw", or "muon" for training from nothing.
+        lora_rank: Width of the LoRA matrices.
+        lora_alpha: Their weight is alpha / rank.
+        checkpointing: Compute activations twice instead of keeping them: less memory, a third more time.
+        precision: "auto", "float32" or "bfloat16" (autocast; the weights stay float32).
+        compile: torch.compile where a GPU makes it pay.
+        threads: Processor threads of each rank; 0 for the free cores.
+        prompts: What is completed at every sample, always with the same seeds; empty for some of the held-out text.
+        sample_tokens: Tokens of such a completion.
+        temperature: Of the samples; 0 is greedy.
+        top_p: Of the samples: the smallest set of tokens with this probability is drawn from.
+        stride: Tokens that are scored in each window of the held-out text; 0 for half of the context.
+        held_tokens: Most tokens of the held-out text that are scored; 0 for what takes about as long as 20 steps.
+        vocabulary: Without a base: entries of the byte-level tokenizer that is trained on the dataset first.
+        layers, width, heads: Without a base: the new GPT-2's blocks, their width, and attention heads.
+    """
+
+    method: str = "full"
+    context: int = 0
+    batch: int = 0
+    accumulate: int = 1
+    rate: float = 0.0
+    warmup: int = 0
+    decay: float = 0.25
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    dropout: float = 0.0
+    optimizer: str = "adamw"
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    checkpointing: bool = False
+    precision: str = "auto"
+    compile: bool = False
+    threads: int = 0
+    prompts: tuple[str, ...] = ()
+    sample_tokens: int = 64
+    temperature: float = 0.8
+    top_p: float = 0.95
+    stride: int = 0
+    held_tokens: int = 0
+    vocabulary: int = 4096
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """One training run.
 
     Attributes:
         name: For people.
-        kind: "image"; "text" has options of its own.
+        kind: "image" or "text".
         dataset: Id of a dataset.
         base: Id of the model that training starts from; empty for random weights.
         steps: Batches to train; a run can be extended later.
-        options: Settings of its kind: `ImageOptions` as a table.
+        options: Settings of its kind, `ImageOptions` or `TextOptions`, as a table.
         sample_every, save_every, score_every: Steps between sample sheets, checkpoints and scores; 0 for a suitable
             number. Step 0 is always sampled and scored, the last step too.
         keep: Checkpoints that are kept besides the best and the last.

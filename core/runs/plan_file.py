@@ -19,13 +19,13 @@ from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
 from core.library.toml import dumps
 from core.paths import write_atomic
-from core.runs.plan import CHOICES, FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan
+from core.runs.plan import CHOICES, FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan, TextOptions
 
 T = TypeVar("T")
 
 MAX_BYTES = 1024 * 1024
 MAX_NAME = 80
-OPTIONS: Mapping[str, type[Any]] = {"image": ImageOptions}
+OPTIONS: Mapping[str, type[Any]] = {"image": ImageOptions, "text": TextOptions}
 """What settings a kind has. A kind that is not here has none that can be checked."""
 
 
@@ -142,6 +142,19 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "batch": (0, 65536),
     "rate": (0, 1),
     "freeze_d": (0, 16),
+    "accumulate": (1, 65536),
+    "context": (0, 2**20),
+    "decay": (0, 1),
+    "dropout": (0, 0.9),
+    "vocabulary": (257, 2**20),
+    "layers": (1, 256),
+    "width": (8, 2**16),
+    "heads": (1, 1024),
+    "lora_rank": (1, 4096),
+    "sample_tokens": (1, 4096),
+    "temperature": (0, 10),
+    "top_p": (0, 1),
+    "weight_decay": (0, 10),
     "threads": (0, 1024),
     "steps": (1, 10**9),
     "nodes": (1, 4096),
