@@ -1,16 +1,19 @@
-"""Runs of the real image loop at 16 pixels, with real processes: what goes away meanwhile, and what does not fit."""
+"""Runs of the real image loop at 16 pixels, with real processes: two ranks, what goes away meanwhile, what does not fit."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.datasets.library import Datasets
 from core.library.models import Library
-from core.runs.plan import RunPlan
+from core.runs.folder import RunFolder
+from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs
 from tests import kills, tight_training
 from tests.e2e.test_runs import begin, over, until
@@ -30,6 +33,27 @@ def plan(kind: str = "image", steps: int = 12, **options: object) -> RunPlan:
     """A training of seconds."""
     small = {"batch": 4, "channels": 256, "threads": 1, "precision": "float32"}
     return RunPlan("slopes", kind, "slopes", steps=steps, options=small | options, save_every=4, score_every=100)
+
+
+def test_two_ranks_that_are_stopped_and_resumed_end_as_two_undisturbed_ones(runs: Runs) -> None:
+    two = Resources(processes=2)
+    run = begin(runs, replace(plan(steps=5000), resources=two))
+    until(runs, run, lambda view: bool(view.checkpoints) and view.checkpoints[-1].step >= 4)
+    supervisor = RunFolder(run.folder).supervisor()
+    assert supervisor is not None
+    ranks = [child.cmdline() for child in psutil.Process(supervisor.pid).children()]
+    assert sorted(each[each.index("--rank") + 1] for each in ranks) == ["0", "1"]
+    runs.stop(run.id)
+    view = until(runs, run, over)
+    assert view.state == "stopped"
+    steps = view.step + 3
+    assert view.checkpoints[-1].step == view.step
+    runs.extend(run.id, steps)
+    view = until(runs, asyncio.run(runs.start(run)), over)
+    assert (view.state, view.attempt, view.step) == ("finished", 2, steps), view.end
+    whole = until(runs, begin(runs, replace(plan(steps=steps), resources=two)), over)
+    assert (whole.state, whole.attempt) == ("finished", 1), whole.end
+    assert kills.digest(view) == kills.digest(whole)
 
 
 def test_the_pictures_are_deleted_while_they_are_trained_on(runs: Runs, home: Path) -> None:
