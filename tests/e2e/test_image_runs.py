@@ -1,4 +1,4 @@
-"""Runs of the real image loop at 16 pixels, with real processes: two ranks, what goes away meanwhile, what does not fit."""
+"""The real image loop at 16 pixels in real processes: two ranks, what goes away meanwhile, what does not fit."""
 
 from __future__ import annotations
 
