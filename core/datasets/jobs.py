@@ -19,6 +19,8 @@ from core.datasets.preview import before_and_after
 from core.datasets.review import save_pictures, sources_of
 from core.datasets.scanning import Scan, scan, write_index
 from core.datasets.store import PictureStore
+from core.datasets.text_gathering import gather
+from core.datasets.text_look import look
 from core.datasets.writing import check_space, write_square
 from core.errors import InvalidInput, NotFound, Refused
 from core.paths import storage_errors
@@ -121,6 +123,25 @@ def _sources(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
     return {"pictures": len(found)}
 
 
+def _add_text(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    """Read the texts of the sources into a staging folder."""
+    manifest = gather(
+        [Path(path) for path in job["sources"]],
+        Path(job["folder"]),
+        job["name"],
+        wanted=job["field"],
+        share=float(job["held_out"]),
+        seed=int(job["seed"]),
+        progress=progress,
+    )
+    return {"documents": manifest.count}
+
+
+def _look(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    progress("looking", None)
+    return look([Path(path) for path in job["sources"]])
+
+
 def _report(found: Scan) -> dict[str, object]:
     """What the manifest says about a scan."""
     rate = len(found.records) / found.seconds if found.seconds > 0 else None
@@ -142,6 +163,8 @@ def _report(found: Scan) -> dict[str, object]:
 
 JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, object]]] = {
     "add": _add,
+    "add-text": _add_text,
+    "look": _look,
     "prepare": _prepare,
     "draw": _draw,
     "sheet": _sheet,

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.manifest import Manifest
+from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
 from core.library.folders import claim, discard, folders, identity, size, stage
 from core.library.manifest import clean_line
@@ -66,9 +67,9 @@ class Dataset:
     source: str
     """"starter" or "library"."""
     count: int = 0
-    """Pictures kept; of a starter that was not drawn yet as many as are expected, 0 where that is not known."""
+    """Pictures or documents; of a starter that was not drawn yet as many as are expected, 0 where that is unknown."""
     size: int = 0
-    """Side of the prepared pictures in pixels; 0 = not prepared."""
+    """Side of the prepared pictures in pixels; 0 = not prepared, or text."""
     channels: int = 3
     classes: tuple[str, ...] = ()
     """Labels by sub-folder; () when unconditional."""
@@ -281,6 +282,10 @@ def _look(folder: Path, starter: str | None) -> Dataset:
         missing = [manifest.file(part) for part in parts if not (folder / manifest.file(part)).is_file()]
         if missing:
             ready, problem = False, f"{missing[0]} is missing. Prepare it again"
+    if manifest.kind == "text":
+        needed = (manifest.file(TEXTS, "bin"), manifest.file(INDEX), manifest.file(HELD))
+        lost = [name for name in needed if not (folder / name).is_file()]
+        ready, problem = not lost, f"{lost[0]} is missing. Add it again" if lost else None
     return Dataset(
         id=id_,
         name=starter or manifest.name,
