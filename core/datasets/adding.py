@@ -134,6 +134,7 @@ async def prepare_dataset(
     found = await asyncio.to_thread(datasets.get, id_or_name)
     if found.source == "starter":
         size = (preparation.size if preparation is not None else 0) or base_size or STARTER_SIZE
+        size = 0 if found.kind == "text" else size
         return await _draw(found, size, datasets, progress)
     if found.kind != "image":
         raise Refused(f"{found.name} cannot be prepared", f"its kind is {found.kind}; only pictures are prepared")
@@ -243,7 +244,8 @@ def absolute(path: Path) -> Path:
 
 async def _draw(starter: Dataset, size: int, datasets: Datasets, progress: Progress | None) -> Dataset:
     name = starter.id.removeprefix(STARTER_PREFIX)
-    Preparation(size=size).check()
+    if starter.kind == "image":
+        Preparation(size=size).check()
     there = await asyncio.to_thread(datasets.get, starter.id, size)
     if there.ready:
         return there

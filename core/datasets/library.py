@@ -17,9 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.datasets.manifest import Manifest
 from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
@@ -37,7 +34,7 @@ _LOOKS = 5
 
 
 class Drawn(Protocol):
-    """A starter dataset that is drawn by code."""
+    """A starter dataset that is made by code; how, is known to `core.datasets.jobs`."""
 
     @property
     def about(self) -> str:
@@ -45,13 +42,14 @@ class Drawn(Protocol):
 
     @property
     def licence(self) -> str:
-        """SPDX name of the pictures' licence."""
+        """SPDX name of the licence of what is in it."""
 
     def available(self) -> str | None:
         """Why it cannot be drawn here; None if it can."""
 
-    def draw(self, size: int) -> tuple[NDArray[np.uint8], list[str]]:
-        """Pictures uint8 [n, size, size, 3] and their names."""
+    @property
+    def kind(self) -> str:
+        """ "image" or "text"; says which of the registry's classes it is."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ class Datasets:
         if not matches:
             raise self._not_found(id_or_name)
         found = matches[0]
-        if found.source == "starter" and size is not None and found.size != size:
+        if found.source == "starter" and found.kind == "image" and size is not None and found.size != size:
             name = found.id.removeprefix(STARTER_PREFIX)
             drawn = _read(self.starter_folder(name, size), name)
             return self._starter(name, [drawn] if drawn is not None else [])
@@ -174,7 +172,7 @@ class Datasets:
         return found
 
     def starter_folder(self, name: str, side: int) -> Path:
-        """Where a starter drawn at `side` pixels belongs."""
+        """Where a starter drawn at `side` pixels belongs; of text, whose side is 0."""
         return self.folder / f"starter-{name}-{side}"
 
     def staging(self) -> Path:
@@ -231,9 +229,10 @@ class Datasets:
         if drawing is not None:
             about = {"description": drawing.about, "licence": drawing.licence}
             problem = drawing.available()
-        folder = self.starter_folder(name, 64)
+        kind = str(getattr(drawing, "kind", prepared[0].kind if prepared else "image"))
+        folder = self.starter_folder(name, 0 if kind == "text" else 64)
         expected = getattr(drawing, "count", 0)
-        return Dataset(STARTER_PREFIX + name, name, "image", folder, "starter", expected, about=about, problem=problem)
+        return Dataset(STARTER_PREFIX + name, name, kind, folder, "starter", expected, about=about, problem=problem)
 
     def _matches(self, text: str) -> list[Dataset]:
         datasets = self.datasets()

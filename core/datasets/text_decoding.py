@@ -138,9 +138,9 @@ def guess(sample: bytes) -> str:
     whole = sample[:-3] if len(sample) >= SAMPLE else sample  # a character may be cut there
     good = whole.decode("utf-8", "ignore")
     bad = len(whole) - len(good.encode())
-    if bad <= 3 or bad * 20 <= len(good.encode()) - len(good):  # bytes of characters beyond ASCII that fit
-        if any(char > "\x7f" for char in good):
-            return "utf-8"
+    beyond = len(good.encode()) - len(good)  # bytes of what fits and is not ASCII, about
+    if beyond and (bad <= 3 or bad * 20 <= beyond):
+        return "utf-8"
     from charset_normalizer import from_bytes  # 60 ms that ASCII need not wait for
 
     best = from_bytes(sample).best()

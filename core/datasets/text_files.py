@@ -252,7 +252,7 @@ def _zip(path: Path) -> Iterator[TextFile]:
                 if left is None and member.flag_bits & 1:
                     left = LeftOut("encrypted")
                 content = left or (lambda member=member: archive.open(member))
-                yield TextFile(member.filename, member.compress_size, content)  # type: ignore[arg-type]
+                yield TextFile(member.filename, member.compress_size, content)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise Refused(f"{displayed(path.name)} is no zip archive that can be read", str(error)) from error
 
@@ -262,7 +262,8 @@ def _tar(path: Path) -> Iterator[TextFile]:
     number = -1
     try:
         with path.open("rb") as packed, tarfile.open(mode="r|", fileobj=counted(packed, room, path)) as archive:
-            for number, member in enumerate(archive):
+            for member in archive:
+                number += 1
                 if member.offset_data + member.size > room:
                     raise bomb(path)
                 archive.members = []  # type: ignore[attr-defined]  # else every member ever seen is kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from core.datasets.sources import displayed, kind_of
 from core.datasets.text_advice import advise
 from core.datasets.text_files import TextFile, listed
 from core.datasets.text_records import Found, Limits, documents
-from core.datasets.text_split import told_by_name
+from core.datasets.text_split import HELD, TRAIN, told_by_name
 from core.datasets.text_writing import TextWriter, Written
 from core.errors import InvalidInput, Refused
 
@@ -103,6 +103,43 @@ def gather(
         "report": report,
         "split": {"held_out": share, "seed": seed},
     }
+    return _manifest(folder, name, written, about)
+
+
+def gather_starter(
+    folder: Path,
+    name: str,
+    texts: Iterable[tuple[str, str, bool]],
+    about: Mapping[str, object],
+    progress: Progress = lambda text, share: None,
+) -> Manifest:
+    """Write texts that are made by code into `folder` as a dataset.
+
+    Args:
+        folder: A staging folder.
+        name: What it is called.
+        texts: Name, text, and whether it is held out.
+        about: More for the manifest.
+        progress: Told how far it is.
+
+    Raises:
+        Refused: There is less than 10 kB of text.
+        StorageError: The disk said no.
+    """
+    tally = _Tally()
+    with TextWriter(folder, Manifest(name=name, kind="text")) as writer:
+        for file, text, held in texts:
+            writer.add(text, file, HELD if held else TRAIN)
+            tally.files += 1
+            progress(f"gathering {name}, {_speed(writer, tally)}", None)
+        _check_amount(name, writer, tally, None)
+        written = writer.finish(SHARE)
+        report = _report(written, writer, tally)
+    told = {**about, "report": report, "split": {"held_out": SHARE, "by": "name"}}
+    return _manifest(folder, name, written, told)
+
+
+def _manifest(folder: Path, name: str, written: Written, about: Mapping[str, object]) -> Manifest:
     manifest = Manifest(name=name, kind="text", count=written.documents, fingerprint=written.fingerprint, about=about)
     manifest.write(folder)
     return manifest

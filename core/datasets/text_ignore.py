@@ -23,16 +23,18 @@ FOLDERS = {
 """Folders that are never entered, and what they hold."""
 
 BINARY = frozenset(
-    """7z a avi avif bin bmp bz2 class dat db dll dmg doc docx dylib egg eot exe flac gif gz ico icns iso jar jpeg jpg
-    lib lz4 m4a mkv mov mp3 mp4 mpg npy npz o obj odt ogg onnx otf pack pdf pickle pkl png ppt pptx psd pt pth pyc pyd
-    pyo rar safetensors so sqlite sqlite3 tar tgz tif tiff ttf wasm wav webm webp whl wmv woff woff2 xls xlsx xz zip
-    zst""".split()
+    """.7z .a .avi .avif .bin .bmp .bz2 .class .dat .db .dll .dmg .doc .docx .dylib .egg .eot .exe .flac .gif .gz .ico
+    .icns .iso .jar .jpeg .jpg .lib .lz4 .m4a .mkv .mov .mp3 .mp4 .mpg .npy .npz .o .obj .odt .ogg .onnx .otf .pack .pdf
+    .pickle .pkl .png .ppt .pptx .psd .pt .pth .pyc .pyd .pyo .rar .safetensors .so .sqlite .sqlite3 .tar .tgz .tif
+    .tiff .ttf .wasm .wav .webm .webp .whl .wmv .woff .woff2 .xls .xlsx .xz .zip .zst""".split()  # noqa: SIM905
 )
 """Endings of files that are not looked into."""
 
 LOCKS = frozenset(
-    ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "Cargo.lock", "uv.lock")
-    + ("composer.lock", "Gemfile.lock", "go.sum", "Pipfile.lock")
+    (
+        *("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "Cargo.lock"),
+        *("uv.lock", "composer.lock", "Gemfile.lock", "go.sum", "Pipfile.lock"),
+    )
 )
 """Files that package managers write."""
 
@@ -77,7 +79,10 @@ def rules_above(root: Path) -> tuple[list[Rules], str]:
 
 
 def is_ignored(path: str, rules: Sequence[Rules]) -> bool:
-    """Whether rules, the outermost first, ignore `path`; of a folder it ends with a slash. The innermost word counts."""
+    """Whether rules, the outermost first, ignore `path`, which ends with a slash if it is a folder's.
+
+    The innermost rules that say anything count.
+    """
     for each in reversed(rules):
         told = each.spec.check_file(path.removeprefix(each.base)).include
         if told is not None:
@@ -99,7 +104,7 @@ def by_name(name: str) -> tuple[str, str] | None:
     stem, dot, ending = low.rpartition(".")
     if ending == "gz" and stem.endswith((".jsonl", ".json", ".txt", ".csv", ".tsv", ".md", ".ndjson")):
         return None
-    if dot and ending in BINARY:
+    if dot + ending in BINARY:
         return "binary", f"a .{ending} file"
     if ".min." in low or low.endswith(("-min.js", ".map")):
         return "minified", ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.datasets.decoding import ENDINGS, LeftOut
 from core.datasets.sources import displayed
 from core.datasets.text_files import TextFile, listed
-from core.datasets.text_records import Found, Limits, choose, documents, kind_of_file
+from core.datasets.text_records import Found, Limits, documents, kind_of_file
 from core.datasets.text_split import HELD, TRAIN, told_by_name
 
 SECONDS = 3.0
@@ -21,10 +21,10 @@ MOST_OPENED = 400
 
 _SIGNS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"qoif")
 _TEXTS = tuple(
-    f".{ending}"
-    for ending in """bash c cc cfg conf cpp cs css csv dart el erl ex exs f90 fs go h hpp hs html htm ini ipynb java jl js
-    json jsonl jsx kt log lua m md mjs ml ndjson org php pl ps1 py r rb rs rst sass scala scss sh sql srt swift tex toml
-    ts tsv tsx txt vue xml yaml yml zig parquet text markdown adoc""".split()
+    """.adoc .bash .c .cc .cfg .conf .cpp .cs .css .csv .dart .el .erl .ex .exs .f90 .fs .go .h .hpp .hs .htm .html .ini
+    .ipynb .java .jl .js .json .jsonl .jsx .kt .log .lua .m .markdown .md .mjs .ml .ndjson .org .parquet .php .pl .ps1
+    .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .swift .tex .text .toml .ts .tsv .tsx .txt .vue .xml .yaml .yml
+    .zig""".split()  # noqa: SIM905
 )
 
 

@@ -250,8 +250,8 @@ def _parquet(file: TextFile, wanted: str | None, found: Found) -> Iterator[str]:
     if file.path is None or isinstance(file.content, LeftOut):
         raise file.content if isinstance(file.content, LeftOut) else LeftOut("archive", "unpack Parquet files first")
     try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
+        from pyarrow import ArrowException  # type: ignore[import-untyped, import-not-found, unused-ignore]
+        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         raise LeftOut(
             "needs pyarrow", "Parquet files are read where pyarrow is installed: pip install pyarrow"
