@@ -116,13 +116,14 @@ def toy_dataset(home: Path, name: str) -> Path:
 
 
 def digest(run: RunView) -> str:
-    """Of the weights in a finished run's model folder."""
+    """Of the weights that a finished run has made: its model's, and all that its last checkpoint goes on from."""
     toy = run.folder / "model" / "state.npy"
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
-    model = run.folder / "model"
-    weights = next(path for name in ("weights", "model") if (path := model / f"{name}.safetensors").exists())
-    return hashlib.sha256(weights.read_bytes()).hexdigest()
+    last = RunFolder(run.folder).complete_checkpoints()[-1][1]
+    files = [*(run.folder / "model").glob("*.safetensors"), *sorted(last.glob("*.safetensors"))]
+    assert len(files) == (4 if run.plan.kind == "image" else 2), files
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def kill_until(experiment: Experiment, times: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
@@ -271,7 +272,7 @@ def text_dataset(home: Path, name: str) -> Path:
 
 
 def text_experiment(home: Path, dataset: str = "", processes: int = 0) -> Experiment:
-    """As `image_experiment`, with texts: a tiny GPT-2 from nothing, which becomes the base of the run that is killed."""
+    """As `image_experiment`, with texts: a tiny GPT-2 from nothing becomes the base of the run that is killed."""
     os.environ["TARMAC_HOME"] = str(home)
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     dataset = dataset or text_dataset(home, "lines").name
