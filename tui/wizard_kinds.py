@@ -22,7 +22,7 @@ class Kind:
 
     Attributes:
         name: As a plan names it.
-        word, about: For people.
+        word, about, told: For people: its name, what it is in few words, and what it needs.
         advice: (words, tone) about training on a dataset; "bad" where it is refused.
         base: Id of the base that was chosen, else of the one that suits; "" for none.
         settle: Makes answers of what was left to itself, dataset and base excepted.
@@ -32,6 +32,7 @@ class Kind:
     name: str
     word: str
     about: str
+    told: str
     advice: Callable[[DatasetFacts], tuple[str, str]]
     base: Callable[[Answers, Materials], str]
     settle: Callable[[Answers, Materials], None]
@@ -42,7 +43,9 @@ KINDS: Mapping[str, Kind] = {
     "image": Kind(
         "image",
         "images",
-        "a StyleGAN learns to draw pictures like those of a dataset",
+        "a StyleGAN learns to draw",
+        "A StyleGAN learns to draw pictures like those of a dataset: of faces, cars, sneakers. It wants some hundred "
+        "pictures of one subject, all seen alike.",
         wizard_images.advice,
         wizard_images.base,
         wizard_images.settle,
@@ -51,7 +54,9 @@ KINDS: Mapping[str, Kind] = {
     "text": Kind(
         "text",
         "text",
-        "a GPT-2 learns to write like a collection of texts or code",
+        "a GPT-2 learns to write",
+        "A language model learns to write like a collection of texts: prose, verse, code. It wants some hundred "
+        "kilobytes of one sort, better megabytes.",
         wizard_texts.advice,
         wizard_texts.base,
         wizard_texts.settle,

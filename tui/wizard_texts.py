@@ -31,12 +31,23 @@ def advice(dataset: DatasetFacts) -> tuple[str, str]:
     if dataset.problem:
         return f"✕ {dataset.problem}", "bad"
     if not dataset.ready:
-        return ("read when first used", "muted") if dataset.source == "starter" else ("✕ not whole", "bad")
+        return ("read when used", "muted") if dataset.source == "starter" else ("✕ not whole", "bad")
     if not (there := size(dataset)):
         return "", "muted"
     if there < _LITTLE:
-        return "! little: soon known by heart", "busy"
-    return ("right size", "good") if there <= _PLENTY else ("large: more steps pay", "good")
+        return "! little text", "busy"
+    return ("right size", "good") if there <= _PLENTY else ("large", "good")
+
+
+def told(dataset: DatasetFacts) -> str:
+    """What a dataset that is ready holds, and what its size means."""
+    there = size(dataset)
+    parts = [f"{dataset.count:,} documents", *([words.size(there)] if there else [])]
+    means = ""
+    if there:
+        means = "A model soon knows so little by heart." if there < _LITTLE else ""
+        means = "There is enough for many steps." if there > _PLENTY else means
+    return " · ".join([*parts, means] if means else parts)
 
 
 def base(answers: Answers, materials: Materials) -> str:
@@ -59,9 +70,9 @@ def verdict(base: TextBase) -> tuple[str, str]:
     if base.problem:
         return f"✕ {base.problem}", "bad"
     if fits(base, "full"):
-        return ("fits", "good") if base.on_disk else ("not on this disk", "busy")
+        return ("fits", "good") if base.on_disk else ("not on disk", "busy")
     if base.id and fits(base, "lora"):
-        return ("! LoRA only", "busy") if base.on_disk else ("not here, LoRA only", "busy")
+        return ("! LoRA only" if base.on_disk else "not on disk", "busy")
     return "✕ too large", "bad"
 
 

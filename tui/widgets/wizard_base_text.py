@@ -33,7 +33,7 @@ class TextBasePage(Page):
                 Column("full", 6, right=True),
                 Column("LoRA", 6, right=True),
                 Column("licence", 8, grow=True, importance=1),
-                Column("", 16, grow=True),
+                Column("", 12, grow=True),
             ]
         )
         yield Static(classes="told", markup=False)
@@ -60,7 +60,7 @@ class TextBasePage(Page):
         return Row(
             base.id or _NOTHING,
             (
-                (base.name, muted),
+                (base.name.removeprefix("starter/"), muted),
                 (words.count(base.parameters) if base.parameters else "–", "muted"),
                 memory(base.full_memory, "full"),
                 memory(base.lora_memory, "lora") if base.id else ("–", "muted"),
@@ -104,7 +104,8 @@ class TextBasePage(Page):
 
     @staticmethod
     def _memory(base: TextBase) -> str:
-        return f"Memory is an estimate for the smallest batch; {words.size(base.memory_there)} are there now."
+        licence = f"Licence {base.licence}. " if base.licence else ""
+        return f"{licence}Memory is an estimate; {words.size(base.memory_there)} are there now."
 
     def _instead(self, base: TextBase) -> str:
         """What would fit."""

@@ -36,7 +36,13 @@ class DatasetPage(Page):
     columns: ClassVar[tuple[Column, ...]] = ()
     """The first one has the dataset's name."""
 
-    undrawn = "It is not prepared yet."
+    noun = ""
+    """What the datasets of the kind hold."""
+
+    adding = "+ a folder, an archive …"
+    """What the line says that adds another."""
+
+    undrawn = ""
     """What is told of a starter that was not used yet."""
 
     def __init__(self, answers: Answers, materials: Materials) -> None:
@@ -78,7 +84,7 @@ class DatasetPage(Page):
             return
         rows = [self._row(each) for each in sorted(self._mine(), key=_order)]
         if "datasets" in self.app.MODES:
-            rows.append(Row(_ADD, (("+ a folder, an archive …", "accent"), *[("", "")] * (len(self.columns) - 1))))
+            rows.append(Row(_ADD, ((self.adding, "accent"), *[("", "")] * (len(self.columns) - 1))))
         chosen = self.materials.dataset(self.answers)
         table.set_rows(rows, chosen.id if chosen else None)
         table.styles.height = min(len(rows) + 1, 12)
@@ -135,9 +141,6 @@ class DatasetPage(Page):
         self.clear()
         if dataset is not None and dataset.ready:
             self.run_worker(self._load(dataset), group="some", exclusive=True, exit_on_error=False)
-
-    noun = "anything"
-    """What the datasets of the kind hold."""
 
     async def _load(self, dataset: DatasetFacts) -> None:
         try:

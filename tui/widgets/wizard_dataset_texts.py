@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tui import words
 from tui.widgets.table import Column
 from tui.widgets.wizard_dataset import DatasetPage
-from tui.wizard_texts import size
+from tui.wizard_texts import size, told
 
 if TYPE_CHECKING:
     from tui.training_services import DatasetFacts, TextPiece
@@ -72,11 +72,12 @@ class TextDatasetPage(DatasetPage):
 
     kind, noun = "text", "text"
     columns: ClassVar = (
-        Column("dataset", 12, grow=True),
-        Column("documents", 9, right=True),
+        Column("dataset", 14, grow=True),
+        Column("texts", 7, right=True),
         Column("size", 6, right=True),
-        Column("", 18, grow=True),
+        Column("", 14, grow=True),
     )
+    adding = "+ add files …"
     undrawn = "Read from this machine when training begins."
 
     def compose(self) -> ComposeResult:
@@ -88,9 +89,7 @@ class TextDatasetPage(DatasetPage):
         return (count, "muted"), (words.size(size(dataset)) if size(dataset) else "–", "muted")
 
     def told_of(self, dataset: DatasetFacts) -> str:
-        parts = [f"{dataset.count:,} documents"]
-        parts += [words.size(size(dataset))] if size(dataset) else []
-        return " · ".join(parts)
+        return told(dataset)
 
     def clear(self) -> None:
         self.query_one(Pieces).show([])

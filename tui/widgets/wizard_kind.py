@@ -30,6 +30,7 @@ class KindPage(Page):
         event.stop()
         if event.key:
             self.answers.kind = event.key
+            self.tell(KINDS[event.key].told)
             self.post_message(self.Answered())
 
     def answer(self) -> str:
