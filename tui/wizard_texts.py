@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from core.datasets.text_advice import advise
 from tui import words
 from tui.wizard_answers import split_prompts
 
@@ -13,10 +14,14 @@ if TYPE_CHECKING:
     from tui.wizard_answers import Answers
     from tui.wizard_materials import Materials
 
-_LITTLE, _PLENTY = 100_000, 20_000_000
-"""Bytes of text: below, a model knows it by heart after a few hundred steps; above, more steps pay."""
-
 _AUTOMATIC = "the beginnings of some held-out texts"
+_LEVELS = {
+    "refused": ("✕ too little", "bad"),
+    "few": ("! little text", "busy"),
+    "right": ("right size", "good"),
+    "plenty": ("plenty", "good"),
+    "large": ("large", "good"),
+}
 
 
 def size(dataset: DatasetFacts) -> int:
@@ -32,22 +37,14 @@ def advice(dataset: DatasetFacts) -> tuple[str, str]:
         return f"✕ {dataset.problem}", "bad"
     if not dataset.ready:
         return ("read when used", "muted") if dataset.source == "starter" else ("✕ not whole", "bad")
-    if not (there := size(dataset)):
-        return "", "muted"
-    if there < _LITTLE:
-        return "! little text", "busy"
-    return ("right size", "good") if there <= _PLENTY else ("large", "good")
+    there = size(dataset)
+    return _LEVELS[advise(there, dataset.count).level] if there else ("", "muted")
 
 
 def told(dataset: DatasetFacts) -> str:
     """What a dataset that is ready holds, and what its size means."""
     there = size(dataset)
-    parts = [f"{dataset.count:,} documents", *([words.size(there)] if there else [])]
-    means = ""
-    if there:
-        means = "A model soon knows so little by heart." if there < _LITTLE else ""
-        means = "There is enough for many steps." if there > _PLENTY else means
-    return " · ".join([*parts, means] if means else parts)
+    return advise(there, dataset.count).sentence if there else f"{dataset.count:,} documents"
 
 
 def base(answers: Answers, materials: Materials) -> str:

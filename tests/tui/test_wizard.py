@@ -71,8 +71,9 @@ class Planned:
 
 @asynccontextmanager
 async def planned(
-    home: Path, *, size: tuple[int, int] = (100, 30), services: TrainingStage | None = None
+    home: Path, *, size: tuple[int, int] = (100, 30), services: TrainingStage | None = None, kind: str = "image"
 ) -> AsyncIterator[Planned]:
+    """A wizard that was opened and told its kind; it asks for the dataset."""
     services = services or stage(home)
     async with studio(services, size=size, start="training") as (app, pilot, messages):
         await until(pilot, lambda: app.runs is not None)
@@ -81,7 +82,8 @@ async def planned(
         await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.materials.text_bases is not None)
         await pilot.pause()
         assert found.key == "kind"
-        await pilot.press("enter")
+        await pilot.press("end" if kind == "text" else "home", "enter")
+        assert found.wizard.answers.kind == kind
         yield found
 
 

@@ -54,7 +54,7 @@ PYTHON = FakeDataset("starter/python", "python", "text", source="starter", about
 ESSAYS = FakeDataset(
     "20261121-100000-essays", "essays", "text", count=812, about={"report": {"bytes": 3_400_000}}, ready=True
 )
-NOTES = FakeDataset("20261121-100001-notes", "notes", "text", count=3, about={"report": {"bytes": 9_000}}, ready=True)
+NOTES = FakeDataset("20261121-100001-notes", "notes", "text", count=3, about={"report": {"bytes": 19_000}}, ready=True)
 
 _THERE = 16 * 10**9
 _CAUSAL = (
