@@ -87,7 +87,7 @@ async def test_too_little_text_is_refused_before_enter(home: Path) -> None:
         assert found.table()[1][3] == "✕ too little"
         await found.press("down", "enter")
         assert found.key == "dataset"
-        assert any("notes: too little" in notice.message for notice in found.app._notifications)
+        assert any("Notes: too little" in notice.message for notice in found.app._notifications)
 
 
 async def test_a_base_tells_what_it_takes(home: Path) -> None:

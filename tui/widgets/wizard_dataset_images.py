@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.compose import Scene
 from tui.widgets.table import Column
 from tui.widgets.wizard_dataset import DatasetPage
+from tui.wizard_answers import Answers
+from tui.wizard_materials import Materials
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +38,10 @@ class ImageDatasetPage(DatasetPage):
     )
     undrawn = "Drawn here when training begins."
 
+    def __init__(self, answers: Answers, materials: Materials) -> None:
+        super().__init__(answers, materials)
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield GridCanvas()
@@ -54,17 +61,26 @@ class ImageDatasetPage(DatasetPage):
         return " · ".join(parts)
 
     def clear(self) -> None:
+        self._pictures = {}
         self.query_one(GridCanvas).set_scene(Scene(1, 1, waiting=frozenset()), {})
 
     async def show(self, dataset: DatasetFacts) -> None:
-        self._show_sheet(await asyncio.to_thread(self.app.services.training.pictures, dataset, _SHEET, _TILE))
-
-    def _show_sheet(self, pictures: list[NDArray[np.uint8]]) -> None:
         from tui.widgets.sample_sheet import _KEYS
 
-        canvas = self.query_one(GridCanvas)
-        keys = [next(_KEYS) for _ in pictures]
-        columns = 8 if canvas.size.width * canvas.surface.cell[0] > canvas.size.height * canvas.surface.cell[1] else 4
-        rows = -(-len(keys) // columns)
+        pictures = await asyncio.to_thread(self.app.services.training.pictures, dataset, _SHEET, _TILE)
+        self._pictures = {next(_KEYS): picture for picture in pictures}
+        self.call_after_refresh(self._arrange)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The canvas has its size when the page has been laid out."""
+        self.call_after_refresh(self._arrange)
+
+    def _arrange(self) -> None:
+        """As many pictures beside each other as suits the canvas's shape."""
+        canvas, keys = self.query_one(GridCanvas), list(self._pictures)
+        if not keys:
+            return
+        wide, high = canvas.surface.cell
+        columns = 8 if canvas.size.width * wide > canvas.size.height * high else 4
         tiles = {(index % columns, index // columns): key for index, key in enumerate(keys)}
-        canvas.set_scene(Scene(columns, max(1, rows), tiles, frozenset()), dict(zip(keys, pictures)))
+        canvas.set_scene(Scene(columns, -(-len(keys) // columns), tiles, frozenset()), self._pictures)
