@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
 from core.datasets.advice import LEAST, advise
 from core.datasets.cropping import Preparation
-from core.datasets.drawn import DrawnSet, GatheredTexts
-from core.datasets.library import registry
+from core.datasets.library import DrawnPictures, GatheredTexts, kind_of, registry
 from core.datasets.manifest import Manifest
 from core.datasets.preparing import prepare
 from core.datasets.preview import before_and_after
@@ -72,14 +71,12 @@ def _draw(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
     reason = drawing.available()
     if reason is not None:
         raise Refused(f"starter/{name} cannot be drawn here", reason)
-    if isinstance(drawing, GatheredTexts):
+    if kind_of(drawing) == "text":
         about = {"description": drawing.about, "licence": drawing.licence}
-        return {"count": gather_starter(folder, name, drawing.gather(), about, progress).count}
-    if not isinstance(drawing, DrawnSet):
-        raise NotFound(f"starter/{name} cannot be drawn", "nothing says how")
+        return {"count": gather_starter(folder, name, cast(GatheredTexts, drawing).gather(), about, progress).count}
     Preparation(size=size).check()
     progress(f"drawing {name}", None)
-    images, names = drawing.draw(size)
+    images, names = cast(DrawnPictures, drawing).draw(size)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (size, size, 3) or len(names) != len(images):
         raise InvalidInput(f"starter/{name} was drawn wrongly", f"{images.dtype} {images.shape}, {len(names)} names")
     check_space(folder, images.nbytes)

@@ -11,11 +11,14 @@ import errno
 import importlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.datasets.manifest import Manifest
 from core.datasets.text_store import HELD, INDEX, TEXTS
@@ -34,7 +37,7 @@ _LOOKS = 5
 
 
 class Drawn(Protocol):
-    """A starter dataset that is made by code; how, is known to `core.datasets.jobs`."""
+    """A starter dataset that is made by code: either `DrawnPictures` or `GatheredTexts`."""
 
     @property
     def about(self) -> str:
@@ -47,9 +50,19 @@ class Drawn(Protocol):
     def available(self) -> str | None:
         """Why it cannot be drawn here; None if it can."""
 
-    @property
-    def kind(self) -> str:
-        """ "image" or "text"; says which of the registry's classes it is."""
+
+class DrawnPictures(Drawn, Protocol):
+    """One of pictures."""
+
+    def draw(self, size: int) -> tuple[NDArray[np.uint8], list[str]]:
+        """Pictures uint8 [n, size, size, 3] and their names."""
+
+
+class GatheredTexts(Drawn, Protocol):
+    """One of texts; its `kind` is "text"."""
+
+    def gather(self) -> Iterator[tuple[str, str, bool]]:
+        """The documents: name, text, and whether it is held out."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,11 @@ def registry() -> Mapping[str, Drawn]:
         return {}
     found: Mapping[str, Drawn] = module.DRAWN
     return found
+
+
+def kind_of(drawing: Drawn | None) -> str:
+    """Whether a starter is of pictures or of texts."""
+    return str(getattr(drawing, "kind", "image"))
 
 
 class Datasets:
@@ -229,7 +247,7 @@ class Datasets:
         if drawing is not None:
             about = {"description": drawing.about, "licence": drawing.licence}
             problem = drawing.available()
-        kind = str(getattr(drawing, "kind", prepared[0].kind if prepared else "image"))
+        kind = prepared[0].kind if prepared and drawing is None else kind_of(drawing)
         folder = self.starter_folder(name, 0 if kind == "text" else 64)
         expected = getattr(drawing, "count", 0)
         return Dataset(STARTER_PREFIX + name, name, kind, folder, "starter", expected, about=about, problem=problem)

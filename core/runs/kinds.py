@@ -72,7 +72,10 @@ class Training(Protocol):
 
 GROUP = "tarmac.trainings"
 
-TRAININGS: Mapping[str, str] = {"image": "core.ml.training.image_run:train_image"}
+TRAININGS: Mapping[str, str] = {
+    "image": "core.ml.training.image_run:train_image",
+    "text": "core.ml.training.text_run:train_text",
+}
 """Kind to "module:function"."""
 
 
