@@ -113,11 +113,14 @@ def toy_dataset(home: Path, name: str) -> Path:
 
 
 def digest(run: RunView) -> str:
-    """Of the weights in a finished run's model folder."""
+    """Of the weights that a finished run has made: its model's, and all that its last checkpoint goes on from."""
     toy = run.folder / "model" / "state.npy"
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
-    return hashlib.sha256((run.folder / "model" / "weights.safetensors").read_bytes()).hexdigest()
+    last = RunFolder(run.folder).complete_checkpoints()[-1][1]
+    files = [run.folder / "model" / "weights.safetensors", *sorted(last.glob("*.safetensors"))]
+    assert len(files) == 4, files
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def kill_until(experiment: Experiment, times: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
