@@ -46,8 +46,8 @@ class Settings:
 
     @property
     def most_tokens(self) -> int:
-        """Tokens after which the text ends in any case; a length in characters bounds them too."""
-        return self.max_characters or self.max_tokens
+        """Tokens after which the text ends in any case: a character is at most four of them."""
+        return 4 * self.max_characters or self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Row:
         )
         ids, self._owed = _without_trailing_space(tokens.encode(prompt), tokens)
         ids = ids or [tokens.begin]
-        room = max(1, context - min(settings.most_tokens, context // 2))
+        room = max(1, context - min(settings.max_characters or settings.max_tokens, context // 2))
         self._dropped = max(0, len(ids) - room)
         self._ids = ids[-room:]
         self._prompt_tokens = len(self._ids)
