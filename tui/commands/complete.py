@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
 from tui.commands.common import Progress, device_flag, harmless, json_flag, print_json, run_async, running
+from tui.stop_strings import unescaped
 
 if TYPE_CHECKING:
     from core.interface import Command
@@ -112,11 +112,6 @@ def _complete(options: argparse.Namespace) -> int:
 
 def _seed(inputs: dict[str, object], sample: int) -> dict[str, object]:
     return {"seed": int(str(inputs["seed"])) + sample} if sample else {}
-
-
-def unescaped(text: str) -> str:
-    """A text as it was typed, with \\n, \\t and \\\\ for a line break, a tab and a backslash."""
-    return re.sub(r"\\([nt\\])", lambda found: {"n": "\n", "t": "\t", "\\": "\\"}[found[1]], text)
 
 
 async def _call(model: Model, command: Command, wanted: list[dict[str, object]], options: argparse.Namespace) -> None:

@@ -112,7 +112,7 @@ class _Byte:
         self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
-        step = torch.linalg.vector_norm(x, torch.inf, 1, keepdim=True).clamp_(min=1e-30).div_(DIGIT)
+        step = x.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(DIGIT)
         scaled = x / step
         whole = scaled.floor()  # from -DIGIT - 1: the division may round outwards
         digits = torch.cat((whole, (scaled - whole).mul_(DIGIT)))

@@ -214,7 +214,9 @@ def test_a_penalty_counts_the_prompt_and_what_was_written(folder: Path) -> None:
         repetition_penalty=1.7,
     )
     *_, last = complete(engine, tokens, "def add(a", Settings(12, temperature=0, repetition_penalty=1.7))
-    assert last.text == tokens.decode(expected[0, len(prompt) :].tolist())
+    # The last token may be the beginning of a character that never comes.
+    assert last.text == tokens.decode(expected[0, len(prompt) :].tolist()).rstrip("\ufffd")
+    assert len(last.text) > 8
 
 
 # -- probabilities
