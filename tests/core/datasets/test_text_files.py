@@ -55,7 +55,15 @@ def test_gitignore_means_what_git_means(tmp_path: Path) -> None:
         "sub/.gitignore": "*.txt\n!b.txt\n!a.log\n/top.py\n",
     }
     files = ["a.log", "keep.log", "build/x.py", "sub/build/x.py", "sub/a.log", "sub/a.txt", "sub/b.txt", "sub/top.py"]
-    files += ["sub/deep/top.py", "sub/deep/c.txt", "docs/a/b/draft-1", "docs/draft-2", "docs/good", "#real", "x/vendor/y"]
+    files += [
+        "sub/deep/top.py",
+        "sub/deep/c.txt",
+        "docs/a/b/draft-1",
+        "docs/draft-2",
+        "docs/good",
+        "#real",
+        "x/vendor/y",
+    ]
     write(tmp_path, {**rules, **dict.fromkeys(files, "x")})
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     listing = subprocess.run(
