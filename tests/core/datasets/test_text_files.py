@@ -76,6 +76,15 @@ def test_gitignore_means_what_git_means(tmp_path: Path) -> None:
     assert {name for name, why in outcome(tmp_path / "sub").items() if not why} == below
 
 
+@pytest.mark.parametrize("rule", ["/data/", "data", "*"])
+def test_a_folder_that_its_repository_ignores_can_be_given(tmp_path: Path, rule: str) -> None:
+    write(tmp_path, {".gitignore": f"{rule}\n", ".git/HEAD": "", "data/in/a.txt": "x", "data/in/.gitignore": "b.txt\n"})
+    write(tmp_path, {"data/in/b.txt": "x"})
+    wanted = {"a.txt": "", "b.txt": "ignored: by .gitignore"}
+    assert outcome(tmp_path / "data" / "in") == wanted
+    assert outcome(tmp_path / "data") == {f"in/{name}": why for name, why in wanted.items()}
+
+
 def test_rules_that_are_none_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path, {".gitignore": b"\xff\xfe\n!\n[\n*.log\n", "a.log": "x", "b.py": "x"})
     assert outcome(tmp_path) == {"a.log": "ignored: by .gitignore", "b.py": ""}
