@@ -160,3 +160,14 @@ def test_it_stops_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(StorageError, match="not enough space"):
             writer.add("text", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_file_is_named_once_among_the_longest(tmp_path: Path) -> None:
+    with TextWriter(tmp_path, Manifest(name="x", kind="text")) as writer:
+        for number in range(20):
+            writer.add(f"{number:03}" * 1000, "long.txt")
+            writer.add(f"{number} short", f"{number}.txt")
+        written = writer.finish(0.05)
+    names = [name for name, _ in written.longest]
+    assert names[0] == "long.txt"
+    assert len(set(names)) == len(names) == 5
