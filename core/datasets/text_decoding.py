@@ -193,7 +193,7 @@ def _wide(head: bytes) -> str:
     even, odd = head[0::2].count(0), head[1::2].count(0)
     half = max(1, len(head) // 2)
     encoding = "utf-16-le" if odd > even else "utf-16-be"
-    if max(even, odd) < 0.2 * half or min(even, odd) > 0.01 * half:
+    if len(head) < 8 or max(even, odd) < 0.2 * half or min(even, odd) > 0.01 * half:
         raise LeftOut("binary", "zero bytes")
     text = head[: len(head) // 2 * 2].decode(encoding, "replace")
     strange = sum(char == "\ufffd" or (char < " " and char not in "\t\n\r\f") for char in text)

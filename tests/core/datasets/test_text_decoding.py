@@ -88,10 +88,12 @@ def test_line_ends() -> None:
         bytes(range(256)) * 300,
         random.Random(0).randbytes(100_000),
         b"\x7fELF" + bytes(60),
+        b"\0",
+        b"\0\0\0\0a",
         b"text first\n" * 200_000 + b"\0\0\0",
         bytes(byte for byte in random.Random(1).randbytes(5000) if byte),
     ],
-    ids=["all bytes", "noise", "program", "zeros at last", "noise without zeros"],
+    ids=["all bytes", "noise", "program", "a zero", "few zeros", "zeros at last", "noise without zeros"],
 )
 def test_binary(data: bytes) -> None:
     with pytest.raises(LeftOut, match="binary"):

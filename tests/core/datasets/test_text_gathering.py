@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from core.datasets.library import Datasets
+from core.datasets.manifest import Manifest
 from core.datasets.scanning import read_index, read_sources
 from core.datasets.text_gathering import gather
 from core.datasets.text_look import look
@@ -212,3 +214,21 @@ def test_a_look_guesses_kind_and_field(tmp_path: Path) -> None:
     assert seen["field"] == ""
     assert "\x1b" not in json.dumps(seen, ensure_ascii=False)
     assert not look([source], seconds=-1)["complete"]
+
+
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"caf\xe9\xff")
+    write(source, {os.fsdecode(b"%d\xe9.txt" % n): prose(n) for n in range(20)} | {os.fsdecode(b"\xff.txt"): "\0"})
+    manifest = gather([source], tmp_path / "out", "x")
+    assert manifest.count >= 20
+    assert [record.name for record in read_index(tmp_path / "out")] == ["?.txt"]
+    assert read_sources(tmp_path / "out") == [source]
+    assert Manifest.read(tmp_path / "out").count == manifest.count
+
+
+def test_fingerprints_tell_texts_and_splits_apart(tmp_path: Path) -> None:
+    source = write(tmp_path / "in", {f"{n}.txt": prose(n) for n in range(40)})
+    found = {gather([source], tmp_path / str(seed), "x", seed=seed).fingerprint for seed in (0, 1)}
+    again = gather([source], tmp_path / "again", "y").fingerprint
+    assert len(found) == 2
+    assert again in found
