@@ -71,7 +71,7 @@ async def test_a_job_on_standard_input(module: str) -> None:
 
 
 async def test_errors_come_back_as_they_were_raised(module: str) -> None:
-    with pytest.raises(NotFound, match="no such thing: it is gone. Look again"):
+    with pytest.raises(NotFound, match=r"no such thing: it is gone\. Look again"):
         await run(module, ["refuse"], "no")
     for kind in ("memory", "torch memory"):
         with pytest.raises(OutOfMemory, match="too large"):
