@@ -32,6 +32,7 @@ _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _BEYOND = re.compile(rb"[\x80-\xff]")
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b\x0b\x1a")) + b"\x7f"
 _MOST_CONTROLS = 0.02
+_WESTERN = frozenset("äöüßéèêëàâçùûôîïœæñáíóúìòåøãõ¿¡ÄÖÜÉÈÊÀÂÇÙÛÔÎŒÆÑÁÍÓÚÅØÃÕ–—‘’‚“”„…«»‹›€£§°•·©®™´\xa0")
 
 
 class TextReader:
@@ -53,6 +54,7 @@ class TextReader:
         self.broken = self.read = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._held_back = ""
+        self._in_broken = False  # the line that the next block goes on with is counted already
 
     def blocks(self) -> Iterator[str]:
         """Its text, about a mebibyte at a time.
@@ -113,14 +115,18 @@ class TextReader:
         assert self._decoder is not None
         before = self._decoder.getstate()[0]
         try:
-            return self._decoder.decode(data, final)
+            text = self._decoder.decode(data, final)
+            self._in_broken = self._in_broken and "\n" not in text
+            return text
         except UnicodeDecodeError:
             loose = codecs.getincrementaldecoder(self.encoding)("replace")
             text = loose.decode(before + data, final)
             self._decoder.reset()
             if not final:
                 self._decoder.setstate((loose.getstate()[0], 0))
-            self.broken += sum("\ufffd" in line for line in text.split("\n"))
+            bad = ["\ufffd" in line for line in text.split("\n")]
+            self.broken += sum(bad) - (bad[0] and self._in_broken)
+            self._in_broken = bad[-1] or (len(bad) == 1 and self._in_broken)
             return text
 
     def _unix(self, text: str, *, final: bool) -> str:
@@ -141,11 +147,24 @@ def guess(sample: bytes) -> str:
     beyond = len(good.encode()) - len(good)  # bytes of what fits and is not ASCII, about
     if beyond and (bad <= 3 or bad * 20 <= beyond):
         return "utf-8"
+    if _is_western(whole):
+        return "cp1252"
     from charset_normalizer import from_bytes  # 60 ms that ASCII need not wait for
 
     best = from_bytes(sample).best()
     name = best.encoding if best is not None else "cp1252"
     return name if name not in ("ascii", "utf_7", "utf_8") else "cp1252"
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether it is a Western language in cp1252 or Latin-1, which a general guess takes for cp1250 now and then."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    beyond = [char for char in text if char > "\x7f"]
+    letters = sum(char.isalpha() for char in text)
+    return 4 * len(beyond) < letters and all(char in _WESTERN for char in beyond)
 
 
 def _wide(head: bytes) -> str:

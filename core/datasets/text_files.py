@@ -72,8 +72,8 @@ class TextFile:
         return self.path.as_posix() if self.path is not None else self.name
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[BinaryIO, int | None]]:
-        """Its bytes, unpacked where it is packed, and how many there may be at most (None: no limit).
+    def opened(self) -> Iterator[Opened]:
+        """Its bytes, unpacked where it is packed.
 
         Raises:
             LeftOut: It cannot be opened.
@@ -92,9 +92,24 @@ class TextFile:
             if unpack is None and self.name.lower().endswith(_PACKED_ENDINGS):
                 raise LeftOut("broken", f"it is no {self.name.rsplit('.', 1)[-1]} file")
             if unpack is None:
-                yield cast(BinaryIO, begun), None
+                yield Opened(cast(BinaryIO, begun), None, begun)
             else:
-                yield unpack(cast(BinaryIO, begun)), max(BOMB_BYTES, BOMB_RATIO * self.size)
+                yield Opened(unpack(cast(BinaryIO, begun)), max(BOMB_BYTES, BOMB_RATIO * self.size), begun)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is being read.
+
+    Attributes:
+        file: Its bytes, unpacked.
+        limit: How many there may be at most; None for any number.
+        source: The file as it is stored; its `taken` says how many bytes of it were read so far.
+    """
+
+    file: BinaryIO
+    limit: int | None
+    source: _Begun
 
 
 class _Begun:
@@ -102,6 +117,7 @@ class _Begun:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.taken = 0
         try:
             self.start = self._rest = file.read(6)
         except (OSError, zlib.error, EOFError, zipfile.BadZipFile, tarfile.TarError, ValueError) as error:
@@ -111,11 +127,14 @@ class _Begun:
         """As of a file."""
         try:
             if not self._rest:
-                return self._file.read(size)
+                found = self._file.read(size)
+                self.taken += len(found)
+                return found
             if 0 <= size < len(self._rest):
                 found, self._rest = self._rest[:size], self._rest[size:]
             else:
                 found, self._rest = self._rest + self._file.read(size - len(self._rest) if size > 0 else size), b""
+            self.taken += len(found)
             return found
         except (zipfile.BadZipFile, tarfile.TarError) as error:
             raise OSError(str(error)) from error

@@ -84,8 +84,8 @@ def _look_at(file: TextFile, seen: _Seen) -> None:
             _look_into(file, seen)
         elif not name.endswith(_TEXTS) and seen.opened < MOST_OPENED:
             seen.opened += 1
-            with file.opened() as (raw, _):
-                head = raw.read(4096)
+            with file.opened() as opened:
+                head = opened.file.read(4096)
             if head.startswith(_SIGNS) or head[4:12] in (b"ftypavif", b"ftypavis"):
                 seen.pictures += 1
                 seen.size += file.size
