@@ -1,6 +1,6 @@
 """Kills the processes of training runs, at random moments, and looks whether every run ends as if nothing had happened.
 
-    python -m tests.kills --times 50 [--kind toy|image --dataset NAME --processes 2] [--seed 1]
+    python -m tests.kills --times 50 [--kind toy|image|text --dataset NAME --processes 2] [--seed 1]
 
 Victims are a trainer (any rank), the supervisor, both, a client that has just been asked to let the run go on or to
 show it, and a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it.
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ from core.runs.processes import Process, process
 from core.runs.store import Runs
 from core.runs.view import RunView
 from tests import toy_training
+from tests.core.ml.training.text_datasets import write_texts
 from tests.studio import studio
 
 REPOSITORY = Path(__file__).parents[1]
@@ -86,12 +87,14 @@ class Experiment:
         plan: The run.
         longest: Seconds between two kills, at most: about as long as an attempt takes.
         expected: The digest of the weights that an undisturbed run ends with.
+        run: That run, if there was one.
     """
 
     home: Path
     plan: RunPlan
     longest: float
     expected: str
+    run: RunView | None = None
 
 
 def toy_experiment(home: Path) -> Experiment:
@@ -120,8 +123,8 @@ def digest(run: RunView) -> str:
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
     last = RunFolder(run.folder).complete_checkpoints()[-1][1]
-    files = [run.folder / "model" / "weights.safetensors", *sorted(last.glob("*.safetensors"))]
-    assert len(files) == 4, files
+    files = [*(run.folder / "model").glob("*.safetensors"), *sorted(last.glob("*.safetensors"))]
+    assert len(files) == (4 if run.plan.kind == "image" else 2), files
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -276,28 +279,56 @@ def image_experiment(home: Path, dataset: str = "", processes: int = 0) -> Exper
         score_every=20,
         resources=Resources(processes=processes),
     )
+    return _undisturbed(home, plan)
+
+
+def text_dataset(home: Path, name: str) -> Path:
+    """Sentences, prepared: a dataset that the real loop accepts."""
+    texts = [f"Line {n} is about {word}, {n * n} of them.\n" * 3 for n in range(60) for word in ("wolves", "bread")]
+    return write_texts(home / "data" / "datasets" / name, texts, held=range(0, 120, 12))
+
+
+def text_experiment(home: Path, dataset: str = "", processes: int = 0) -> Experiment:
+    """As `image_experiment`, with texts: a tiny GPT-2 from nothing becomes the base of the run that is killed."""
+    os.environ["TARMAC_HOME"] = str(home)
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    dataset = dataset or text_dataset(home, "lines").name
+    sizes = {"layers": 2, "width": 32, "heads": 2, "vocabulary": 400, "context": 32}
+    options: dict[str, object] = {"batch": 4, "threads": 1, "precision": "float32", "rate": 3e-3, "sample_tokens": 8}
+    plan = RunPlan("text", "text", dataset, steps=60, options=options | sizes, resources=Resources(processes=processes))
+    first = _undisturbed(home, replace(plan, steps=20)).run
+    base = first.model if first is not None else ""
+    options |= {"dropout": 0.1, "accumulate": 2}
+    every = {"save_every": 10, "sample_every": 20, "score_every": 20}
+    return _undisturbed(home, replace(plan, base=base, options=options, **every))
+
+
+def _undisturbed(home: Path, plan: RunPlan) -> Experiment:
+    """The experiment of a plan, by a run of it in peace."""
     begun = time.monotonic()
     run = asyncio.run(Runs().start(Runs().create(plan)))
     while (run := Runs().get(run.id)).active:
         time.sleep(0.2)
     assert run.state == "finished", (run.end, (run.folder / "log.txt").read_text()[-2000:])
-    return Experiment(home, plan, time.monotonic() - begun, digest(run))
+    return Experiment(home, plan, time.monotonic() - begun, digest(run), run)
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills")
     parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--kind", choices=("toy", "image"), default="toy")
-    parser.add_argument("--dataset", default="", help="of --home's library (default: slopes, made there)")
-    parser.add_argument("--processes", type=int, default=0, help="ranks that train together (image)")
+    parser.add_argument("--kind", choices=("toy", "image", "text"), default="toy")
+    parser.add_argument("--dataset", default="", help="of --home's library (default: one that is made there)")
+    parser.add_argument("--processes", type=int, default=0, help="ranks that train together (image and text)")
     parser.add_argument("--home", type=Path, help="TARMAC_HOME to use (default: a new one)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="tarmac-kills-"))
-    experiment = (
-        toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset, options.processes)
-    )
+    if options.kind == "toy":
+        experiment = toy_experiment(home)
+    else:
+        make = image_experiment if options.kind == "image" else text_experiment
+        experiment = make(home, options.dataset, options.processes)
     print(kill_until(experiment, options.times, options.seed, lambda text: print(text, flush=True)))
 
 

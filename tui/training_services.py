@@ -88,6 +88,47 @@ class Estimate:
     offer: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TextBase:
+    """What a text training can begin from, and what that takes on this machine as it is now.
+
+    Attributes:
+        id: As a plan names it; "" for random weights.
+        name: For people.
+        source: "starter", "library", "hub", or "" for random weights.
+        parameters: How many.
+        context: Most tokens that it can look at.
+        licence: Of its weights.
+        on_disk: Its weights are here.
+        fetch: What brings them here, where they are not.
+        full_memory, lora_memory: Bytes at the peak, for all weights and for LoRA, with the smallest batch.
+        memory_there: Bytes that can be used: of the GPU where there is one.
+        problem: Why it cannot be trained at all.
+    """
+
+    id: str
+    name: str
+    source: str
+    parameters: int
+    context: int
+    licence: str
+    on_disk: bool
+    full_memory: int
+    lora_memory: int
+    memory_there: int
+    fetch: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """The beginning of a document: its number, its text up to some length, and its bytes in all."""
+
+    number: int
+    text: str
+    bytes: int
+
+
 class TrainingServices:
     """The core's training, as one thing to hold. What is not async reads or writes the disk: it belongs into a thread.
 
@@ -95,7 +136,7 @@ class TrainingServices:
         data_folder: Folder that holds runs/ and datasets/; by default `core.paths.data_dir()`.
     """
 
-    kinds: tuple[str, ...] = ("image",)
+    kinds: tuple[str, ...] = ("image", "text")
     """What can be trained."""
 
     def __init__(self, data_folder: Path | None = None) -> None:
@@ -200,6 +241,22 @@ class TrainingServices:
         rows = [number * len(store) // count for number in range(min(count, len(store)))]
         return [resized(picture[:, :, :3], side, side) for picture in store[rows]]
 
+    def texts(self, dataset: DatasetFacts, count: int, length: int) -> list[TextPiece]:
+        """The beginnings of some documents of a dataset that is ready, spread over all of it.
+
+        Args:
+            dataset: Of text.
+            count: Documents at most.
+            length: Characters of each at most.
+
+        Raises:
+            TarmacError: They cannot be read.
+        """
+        store = _core("core.datasets.text_store").TextStore.open(dataset.folder)
+        numbers = [number * len(store) // count for number in range(min(count, len(store)))]
+        sizes = store.starts[1:] - store.starts[:-1]
+        return [TextPiece(number, store.text(number)[:length], int(sizes[number])) for number in numbers]
+
     async def prepare(self, dataset: DatasetFacts, size: int, crop: str, progress: Progress) -> DatasetFacts:
         """Make a dataset ready for training at `size` pixels; a starter is drawn.
 
@@ -211,6 +268,12 @@ class TrainingServices:
         store = _core("core.datasets.library").Datasets(self._data)
         found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found
+
+    # -- bases
+
+    def text_bases(self, library: Library) -> Sequence[TextBase]:
+        """What a text training can begin from on this machine; random weights, with the id "", are the last."""
+        return []
 
     # -- estimates
 

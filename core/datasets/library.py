@@ -10,7 +10,7 @@ import errno
 import importlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.manifest import Manifest
+from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
 from core.library.folders import claim, discard, folders, size, stage, steadily
 from core.library.manifest import clean_line
@@ -33,7 +34,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Drawn(Protocol):
-    """A starter dataset that is drawn by code."""
+    """A starter dataset that is made by code: either `DrawnPictures` or `GatheredTexts`."""
 
     @property
     def about(self) -> str:
@@ -41,13 +42,24 @@ class Drawn(Protocol):
 
     @property
     def licence(self) -> str:
-        """SPDX name of the pictures' licence."""
+        """SPDX name of the licence of what is in it."""
 
     def available(self) -> str | None:
         """Why it cannot be drawn here; None if it can."""
 
+
+class DrawnPictures(Drawn, Protocol):
+    """One of pictures."""
+
     def draw(self, size: int) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures uint8 [n, size, size, 3] and their names."""
+
+
+class GatheredTexts(Drawn, Protocol):
+    """One of texts; its `kind` is "text"."""
+
+    def gather(self) -> Iterator[tuple[str, str, bool]]:
+        """The documents: name, text, and whether it is held out."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +75,9 @@ class Dataset:
     source: str
     """"starter" or "library"."""
     count: int = 0
-    """Pictures kept; of a starter that was not drawn yet as many as are expected, 0 where that is not known."""
+    """Pictures or documents; of a starter that was not drawn yet as many as are expected, 0 where that is unknown."""
     size: int = 0
-    """Side of the prepared pictures in pixels; 0 = not prepared."""
+    """Side of the prepared pictures in pixels; 0 = not prepared, or text."""
     channels: int = 3
     classes: tuple[str, ...] = ()
     """Labels by sub-folder; () when unconditional."""
@@ -88,6 +100,11 @@ def registry() -> Mapping[str, Drawn]:
         return {}
     found: Mapping[str, Drawn] = module.DRAWN
     return found
+
+
+def kind_of(drawing: Drawn | None) -> str:
+    """Whether a starter is of pictures or of texts."""
+    return str(getattr(drawing, "kind", "image"))
 
 
 class Datasets:
@@ -134,7 +151,7 @@ class Datasets:
             NotFound: No such dataset; names the nearest ones.
         """
         found = find(self.datasets(), id_or_name, "dataset")[0]
-        if found.source == "starter" and size is not None and found.size != size:
+        if found.source == "starter" and found.kind == "image" and size is not None and found.size != size:
             name = found.id.removeprefix(STARTER_PREFIX)
             drawn = _read(self.starter_folder(name, size), name)
             return self._starter(name, [drawn] if drawn is not None else [])
@@ -161,7 +178,7 @@ class Datasets:
         return found
 
     def starter_folder(self, name: str, side: int) -> Path:
-        """Where a starter drawn at `side` pixels belongs."""
+        """Where a starter drawn at `side` pixels belongs; of text, whose side is 0."""
         return self.folder / f"starter-{name}-{side}"
 
     def staging(self) -> Path:
@@ -218,9 +235,10 @@ class Datasets:
         if drawing is not None:
             about = {"description": drawing.about, "licence": drawing.licence}
             problem = drawing.available()
-        folder = self.starter_folder(name, 64)
+        kind = prepared[0].kind if prepared and drawing is None else kind_of(drawing)
+        folder = self.starter_folder(name, 0 if kind == "text" else 64)
         expected = getattr(drawing, "count", 0)
-        return Dataset(STARTER_PREFIX + name, name, "image", folder, "starter", expected, about=about, problem=problem)
+        return Dataset(STARTER_PREFIX + name, name, kind, folder, "starter", expected, about=about, problem=problem)
 
 
 def _read(folder: Path, starter: str | None) -> Dataset | None:
@@ -242,6 +260,10 @@ def _look(folder: Path, starter: str | None) -> Dataset:
         missing = [manifest.file(part) for part in parts if not (folder / manifest.file(part)).is_file()]
         if missing:
             ready, problem = False, f"{missing[0]} is missing. Prepare it again"
+    if manifest.kind == "text":
+        needed = (manifest.file(TEXTS, "bin"), manifest.file(INDEX), manifest.file(HELD))
+        lost = [name for name in needed if not (folder / name).is_file()]
+        ready, problem = not lost, f"{lost[0]} is missing. Add it again" if lost else None
     return Dataset(
         id=id_,
         name=starter or manifest.name,

@@ -351,7 +351,8 @@ async def test_the_wizard_adds_one_and_comes_back_with_it_chosen(home: Path) -> 
         await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.page.query_one(Table).rows)
         wizard = app.screen
         assert isinstance(wizard, Wizard)
-        await pilot.press("end", "enter")
+        await until(pilot, lambda: wizard.materials.text_bases is not None)
+        await pilot.press("home", "enter", "end", "enter")
         await until(pilot, lambda: isinstance(app.screen, AddDatasetPage))
         page = app.screen
         assert isinstance(page, AddDatasetPage)

@@ -1,0 +1,135 @@
+"""What the wizard says about texts and the models that write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.datasets.text_advice import advise
+from tui import words
+from tui.wizard_answers import split_prompts
+
+if TYPE_CHECKING:
+    from tui.training_services import DatasetFacts, TextBase
+    from tui.wizard_answers import Answers
+    from tui.wizard_materials import Materials
+
+_AUTOMATIC = "the beginnings of some held-out texts"
+_LEVELS = {
+    "refused": ("✕ too little", "bad"),
+    "few": ("! little text", "busy"),
+    "right": ("right size", "good"),
+    "plenty": ("plenty", "good"),
+    "large": ("large", "good"),
+}
+
+
+def size(dataset: DatasetFacts) -> int:
+    """Bytes of UTF-8 in a dataset of text; 0 where that is not known."""
+    report = dataset.about.get("report")
+    found = report.get("bytes") if isinstance(report, Mapping) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def advice(dataset: DatasetFacts) -> tuple[str, str]:
+    """(words, tone) about training on a dataset, by how much text it has; "bad" where it is refused."""
+    if dataset.problem:
+        return f"✕ {dataset.problem}", "bad"
+    if not dataset.ready:
+        return ("read when used", "muted") if dataset.source == "starter" else ("✕ not whole", "bad")
+    there = size(dataset)
+    return _LEVELS[advise(there, dataset.count).level] if there else ("", "muted")
+
+
+def told(dataset: DatasetFacts) -> str:
+    """What a dataset that is ready holds, and what its size means."""
+    there = size(dataset)
+    return advise(there, dataset.count).sentence if there else f"{dataset.count:,} documents"
+
+
+def base(answers: Answers, materials: Materials) -> str:
+    """The chosen base, else the first on the disk that fits, a starter before others, else none ("")."""
+    chosen = answers.text.base
+    good = [each for each in materials.text_bases or () if each.id and not refusal(each)]
+    if chosen is not None and (not chosen or chosen in [each.id for each in good]):
+        return chosen
+    starters = [each for each in good if each.source == "starter"]
+    return next((each.id for each in [*starters, *good]), "")
+
+
+def fits(base: TextBase, method: str) -> bool:
+    """Whether training it by `method` needs no more memory than there is."""
+    return (base.lora_memory if method == "lora" else base.full_memory) <= base.memory_there
+
+
+def verdict(base: TextBase) -> tuple[str, str]:
+    """(words, tone) about training from a base here; "bad" where it is refused."""
+    if base.problem:
+        return f"✕ {base.problem}", "bad"
+    if fits(base, "full"):
+        return ("fits", "good") if base.on_disk else ("not on disk", "busy")
+    if base.id and fits(base, "lora"):
+        return ("! LoRA only" if base.on_disk else "not on disk", "busy")
+    return "✕ too large", "bad"
+
+
+def refusal(base: TextBase) -> str:
+    """Why training cannot begin from it, and what to do; empty when it can."""
+    if base.problem:
+        return f"{base.name}: {base.problem}"
+    if not fits(base, "full") and not (base.id and fits(base, "lora")):
+        least = base.lora_memory if base.id else base.full_memory
+        how = " with LoRA" if base.id else ""
+        return (
+            f"{base.name} needs about {words.size(least)}{how}, {words.size(base.memory_there)} are there: "
+            f"{'choose a smaller one' if base.id else 'choose fewer layers or a smaller width'}"
+        )
+    return "" if base.on_disk else f"{base.name} is not on this disk. {base.fetch}".rstrip()
+
+
+def settle(answers: Answers, materials: Materials) -> None:
+    """LoRA is taken where the user has not chosen and all weights do not fit."""
+    found, text = materials.text_base(answers.text.base or ""), answers.text
+    small = found is not None and bool(found.id) and not fits(found, "full") and fits(found, "lora")
+    text.method = "lora" if small and "method" not in text.values else ""
+
+
+def misfit(answers: Answers, materials: Materials) -> str:
+    """Why the method that the user has chosen cannot be taken with the base; empty when it can."""
+    text = answers.text
+    found, method = materials.text_base(materials.base(answers)), str(text.values.get("method", "full"))
+    if found is None or ("method" not in text.values and found.id and fits(found, "lora")):
+        return ""
+    if method == "lora" and not found.id:
+        return "there is no base: LoRA trains small matrices beside one. Set the method to full"
+    if fits(found, method):
+        return ""
+    needed = words.size(found.full_memory if method == "full" else found.lora_memory)
+    return f"{method} training of {found.name} needs about {needed}, {words.size(found.memory_there)} are there"
+
+
+def prompts_line(text: str) -> str:
+    """The prompts in a line."""
+    prompts = split_prompts(text)
+    if not prompts:
+        return _AUTOMATIC
+    first = " ".join(prompts[0].split())
+    return first if len(prompts) == 1 else f"{len(prompts)}: {first}"
+
+
+def summary(answers: Answers, materials: Materials, told: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The lines of the last page."""
+    dataset, found = materials.dataset(answers), materials.text_base(answers.text.base or "")
+    data = "–"
+    if dataset is not None:
+        parts = [told["dataset"], f"{dataset.count:,} documents" if dataset.count else "read at the start"]
+        data = ", ".join([*parts, words.size(size(dataset))] if size(dataset) else parts)
+    method = str(answers.text.values.get("method") or answers.text.method or "full")
+    how = "LoRA" if method == "lora" else "all weights"
+    of = f"{words.count(found.parameters)} parameters, {how}" if found is not None else how
+    return [
+        ("dataset", data),
+        ("base", f"{told['base']}, {of}"),
+        ("prompts", told["prompts"]),
+        ("options", told["options"]),
+    ]
