@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,20 @@ class TransformersEngine:
         self._device = device
         self.bytes_per_token = self.parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
 
+    rows_alike = True
+    """Rows are read one after the other, each with its own cache: nothing is shared that could differ."""
+
     def start(self) -> dict[str, Any]:
         """An empty cache."""
         return {"past": None}
+
+    def fork(self, cache: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a cache."""
+        return copy.deepcopy(cache)
+
+    def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[dict[str, Any]]) -> Tensor:
+        """See `Engine.read_rows`."""
+        return torch.stack([self.read(ids, cache) for ids, cache in zip(rows, caches, strict=True)])
 
     @torch.inference_mode()
     def read(self, ids: Sequence[int], cache: dict[str, Any], *, every: bool = False) -> Tensor:
