@@ -10,7 +10,8 @@ from tui import words
 from tui.wizard_answers import split_prompts
 
 if TYPE_CHECKING:
-    from tui.training_services import DatasetFacts, TextBase
+    from core.runs.text_bases import TextBase
+    from tui.training_services import DatasetFacts
     from tui.wizard_answers import Answers
     from tui.wizard_materials import Materials
 
@@ -58,7 +59,9 @@ def base(answers: Answers, materials: Materials) -> str:
 
 
 def fits(base: TextBase, method: str) -> bool:
-    """Whether training it by `method` needs no more memory than there is."""
+    """Whether training it by `method` needs no more memory than there is, where a driver tells that."""
+    if not base.memory_there:
+        return True
     return (base.lora_memory if method == "lora" else base.full_memory) <= base.memory_there
 
 
@@ -84,7 +87,9 @@ def refusal(base: TextBase) -> str:
             f"{base.name} needs about {words.size(least)}{how}, {words.size(base.memory_there)} are there: "
             f"{'choose a smaller one' if base.id else 'choose fewer layers or a smaller width'}"
         )
-    return "" if base.on_disk else f"{base.name} is not on this disk. {base.fetch}".rstrip()
+    if base.on_disk:
+        return ""
+    return f"{base.name} is not on this disk, {words.size(base.bytes)}. {base.fetch}".rstrip()
 
 
 def settle(answers: Answers, materials: Materials) -> None:
