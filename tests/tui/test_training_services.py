@@ -114,7 +114,7 @@ def test_what_text_can_begin_from_here(home: Path, monkeypatch: pytest.MonkeyPat
     put.write(home / "starters" / "mine")
     library = Library(home / "data", starters=home / "starters")
     found = {each.name: each for each in TrainingServices(home / "data").text_bases(library)}
-    assert list(found)[0] == "mine"
+    assert next(iter(found)) == "mine"
     assert {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"} <= set(found)
     assert (found["mine"].on_disk, found["mine"].context, found["mine"].licence) == (True, CONTEXT, "MIT")
     assert (found["gpt2-xl"].on_disk, found["gpt2-xl"].id) == (False, "gpt2-xl")
