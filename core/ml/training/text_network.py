@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from core.ml.generation.loading import read_config
 from core.ml.training.text import own_tensors
+from core.ml.training.text_quick import quicken
 from core.runs.plan import TextOptions
 
 LORA = ".lora_"
@@ -64,7 +65,7 @@ def prepare(model: Any, options: TextOptions, seed: int) -> None:
     """Make a network ready to be trained, in place: dropout, checkpointing, LoRA, a quicker activation function."""
     model.config.use_cache = False
     _leave_out(model, options.dropout)
-    _quicken(model)
+    quicken(model)
     if options.checkpointing:
         # Its older name warns where there is the newer one.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
@@ -110,16 +111,6 @@ def _leave_out(model: nn.Module, share: float) -> None:
         for name in ("attention_dropout", "activation_dropout"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
-
-
-def _quicken(model: nn.Module) -> None:
-    """Give GPT-2's activation function, which transformers spells out, to the one kernel that computes the same."""
-    from transformers.activations import NewGELUActivation
-
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, NewGELUActivation):
-                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 def _add_lora(model: Any, options: TextOptions, seed: int) -> None:
