@@ -78,6 +78,8 @@ class Estimate:
         disk, disk_free: Bytes that the run's folder will hold, and how many are free.
         about: How it was measured, for people.
         offer: Options that fit, where those of the plan do not.
+        per_second: Pictures or tokens.
+        chosen: What was left open in the plan, by the names of the options; of text also how many tokens there are.
     """
 
     seconds: float
@@ -87,6 +89,8 @@ class Estimate:
     disk_free: int
     about: str = ""
     offer: Mapping[str, object] = field(default_factory=dict)
+    per_second: float = 0.0
+    chosen: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -303,6 +307,8 @@ async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress
                 found["disk_free"],
                 f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
                 found.get("offer", {}),
+                found.get("per_second", 0.0),
+                found.get("chosen", {}),
             )
         doing = str(told.get("phase", doing))
         progress(doing, told.get("share"))

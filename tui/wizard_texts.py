@@ -11,7 +11,7 @@ from tui.wizard_answers import split_prompts
 
 if TYPE_CHECKING:
     from core.runs.text_bases import TextBase
-    from tui.training_services import DatasetFacts
+    from tui.training_services import DatasetFacts, Estimate
     from tui.wizard_answers import Answers
     from tui.wizard_materials import Materials
 
@@ -138,3 +138,14 @@ def summary(answers: Answers, materials: Materials, told: Mapping[str, str]) -> 
         ("prompts", told["prompts"]),
         ("options", told["options"]),
     ]
+
+
+def measured(steps: int, estimate: Estimate) -> list[tuple[str, str]]:
+    """How much of the text that many steps read, and how fast; nothing where it was not told."""
+    batch, context, there = (estimate.chosen.get(name) for name in ("batch", "context", "tokens"))
+    if not (isinstance(batch, int) and isinstance(context, int) and isinstance(there, int) and there):
+        return []
+    read = steps * batch * context
+    times = f"{read / there:.1f} times" if read < 9.95 * there else f"{read / there:,.0f} times"
+    told = f"{words.count(read)} tokens, {times} the {words.count(there)} that there are"
+    return [("reads", f"{told}, {words.figures(estimate.per_second)} a second")]

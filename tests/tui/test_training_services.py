@@ -26,7 +26,7 @@ from tui.training_services import Estimate, TrainingServices, _read_estimate
 
 FOUND = {
     "device": "cpu", "batch": 8, "seconds": 61.5, "memory": 5, "memory_available": 9, "disk": 3, "disk_free": 7,
-    "measured": 20, "offer": {"batch": 4},
+    "measured": 20, "offer": {"batch": 4}, "per_second": 5192.0, "chosen": {"context": 256},
 }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ async def estimate(*lines: object) -> tuple[Estimate, list[tuple[str, float | No
 
 async def test_an_estimate_is_read_from_the_lines_of_its_process() -> None:
     found, told = await estimate({"phase": "reading the base"}, "no json", [1], {"share": 0.5}, {"estimate": FOUND})
-    assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4})
+    assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4}, 5192.0, {"context": 256})
     assert told == [("reading the base", None), ("reading the base", 0.5)]
 
 

@@ -285,6 +285,14 @@ async def test_a_dataset_that_is_wanted_decides_the_kind(home: Path) -> None:
         await until(pilot, lambda: app.screen is training)
 
 
+async def test_the_estimate_tells_how_often_the_text_is_read(home: Path) -> None:
+    async with planned(home, services=writing(home), kind="text") as found:
+        found.services.fake.measured.set()
+        await found.to("summary")
+        await until(found.pilot, lambda: "about 42 min" in found.told())
+        assert "reads 2.0 M tokens, 4.7 times the 435 k that there are, 1,832 a second" in found.told()
+
+
 @pytest.mark.parametrize(("kind", "own"), [("image", {"architecture", "size"}), ("text", {"prompts"})])
 def test_every_option_of_a_run_is_in_the_form_with_its_explanation(kind: str, own: set[str]) -> None:
     known = OPTIONS[kind]

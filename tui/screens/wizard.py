@@ -74,6 +74,7 @@ class Wizard(StudioScreen):
         self._estimate: Estimate | None = None
         self._measuring = ""
         self._measured: object = None
+        self._steps = 0
 
     def body(self) -> ComposeResult:
         with Horizontal(id="wizard"):
@@ -263,6 +264,7 @@ class Wizard(StudioScreen):
                 ("time", f"about {words.duration(found.seconds)}"),
                 ("memory", f"about {words.size(found.memory)} of {words.size(found.memory_there)}"),
                 ("disk", f"about {words.size(found.disk)}, {words.size(found.disk_free)} are free"),
+                *KINDS[self.answers.kind].measured(self._steps, found),
                 ("", f"estimate: {found.about}"),
             ]
             if found.offer or not fits:
@@ -282,7 +284,7 @@ class Wizard(StudioScreen):
         key = plan.kind, plan.dataset, plan.base, plan.steps, dict(plan.options), dataset.ready
         if key == self._measured and self._estimate is not None:
             return
-        self._measured, self._estimate = key, None
+        self._measured, self._estimate, self._steps = key, None, plan.steps
         if not dataset.ready or self._cached_base is not None:
             what = "the dataset is not prepared" if not dataset.ready else "the base is not in the library"
             self._measuring = f"shown when training has begun: {what} yet"

@@ -85,7 +85,7 @@ def test_every_option_has_a_flag_that_is_explained(kind: str, shape: type, capsy
         (("--dataset", "essays", "--steps", "0"), "steps is 0"),
         (("--dataset", "essays", "--steps", "5", "--method", "lara"), "Did you mean lora?"),
         (("--dataset", "essays", "--steps", "5", "--dropout", "2"), "dropout is 2"),
-        (("--dataset", "essays", "--steps", "5", "--base", "nobody"), "there is no model 'nobody'"),
+        (("--dataset", "essays", "--steps", "5", "--base", "nobody"), "no model is called 'nobody'"),
         (("--dataset", "essays"), "--steps"),
         (("--dataset", "essays", "--steps", "5", "--mirror"), "--mirror"),
     ],

@@ -123,4 +123,4 @@ def test_show_tells_metrics_by_name_and_how_perplexity_was_measured(
     assert main(["runs", "list"]) == 0
     head, line = capsys.readouterr().out.splitlines()
     assert "kind" in head.split()
-    assert "perplexity 9.40" in line
+    assert "31.4→9.4" in line
