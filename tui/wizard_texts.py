@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.datasets.text_advice import advise
+from core.library.text_facts import new_facts, training_memory
 from tui import words
+from tui.training_options import TEXT, Value
 from tui.wizard_answers import split_prompts
 
 if TYPE_CHECKING:
@@ -100,17 +102,43 @@ def settle(answers: Answers, materials: Materials) -> None:
 
 
 def misfit(answers: Answers, materials: Materials) -> str:
-    """Why the method that the user has chosen cannot be taken with the base; empty when it can."""
-    text = answers.text
-    found, method = materials.text_base(materials.base(answers)), str(text.values.get("method", "full"))
-    if found is None or ("method" not in text.values and found.id and fits(found, "lora")):
+    """Why options that the user has chosen cannot be taken with the base, as far as is known here; empty when they can.
+
+    The plan is checked once more, and whole, when the run is made.
+    """
+    found, values = materials.text_base(materials.base(answers)), answers.text.values
+    if found is None:
         return ""
-    if method == "lora" and not found.id:
-        return "there is no base: LoRA trains small matrices beside one. Set the method to full"
+    context = int(values.get("context", 0))
+    if not found.id:
+        return _new_misfit(found, values)
+    if context > found.context:
+        return f"{found.name} looks at no more than {found.context:,} tokens: choose a shorter context"
+    method = str(values.get("method") or answers.text.method or "full")
     if fits(found, method):
         return ""
     needed = words.size(found.full_memory if method == "full" else found.lora_memory)
-    return f"{method} training of {found.name} needs about {needed}, {words.size(found.memory_there)} are there"
+    how = "training all weights" if method == "full" else "LoRA"
+    return f"{how} of {found.name} needs about {needed}, {words.size(found.memory_there)} are free"
+
+
+def _new_misfit(found: TextBase, values: Mapping[str, Value]) -> str:
+    """The same of a new network."""
+    if values.get("method") == "lora":
+        return "there is no base: LoRA trains small matrices beside one. Set the method to full"
+    layers, width, heads, vocabulary = (int(values.get(name, TEXT.fields[name].default)) for name in TEXT.new)
+    if width % heads:
+        return f"a width of {width} cannot be shared by {heads} heads: choose a multiple"
+    context = int(values.get("context", 0)) or found.context
+    facts = new_facts(vocabulary, context, layers, width)
+    needed = training_memory(facts, "full", rows=1, context=context)
+    if not found.memory_there or needed <= found.memory_there:
+        return ""
+    there = words.size(found.memory_there)
+    return (
+        f"{words.count(facts.parameters)} parameters need about {words.size(needed)}, {there} are free: "
+        "choose fewer layers, a smaller width or a shorter context"
+    )
 
 
 def prompts_line(text: str) -> str:

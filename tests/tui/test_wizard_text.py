@@ -166,6 +166,29 @@ async def test_from_nothing_the_new_model_is_asked_about(home: Path) -> None:
         assert (plan.base, plan.options) == ("", {"layers": 6})
 
 
+async def test_options_that_cannot_be_are_told_before_enter(home: Path) -> None:
+    async with planned(home, services=writing(home), kind="text") as found:
+        await found.press("enter", "end")
+        await found.to("options")
+        await found.press("end", *["down"] * 7, *"3")
+        assert found.form().values == {"heads": 3}
+        assert "a width of 256 cannot be shared by 3 heads" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+        await found.press("backspace", "up", *"16384", "up", *"48")
+        assert "155 B parameters need about 2.8 TB" in found.told()
+        assert "16 GB are free: choose fewer layers" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+        await found.press("escape", "escape", "home", "enter", "enter")
+        assert found.key == "options"
+        assert "free" not in found.told()
+        await found.press("down", *"512")
+        assert "gpt2-python looks at no more than 256 tokens" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+
+
 async def test_where_no_driver_tells_the_memory_nothing_is_too_large(home: Path) -> None:
     services = writing(home)
     services.fake.bases = [replace(each, memory_there=0) for each in BASES if each.on_disk]
