@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from core.library.models import Library
     from core.runs.plan import RunPlan
+    from core.runs.text_bases import TextBase
     from core.runs.view import RunView
 
     Pixels = NDArray[np.uint8]
@@ -77,6 +78,8 @@ class Estimate:
         disk, disk_free: Bytes that the run's folder will hold, and how many are free.
         about: How it was measured, for people.
         offer: Options that fit, where those of the plan do not.
+        per_second: Pictures or tokens.
+        chosen: What was left open in the plan, by the names of the options; of text also how many tokens there are.
     """
 
     seconds: float
@@ -86,38 +89,8 @@ class Estimate:
     disk_free: int
     about: str = ""
     offer: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TextBase:
-    """What a text training can begin from, and what that takes on this machine as it is now.
-
-    Attributes:
-        id: As a plan names it; "" for random weights.
-        name: For people.
-        source: "starter", "library", "hub", or "" for random weights.
-        parameters: How many.
-        context: Most tokens that it can look at.
-        licence: Of its weights.
-        on_disk: Its weights are here.
-        fetch: What brings them here, where they are not.
-        full_memory, lora_memory: Bytes at the peak, for all weights and for LoRA, with the smallest batch.
-        memory_there: Bytes that can be used: of the GPU where there is one.
-        problem: Why it cannot be trained at all.
-    """
-
-    id: str
-    name: str
-    source: str
-    parameters: int
-    context: int
-    licence: str
-    on_disk: bool
-    full_memory: int
-    lora_memory: int
-    memory_there: int
-    fetch: str = ""
-    problem: str = ""
+    per_second: float = 0.0
+    chosen: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -272,8 +245,21 @@ class TrainingServices:
     # -- bases
 
     def text_bases(self, library: Library) -> Sequence[TextBase]:
-        """What a text training can begin from on this machine; random weights, with the id "", are the last."""
-        return []
+        """What a text training can begin from on this machine; random weights, with the id "", are the last.
+
+        Reads headers only, but asks for the memory that is free, which may take seconds.
+        """
+        found: Sequence[TextBase] = _core("core.runs.text_bases").text_bases(library)
+        return found
+
+    async def bring_base(self, name: str, library: Library, progress: Progress) -> str:
+        """Take a published model into the library that is only in the cache of Hugging Face's tools; its id.
+
+        Raises:
+            TarmacError: It is not there either, it cannot be used, or the disk said no.
+        """
+        gpt2 = await asyncio.to_thread(_core, "core.library.gpt2")
+        return str((await gpt2.bring_base(name, library, progress)).id)
 
     # -- estimates
 
@@ -321,6 +307,8 @@ async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress
                 found["disk_free"],
                 f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
                 found.get("offer", {}),
+                found.get("per_second", 0.0),
+                found.get("chosen", {}),
             )
         doing = str(told.get("phase", doing))
         progress(doing, told.get("share"))

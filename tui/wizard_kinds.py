@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tui import wizard_images, wizard_texts
 
 if TYPE_CHECKING:
-    from tui.training_services import DatasetFacts
+    from tui.training_services import DatasetFacts, Estimate
     from tui.wizard_answers import Answers
     from tui.wizard_materials import Materials
 
@@ -27,6 +27,7 @@ class Kind:
         base: Id of the base that was chosen, else of the one that suits; "" for none.
         settle: Makes answers of what was left to itself, dataset and base excepted.
         summary: (label, text) of the last page, made of the pages' answers by key.
+        measured: (label, text) of what was measured, beside time, memory and disk, for so many steps.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     base: Callable[[Answers, Materials], str]
     settle: Callable[[Answers, Materials], None]
     summary: Callable[[Answers, Materials, Mapping[str, str]], Lines]
+    measured: Callable[[int, Estimate], Lines]
 
 
 KINDS: Mapping[str, Kind] = {
@@ -50,6 +52,7 @@ KINDS: Mapping[str, Kind] = {
         wizard_images.base,
         wizard_images.settle,
         wizard_images.summary,
+        lambda steps, estimate: [],
     ),
     "text": Kind(
         "text",
@@ -61,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
         wizard_texts.base,
         wizard_texts.settle,
         wizard_texts.summary,
+        wizard_texts.measured,
     ),
 }
 """By name."""

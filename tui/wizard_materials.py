@@ -9,7 +9,8 @@ from tui.wizard_kinds import KINDS
 
 if TYPE_CHECKING:
     from core.library.models import Model
-    from tui.training_services import DatasetFacts, TextBase
+    from core.runs.text_bases import TextBase
+    from tui.training_services import DatasetFacts
     from tui.wizard_answers import Answers
 
 

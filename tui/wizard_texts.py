@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.datasets.text_advice import advise
+from core.library.text_facts import new_facts, training_memory
 from tui import words
+from tui.training_options import TEXT, Value
 from tui.wizard_answers import split_prompts
 
 if TYPE_CHECKING:
-    from tui.training_services import DatasetFacts, TextBase
+    from core.runs.text_bases import TextBase
+    from tui.training_services import DatasetFacts, Estimate
     from tui.wizard_answers import Answers
     from tui.wizard_materials import Materials
 
@@ -58,7 +61,9 @@ def base(answers: Answers, materials: Materials) -> str:
 
 
 def fits(base: TextBase, method: str) -> bool:
-    """Whether training it by `method` needs no more memory than there is."""
+    """Whether training it by `method` needs no more memory than there is, where a driver tells that."""
+    if not base.memory_there:
+        return True
     return (base.lora_memory if method == "lora" else base.full_memory) <= base.memory_there
 
 
@@ -84,7 +89,9 @@ def refusal(base: TextBase) -> str:
             f"{base.name} needs about {words.size(least)}{how}, {words.size(base.memory_there)} are there: "
             f"{'choose a smaller one' if base.id else 'choose fewer layers or a smaller width'}"
         )
-    return "" if base.on_disk else f"{base.name} is not on this disk. {base.fetch}".rstrip()
+    if base.on_disk:
+        return ""
+    return f"{base.name} is not on this disk, {words.size(base.bytes)}. {base.fetch}".rstrip()
 
 
 def settle(answers: Answers, materials: Materials) -> None:
@@ -95,17 +102,43 @@ def settle(answers: Answers, materials: Materials) -> None:
 
 
 def misfit(answers: Answers, materials: Materials) -> str:
-    """Why the method that the user has chosen cannot be taken with the base; empty when it can."""
-    text = answers.text
-    found, method = materials.text_base(materials.base(answers)), str(text.values.get("method", "full"))
-    if found is None or ("method" not in text.values and found.id and fits(found, "lora")):
+    """Why options that the user has chosen cannot be taken with the base, as far as is known here; empty when they can.
+
+    The plan is checked once more, and whole, when the run is made.
+    """
+    found, values = materials.text_base(materials.base(answers)), answers.text.values
+    if found is None:
         return ""
-    if method == "lora" and not found.id:
-        return "there is no base: LoRA trains small matrices beside one. Set the method to full"
+    context = int(values.get("context", 0))
+    if not found.id:
+        return _new_misfit(found, values)
+    if context > found.context:
+        return f"{found.name} looks at no more than {found.context:,} tokens: choose a shorter context"
+    method = str(values.get("method") or answers.text.method or "full")
     if fits(found, method):
         return ""
     needed = words.size(found.full_memory if method == "full" else found.lora_memory)
-    return f"{method} training of {found.name} needs about {needed}, {words.size(found.memory_there)} are there"
+    how = "training all weights" if method == "full" else "LoRA"
+    return f"{how} of {found.name} needs about {needed}, {words.size(found.memory_there)} are free"
+
+
+def _new_misfit(found: TextBase, values: Mapping[str, Value]) -> str:
+    """The same of a new network."""
+    if values.get("method") == "lora":
+        return "there is no base: LoRA trains small matrices beside one. Set the method to full"
+    layers, width, heads, vocabulary = (int(values.get(name, TEXT.fields[name].default)) for name in TEXT.new)
+    if width % heads:
+        return f"a width of {width} cannot be shared by {heads} heads: choose a multiple"
+    context = int(values.get("context", 0)) or found.context
+    facts = new_facts(vocabulary, context, layers, width)
+    needed = training_memory(facts, "full", rows=1, context=context)
+    if not found.memory_there or needed <= found.memory_there:
+        return ""
+    there = words.size(found.memory_there)
+    return (
+        f"{words.count(facts.parameters)} parameters need about {words.size(needed)}, {there} are free: "
+        "choose fewer layers, a smaller width or a shorter context"
+    )
 
 
 def prompts_line(text: str) -> str:
@@ -133,3 +166,14 @@ def summary(answers: Answers, materials: Materials, told: Mapping[str, str]) -> 
         ("prompts", told["prompts"]),
         ("options", told["options"]),
     ]
+
+
+def measured(steps: int, estimate: Estimate) -> list[tuple[str, str]]:
+    """How much of the text that many steps read, and how fast; nothing where it was not told."""
+    batch, context, there = (estimate.chosen.get(name) for name in ("batch", "context", "tokens"))
+    if not (isinstance(batch, int) and isinstance(context, int) and isinstance(there, int) and there):
+        return []
+    read = steps * batch * context
+    times = f"{read / there:.1f} times" if read < 9.95 * there else f"{read / there:,.0f} times"
+    told = f"{words.count(read)} tokens, {times} the {words.count(there)} that there are"
+    return [("reads", f"{told}, {words.figures(estimate.per_second)} a second")]

@@ -95,14 +95,14 @@ async def test_a_base_tells_what_it_takes(home: Path) -> None:
         await found.press("enter")
         assert found.key == "base"
         rows = {row[0]: row[1:] for row in found.table()}
-        assert list(rows) == ["gpt2-python", "gpt2", "gpt2-medium", "gpt2-xl", "gpt2-large", "nothing"]
+        assert list(rows) == ["gpt2-python", "gpt2", "gpt2-medium", "gpt2-xl", "gpt2-large", "random weights"]
         assert rows["gpt2"] == ["124 M", "3.3 GB", "1.2 GB", "MIT", "fits"]
         assert rows["gpt2-medium"][-1] == "! LoRA only"
         assert rows["gpt2-large"][-1] == "not on disk"
         assert rows["gpt2-xl"][-1] == "✕ too large"
         assert under(found) == "starter/gpt2-python"
         assert "Licence PSF-2.0." in found.told()
-        assert "16 GB are there now" in found.told()
+        assert "16 GB are free now" in found.told()
 
 
 async def test_a_base_that_does_not_fit_is_refused_with_what_would(home: Path) -> None:
@@ -115,7 +115,7 @@ async def test_a_base_that_does_not_fit_is_refused_with_what_would(home: Path) -
         assert found.key == "base"
         assert found.steps()["base"] == "gpt2-medium"  # what was under the mark before stays the answer
         await found.press("down")
-        assert "gpt2-large is not on this disk. Import it" in found.told()
+        assert "gpt2-large is not on this disk, 3.1 GB. Run `hf download" in found.told()
         await found.press("enter")
         assert found.key == "base"
 
@@ -131,9 +131,11 @@ async def test_where_only_lora_fits_it_is_taken_and_told(home: Path) -> None:
         await found.press("right", "left", "right", "backspace")
         await found.to("summary")
         assert "gpt2-medium, 355 M parameters, LoRA" in found.told()
+        assert "the base is not in the library yet" in found.told()
         await found.press("enter")
         plan = await started(found)
-        assert (plan.base, plan.options) == ("20261120-090001-gpt2-medium", {"method": "lora"})
+        assert (plan.base, plan.options) == ("20261125-170000-gpt2-medium", {"method": "lora"})
+        assert ("bring", "gpt2-medium") in found.services.fake.asked  # it was in the cache only
 
 
 async def test_another_base_takes_the_method_back(home: Path) -> None:
@@ -142,6 +144,9 @@ async def test_another_base_takes_the_method_back(home: Path) -> None:
         assert found.wizard.answers.text.method == ""
         await found.to("summary")
         assert "gpt2, 124 M parameters, all weights" in found.told()
+        await found.press("enter")
+        assert (await started(found)).base == "20261120-090000-gpt2"
+        assert not [each for each in found.services.fake.asked if each[0] == "bring"]
 
 
 async def test_from_nothing_the_new_model_is_asked_about(home: Path) -> None:
@@ -159,6 +164,38 @@ async def test_from_nothing_the_new_model_is_asked_about(home: Path) -> None:
         await found.press("enter")
         plan = await started(found)
         assert (plan.base, plan.options) == ("", {"layers": 6})
+
+
+async def test_options_that_cannot_be_are_told_before_enter(home: Path) -> None:
+    async with planned(home, services=writing(home), kind="text") as found:
+        await found.press("enter", "end")
+        await found.to("options")
+        await found.press("end", *["down"] * 7, *"3")
+        assert found.form().values == {"heads": 3}
+        assert "a width of 256 cannot be shared by 3 heads" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+        await found.press("backspace", "up", *"16384", "up", *"48")
+        assert "155 B parameters need about 2.8 TB" in found.told()
+        assert "16 GB are free: choose fewer layers" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+        await found.press("escape", "escape", "home", "enter", "enter")
+        assert found.key == "options"
+        assert "free" not in found.told()
+        await found.press("down", *"512")
+        assert "gpt2-python looks at no more than 256 tokens" in found.told()
+        await found.press("enter")
+        assert found.key == "options"
+
+
+async def test_where_no_driver_tells_the_memory_nothing_is_too_large(home: Path) -> None:
+    services = writing(home)
+    services.fake.bases = [replace(each, memory_there=0) for each in BASES if each.on_disk]
+    async with planned(home, services=services, kind="text") as found:
+        await found.press("enter")
+        assert [row[-1] for row in found.table()] == ["fits"] * 5
+        assert "free now" not in found.told()
 
 
 async def test_a_new_model_that_does_not_fit_is_refused(home: Path) -> None:
@@ -269,6 +306,14 @@ async def test_a_dataset_that_is_wanted_decides_the_kind(home: Path) -> None:
         await until(pilot, lambda: wizard.page.query_one(Table).current == NOTES.id)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is training)
+
+
+async def test_the_estimate_tells_how_often_the_text_is_read(home: Path) -> None:
+    async with planned(home, services=writing(home), kind="text") as found:
+        found.services.fake.measured.set()
+        await found.to("summary")
+        await until(found.pilot, lambda: "about 42 min" in found.told())
+        assert "reads 2.0 M tokens, 4.7 times the 435 k that there are, 1,832 a second" in found.told()
 
 
 @pytest.mark.parametrize(("kind", "own"), [("image", {"architecture", "size"}), ("text", {"prompts"})])

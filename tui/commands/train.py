@@ -95,6 +95,7 @@ def _train(options: argparse.Namespace) -> int:
         notify=tuple(options.notify),
     )
     _make_starter(plan)
+    _bring_base(plan)
     run = runs.create(plan)
     run = run_async(start(run))
     if options.json:
@@ -126,6 +127,24 @@ def _make_starter(plan: RunPlan) -> None:
     try:
         base_size = side if isinstance(side, int) else None
         run_async(prepare_dataset(found.id, Preparation(size=size), base_size=base_size, progress=progress))
+    finally:
+        progress.clear()
+
+
+def _bring_base(plan: RunPlan) -> None:
+    """Take a published text model into the library that is only in the cache of Hugging Face's tools.
+
+    Raises:
+        TarmacError: There is none of this name, or it cannot be used.
+    """
+    if plan.kind != "text" or not plan.base:
+        return
+    from core.library.gpt2 import bring_base
+    from core.library.models import Library
+
+    progress = Progress()
+    try:
+        run_async(bring_base(plan.base, Library(), progress))
     finally:
         progress.clear()
 

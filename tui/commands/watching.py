@@ -168,7 +168,8 @@ class _Lines:
 def excerpt(prompt: str, text: str) -> list[str]:
     """A completion in few lines as wide as the terminal: the end of its prompt, a bar, what was written."""
     width = max(20, min(shutil.get_terminal_size().columns, 120) - len(_INDENT))
-    given = prompt.rstrip("\n").rpartition("\n")[2][-_PROMPT_END:]
+    there = prompt.rstrip()  # its last line with something in it, and the empty ones after that
+    given = prompt[there.rfind("\n") + 1 :][-_PROMPT_END:]
     lines = f"{given}│{text}".expandtabs(4).rstrip().split("\n")
     broken = [piece for line in lines for piece in textwrap.wrap(line, width, drop_whitespace=False) or [""]]
     shown = broken[:_EXCERPT]
@@ -188,10 +189,10 @@ def sentence(event: Event) -> str:
         case Phase(doing):
             return doing
         case Started(step, steps, device, chosen):
-            words = " ".join(f"{name}={value}" for name, value in chosen.items())
+            words = " ".join(f"{name}={value}" for name, value in chosen.items() if name not in ("device", "prompts"))
             return f"training from step {step:,} to {steps:,} on {device} {words}".rstrip()
         case Sample(step, file):
-            return f"step {step:,}: {'goes on with' if file.endswith('.json') else f'sample {file}'}"
+            return f"step {step:,}: {'writes' if file.endswith('.json') else f'sample {file}'}"
         case Score(step, metric, value):
             return f"step {step:,}: {metric} {value:.4g}{', the best so far' if event.best else ''}"
         case Checkpoint(step):

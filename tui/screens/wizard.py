@@ -26,6 +26,7 @@ from tui.wizard_kinds import KINDS
 from tui.wizard_materials import Materials
 
 if TYPE_CHECKING:
+    from core.runs.text_bases import TextBase
     from tui.studio import TarmacApp
     from tui.training_services import DatasetFacts, Estimate
     from tui.wizard_answers import Answers
@@ -73,6 +74,7 @@ class Wizard(StudioScreen):
         self._estimate: Estimate | None = None
         self._measuring = ""
         self._measured: object = None
+        self._steps = 0
 
     def body(self) -> ComposeResult:
         with Horizontal(id="wizard"):
@@ -237,6 +239,12 @@ class Wizard(StudioScreen):
     def _dataset(self) -> DatasetFacts | None:
         return self.materials.dataset(self.answers)
 
+    @property
+    def _cached_base(self) -> TextBase | None:
+        """The chosen base where it is on the disk, but not in the library."""
+        found = self.materials.text_base(self.answers.text.base or "") if self.answers.kind == "text" else None
+        return found if found is not None and found.source == "hub" else None
+
     def _settle(self) -> None:
         """What was left to itself becomes an answer."""
         dataset, here = self._dataset(), self.answers.here
@@ -256,6 +264,7 @@ class Wizard(StudioScreen):
                 ("time", f"about {words.duration(found.seconds)}"),
                 ("memory", f"about {words.size(found.memory)} of {words.size(found.memory_there)}"),
                 ("disk", f"about {words.size(found.disk)}, {words.size(found.disk_free)} are free"),
+                *KINDS[self.answers.kind].measured(self._steps, found),
                 ("", f"estimate: {found.about}"),
             ]
             if found.offer or not fits:
@@ -275,9 +284,10 @@ class Wizard(StudioScreen):
         key = plan.kind, plan.dataset, plan.base, plan.steps, dict(plan.options), dataset.ready
         if key == self._measured and self._estimate is not None:
             return
-        self._measured, self._estimate = key, None
-        if not dataset.ready:
-            self._measuring = "shown when training has begun: the dataset is not prepared yet"
+        self._measured, self._estimate, self._steps = key, None, plan.steps
+        if not dataset.ready or self._cached_base is not None:
+            what = "the dataset is not prepared" if not dataset.ready else "the base is not in the library"
+            self._measuring = f"shown when training has begun: {what} yet"
             return
         self._measuring = "◐ timing real steps; enter need not wait for it"
 
@@ -311,6 +321,10 @@ class Wizard(StudioScreen):
                 progress(f"preparing {dataset.name}", None)
                 image = self.answers.image
                 dataset = await training.prepare(dataset, image.size, image.crop, progress)
+            if (base := self._cached_base) is not None:
+                progress(f"reading {base.name}", None)
+                library = self.app.services.library
+                self.answers.text.base = await training.bring_base(base.id, library, progress)
             progress("starting", None)
             run_id = await asyncio.to_thread(training.create, self.answers.plan(page.name_given, dataset))
             await training.start(run_id)

@@ -14,7 +14,7 @@ from tui.widgets.table import Column, Row, Table
 from tui.widgets.wizard_page import Page
 
 if TYPE_CHECKING:
-    from tui.training_services import TextBase
+    from core.runs.text_bases import TextBase
 
 _NOTHING = "nothing:"
 """The row of random weights, whose id is empty."""
@@ -88,7 +88,7 @@ class TextBasePage(Page):
             self.tell("")
             return
         if refusal := facts.refusal(base):
-            self.tell(f"✕ {refusal}. {self._instead(base)}".rstrip(), "$error")
+            self.tell(f"✕ {refusal}. {self._instead(base)}".rstrip(), "$error" if base.on_disk else "$warning")
         elif not base.id:
             self.tell(
                 "Random weights and a tokenizer made of the dataset: it learns everything anew, which takes many "
@@ -105,7 +105,8 @@ class TextBasePage(Page):
     @staticmethod
     def _memory(base: TextBase) -> str:
         licence = f"Licence {base.licence}. " if base.licence else ""
-        return f"{licence}Memory is an estimate; {words.size(base.memory_there)} are there now."
+        there = f"; {words.size(base.memory_there)} are free now" if base.memory_there else ""
+        return f"{licence}Memory is an estimate{there}."
 
     def _instead(self, base: TextBase) -> str:
         """What would fit."""
@@ -119,7 +120,7 @@ class TextBasePage(Page):
         if self.materials.text_bases is None:
             return ""
         found = self.materials.text_base(self.materials.base(self.answers))
-        return found.name.removeprefix("starter/") if found is not None else "nothing"
+        return found.name.removeprefix("starter/") if found is not None else "random weights"
 
     def refusal(self) -> str:
         base = self._under()
