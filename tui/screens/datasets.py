@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -40,6 +41,14 @@ _LOOK = Binding.Group("look")
 """What shows more of a dataset: stands as one where room is short."""
 _TWO = 100
 """Columns from which the card stands beside the list."""
+
+
+class DatasetTable(Table, inherit_bindings=False):
+    """The arrows choose here as in every list, but are not told: what the other keys do needs the room."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        replace(each, show=False, group=None) for each in Table.BINDINGS if isinstance(each, Binding)
+    ]
 
 
 class DatasetsPane(Titled, Vertical):
@@ -92,7 +101,7 @@ class DatasetsScreen(StudioScreen):
     def body(self) -> ComposeResult:
         with Horizontal(id="datasets"):
             with DatasetsPane(id="dataset-list", classes="pane"):
-                yield Table(_COLUMNS)
+                yield DatasetTable(_COLUMNS)
                 yield Static(id="datasets-state", markup=False)
             yield DatasetCard()
 
