@@ -44,9 +44,10 @@ def advice(dataset: Dataset) -> tuple[str, str]:
 
 
 def holds(dataset: Dataset) -> str:
-    """ "812 pictures", "1,204 documents"; "–" where nobody knows yet."""
-    thing = "document" if dataset.kind == "text" else "picture"
-    return f"{dataset.count:,} {thing}{'' if dataset.count == 1 else 's'}" if dataset.count else "–"
+    """ "812 pictures", "1,204 documents"; without a number where nobody knows it yet, "–" of what is broken."""
+    if not dataset.count:
+        return "–" if dataset.problem else "documents" if dataset.kind == "text" else "pictures"
+    return words.counted(dataset.count, "document" if dataset.kind == "text" else "picture")
 
 
 def number(dataset: Dataset, key: str) -> int:

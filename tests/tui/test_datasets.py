@@ -66,7 +66,7 @@ async def test_the_list_says_what_there_is_and_in_which_state(home: Path, size: 
         assert cells(app, SCRIPTS.id)[:6] == [
             *("scripts", "text", "1,204 documents", "61 held out", "● right", "4.3 MB")
         ]
-        assert cells(app, LIBRARY.id)[:5] == ["starter/python", "text", "–", "gathered when used", "–"]
+        assert cells(app, LIBRARY.id)[:5] == ["starter/python", "text", "documents", "gathered when used", "–"]
         assert "4 of your own, 3 starters" in text(app)
         assert "1,204 documents" in text(app)
         assert all(len(line) <= size[0] for line in lines(app))

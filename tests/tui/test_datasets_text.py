@@ -122,7 +122,7 @@ async def test_texts_are_guessed_added_and_ready(home: Path, size: tuple[int, in
     sets = services.sets
     async with studio(services, start="datasets", size=size) as (app, pilot, _):
         page = await give(app, pilot, "/texts/scripts.jsonl.gz")
-        await until(pilot, lambda: "14 texts, 3 of no use · 4.3 MB" in text(app))
+        await until(pilot, lambda: "14 text files, 3 of no use · 4.3 MB" in text(app))
         form = page.query_one(AddForm)
         await until(pilot, lambda: [field.name for field in form.fields] == ["kind", "field", "held_out"])
         assert page.kind == "text"

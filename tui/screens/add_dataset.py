@@ -350,8 +350,9 @@ def _fields(found: Look | None, kind: str) -> list[Field]:
 
 
 def _told(found: Look) -> str:
-    """ "1,204 texts, 12 left out · 4.3 MB"."""
-    counts = [f"{found.pictures:,} pictures" if found.pictures else "", f"{found.texts:,} texts" if found.texts else ""]
+    """ "1,204 text files, 12 of no use · 4.3 MB"."""
+    counts = [words.counted(found.pictures, "picture") if found.pictures else ""]
+    counts.append(words.counted(found.texts, "text file") if found.texts else "")
     counts.append(f"{found.left_out:,} of no use" if found.left_out else "")
     more = "" if found.complete else "at least "
     parts = [more + ", ".join(filter(None, counts)), words.size(found.bytes) if found.bytes else ""]
