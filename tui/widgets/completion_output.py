@@ -100,4 +100,6 @@ def _told(sample: Sample | None, writing: int) -> str:
         return f"◐ writing{many} · {length} · {speed}".rstrip(" ·")
     seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
     # The most telling first: what does not fit is cut at the end.
-    return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
+    end = "● ended" if sample.finish == "stop" and sample.stop else _ENDS.get(sample.finish, sample.finish)
+    count = f"{sample.tokens} {'token' if sample.tokens == 1 else 'tokens'}"
+    return f"{end} · {count} · {speed}{seed}".rstrip(" ·")
