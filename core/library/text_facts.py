@@ -164,7 +164,9 @@ def training_memory(
     block = _BLOCK * width
     kept = 4 * width * layers + block if checkpointing else block * layers
     single = rows * context * (kept + _LOGITS * facts.vocabulary)
-    half = single // 2 + (2 * facts.parameters if method == "full" else 0)
+    if method == "lora":  # the small matrices keep what they read in float32, beside what the network keeps
+        return PROCESS + weights + single * 5 // 4
+    half = single // 2 + 2 * facts.parameters
     working = {"float32": single, "bfloat16": half}.get(precision, max(single, half))
     return PROCESS + weights + working
 
