@@ -107,10 +107,11 @@ class Headed:
         return total * scale, (gradient * scale).to(hidden.dtype)
 
     def _learn(self, gradient: Tensor) -> None:
-        if self._weight.grad is None:
+        before: Tensor | None = self._weight.grad
+        if before is None:
             self._weight.grad = gradient.to(self._weight.dtype)
         else:
-            self._weight.grad += gradient
+            before.add_(gradient)
 
 
 def _parts(model: Any) -> tuple[Any, nn.Linear] | None:
