@@ -8,7 +8,6 @@ import errno
 import fcntl
 import json
 import os
-import resource
 import secrets
 import signal
 import socket
@@ -18,15 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import uvicorn
-
 from core.errors import Refused, TarmacError
 from core.hosting.deployments import Deployments
 from core.hosting.gateway import Gateway
 from core.hosting.process import read_record
-from core.hosting.protocol import IDLE_SECONDS, MOST_CONNECTIONS, GuardedProtocol
 from core.hosting.registry import Registry
 from core.hosting.served import Resolve, from_library
+from core.hosting.server import make_server, more_files
 from core.hosting.settings import FIRST_PORT, GatewaySettings
 from core.paths import private_dir, storage_errors, write_atomic
 from core.runs.folder import write_json
@@ -71,8 +68,8 @@ async def _run(deployments: Deployments, resolve: Resolve, tell: Callable[[dict[
         registry = Registry(folder, resolve)
         await registry.open()
         gateway = Gateway(registry, loopback=settings.loopback, studio_key=key)
-        server = _server(gateway, settings, tls)
-        _more_files()
+        server = make_server(gateway, settings.drain, tls)
+        more_files()
         record = _record(settings)
         farewell: list[asyncio.Task[None]] = []
 
@@ -97,31 +94,6 @@ async def _run(deployments: Deployments, resolve: Resolve, tell: Callable[[dict[
             (folder / "gateway.json").unlink(missing_ok=True)
             (folder / "gateway.key").unlink(missing_ok=True)
             print("stopped", file=sys.stderr, flush=True)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's, without its signals: ours let requests finish and end the workers."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        return contextlib.nullcontext()
-
-
-def _server(gateway: Gateway, settings: GatewaySettings, tls: object) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            gateway,
-            http=GuardedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=int(IDLE_SECONDS),
-            timeout_graceful_shutdown=int(settings.drain) + 3,
-            ssl_context_factory=(lambda config, default: tls) if tls is not None else None,  # type: ignore[arg-type,return-value]
-        )
-    )
 
 
 @contextlib.contextmanager
@@ -208,18 +180,6 @@ def _bind(settings: GatewaySettings) -> socket.socket:
             why = error.strerror or str(error)
         raise Refused(f"the gateway cannot listen on {settings.host} port {settings.port}", why) from None
     return sock
-
-
-def _more_files() -> None:
-    """As many open files as the system allows: each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + 512
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < allowed:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-            soft = allowed
-    GuardedProtocol.most_connections = max(64, min(MOST_CONNECTIONS, soft - 256))
 
 
 def _record(settings: GatewaySettings) -> dict[str, object]:
