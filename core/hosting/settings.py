@@ -80,12 +80,13 @@ class GatewaySettings:
         try:
             context.load_cert_chain(self.certificate, self.key or None, password=lambda: "")
         except ssl.SSLError as error:
-            reason = {
-                "KEY_VALUES_MISMATCH": f"{self.key or self.certificate} is the key of another certificate",
-                "NO_START_LINE": f"{self.certificate} is no PEM file with a certificate and its key",
-                "PEM_LIB": f"{self.certificate} or its key is no PEM file, or it is encrypted",
-            }.get(error.reason or "", str(error))
-            raise Refused("the certificate cannot be used", reason.split("]")[-1].strip(), _MEND) from error
+            if error.reason == "KEY_VALUES_MISMATCH":
+                reason = f"{self.key or self.certificate} is the key of another certificate"
+            elif "PEM" in str(error):
+                reason = f"{self.certificate} or its key is no PEM file, or it is encrypted"
+            else:
+                reason = str(error)
+            raise Refused("the certificate cannot be used", reason, _MEND) from error
         except (OSError, ValueError) as error:
             raise Refused("the certificate cannot be used", str(error), _MEND) from error
         return context

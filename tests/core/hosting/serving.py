@@ -29,12 +29,13 @@ def resolve(deployment: Deployment) -> Served:
     kind = getattr(adapters, deployment.model, None)
     if kind is None:
         raise NotFound(f"no model is called {deployment.model!r}")
-    options = {key: value for key, value in deployment.options.items()}
+    options = dict(deployment.options)
+    harmless = {key: value for key, value in options.items() if key != "at_start"}
 
     def target(number: int) -> Target:
         return adapters.target(deployment.model, **options)
 
-    return Served(kind(Path("/"), options, "cpu").interface, target, deployment.model, deployment.model)
+    return Served(kind(Path("/"), harmless, "cpu").interface, target, deployment.model, deployment.model)
 
 
 def deploy(folder: Path, name: str, model: str = "Stub", **settings: object) -> str:
