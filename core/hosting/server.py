@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import ssl
+from typing import Any, cast
 
 import uvicorn
 
@@ -29,7 +30,7 @@ def make_server(gateway: Gateway, drain: float, tls: ssl.SSLContext | None = Non
     """
     return _Server(
         uvicorn.Config(
-            gateway,  # type: ignore[arg-type]
+            cast(Any, gateway),
             http=GuardedProtocol,
             ws="none",
             lifespan="off",
