@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.errors import NotFound, TarmacError
@@ -136,7 +137,7 @@ class Registry:
                 await self._loop_task
         pools = [entry.pool for entry in self.entries.values() if entry.pool is not None]
         await asyncio.gather(*(pool.close(patience) for pool in pools), *self._closing)
-        await asyncio.to_thread(self._write)
+        await self._write()
 
     async def fresh(self) -> None:
         """Wait for a look at the folder that begins after this call."""
@@ -163,7 +164,7 @@ class Registry:
                 for entry in self.entries.values():
                     if entry.pool is not None:
                         entry.pool.tick()
-                await asyncio.to_thread(self._write)
+                await self._write()
 
     async def _look(self) -> None:
         self._looks += 1
@@ -244,17 +245,18 @@ class Registry:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _write(self) -> None:
-        """In a thread: logs, and the status of whatever has changed."""
-        for entry in list(self.entries.values()):
-            entry.log.flush()
+    async def _write(self) -> None:
+        """Write logs, and the status of whatever has changed: put together here, written in a thread."""
+        work: list[Callable[[], None]] = []
+        for entry in self.entries.values():
+            if entry.log.waiting:
+                work.append(entry.log.flush)
             status = entry.status()
-            if entry.written is not None and status.at(entry.written.updated) == entry.written.at(status.updated):
-                continue
-            with contextlib.suppress(TarmacError):
-                if entry.folder.is_dir():
-                    write_status(entry.folder, status)
-                    entry.written = status
+            if entry.written is None or status.at(entry.written.updated) != entry.written.at(status.updated):
+                entry.written = status
+                work.append(partial(_write_status, entry.folder, status))
+        if work:
+            await asyncio.to_thread(lambda: [each() for each in work])
 
     def require(self, name: str) -> Entry:
         """The deployment called `name`.
@@ -268,6 +270,13 @@ class Registry:
         if not entry.deployment.active:
             raise NotFound(f"{name} is not active", "", "Its owner can switch it on")
         return entry
+
+
+def _write_status(folder: Path, status: Status) -> None:
+    """A disk that says no is asked again with the next change; a folder that was removed is not made anew."""
+    with contextlib.suppress(TarmacError):
+        if folder.is_dir():
+            write_status(folder, status)
 
 
 def _stamp(path: Path) -> object:

@@ -29,7 +29,7 @@ def make_server(gateway: Gateway, drain: float, tls: ssl.SSLContext | None = Non
     """
     return _Server(
         uvicorn.Config(
-            gateway,  # type: ignore[arg-type]
+            gateway,
             http=GuardedProtocol,
             ws="none",
             lifespan="off",
