@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,9 +18,9 @@ from pathlib import Path
 
 from core.errors import NotFound, TarmacError
 from core.hosting.deployment import FILE_NAME, Deployment
-from core.hosting.pool import Pool, Served
+from core.hosting.pool import Pool
 from core.hosting.request_log import RequestLog
-from core.hosting.served import Resolve
+from core.hosting.served import Resolve, Served
 from core.hosting.statistics import Statistics
 from core.hosting.status import State, Status, read_status, write_status
 from core.hosting.tokens import FILE_NAME as TOKENS
@@ -158,13 +159,16 @@ class Registry:
         second = 0.0
         while True:
             await asyncio.sleep(LOOKS)
-            await self.look()
-            if time.monotonic() - second >= 1.0:
-                second = time.monotonic()
-                for entry in self.entries.values():
-                    if entry.pool is not None:
-                        entry.pool.tick()
-                await self._write()
+            try:
+                await self.look()
+                if time.monotonic() - second >= 1.0:
+                    second = time.monotonic()
+                    for entry in self.entries.values():
+                        if entry.pool is not None:
+                            entry.pool.tick()
+                    await self._write()
+            except Exception:
+                traceback.print_exc()  # a mistake in one look must not make us blind for ever
 
     async def _look(self) -> None:
         self._looks += 1
