@@ -96,11 +96,13 @@ class TextBasePage(Page):
             )
         elif not facts.fits(base, "full"):
             self.tell(
-                f"! All weights do not fit, so LoRA is taken: small matrices beside them learn. {self._memory(base)}",
+                f"! All weights of {base.name} do not fit, so LoRA is taken: small matrices learn. {self._memory(base)}",
                 "$warning",
             )
         else:
-            self.tell(f"What it has learned carries over. It looks at {base.context:,} tokens. {self._memory(base)}")
+            self.tell(
+                f"{base.name} looks at {base.context:,} tokens; what it has learned carries over. {self._memory(base)}"
+            )
 
     @staticmethod
     def _memory(base: TextBase) -> str:
