@@ -163,7 +163,7 @@ def listed(path: Path) -> Listing:
     kind = kind_of(path)
     if kind == "folder":
         walk = _Walk(path)
-        found = walk.everything()
+        found = list(walk.names())
         # Of a text that is on both sides of a split, the held-out one is the one that stays: it comes first.
         found.sort(key=lambda each: told_by_name(f"{path.as_posix()}/{each[0]}") != HELD)
         return Listing((walk.file(*each) for each in found), len(found), sum(each[1] for each in found))
@@ -175,6 +175,18 @@ def listed(path: Path) -> Listing:
     return Listing(iter([TextFile(path.name, size, lambda: path.open("rb"), given=True, path=path)]), 1, size)
 
 
+def glimpsed(path: Path) -> Iterator[TextFile]:
+    """The same files as they are found, for one who may not wait until all of a large folder is listed.
+
+    Raises:
+        Refused: As `listed`.
+    """
+    if kind_of(path) != "folder":
+        return listed(path).files
+    walk = _Walk(path)
+    return (walk.file(*each) for each in walk.names())
+
+
 @dataclass
 class _Walk:
     """A folder, depth first in the order of names. Links are followed, but no folder is entered twice."""
@@ -183,16 +195,14 @@ class _Walk:
     _seen: set[tuple[int, int]] = field(default_factory=set)
     _left: dict[str, LeftOut] = field(default_factory=dict)
 
-    def everything(self) -> list[tuple[str, int]]:
+    def names(self) -> Iterator[tuple[str, int]]:
         """Name and bytes of each file; of what is left out by its name too."""
         above, below = rules_above(self.root)
-        found: list[tuple[str, int]] = []
-        for each in self._walk(self.root, "", below, above, 0):
-            found.append(each)
-            if len(found) > MAX_ENTRIES:
+        for number, each in enumerate(self._walk(self.root, "", below, above, 0)):
+            if number >= MAX_ENTRIES:
                 what = f"{displayed(self.root.name)} cannot be added"
                 raise Refused(what, f"it holds more than {MAX_ENTRIES:,} files")
-        return found
+            yield each
 
     def file(self, name: str, size: int) -> TextFile:
         """One of them."""

@@ -124,7 +124,7 @@ def documents(file: TextFile, wanted: str | None, found: Found, limits: Limits |
                 yield from _values(file, records, wanted, found)
         finally:
             found.broken += reader.broken
-            if reader.read:
+            if reader.begun:
                 found.encodings[reader.encoding] += 1
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.workers.session import Call, Session
 
 _PAINT_SECONDS = 0.07
+_TEXT_ACTIONS = frozenset({"complete", "next_sample", "continue", "edit", "copy", "copy_all", "probabilities", "tree"})
 _HISTORY = Binding.Group("history", compact=True)
 
 
@@ -54,15 +55,15 @@ class CompletionPane(Sides, Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "complete", "complete", id="completion.complete", tooltip="Complete the prompt once more"),
         Binding("escape", "stop", "stop", id="completion.stop", tooltip="Stop; what is there stays"),
-        Binding("n", "next_sample", "next sample", id="completion.next", tooltip="Another one, with the next seed"),
+        Binding("n", "next_sample", "another", id="completion.next", tooltip="Another one, with the next seed"),
         Binding("c", "continue", "continue", id="completion.continue", tooltip="Go on from where it ended"),
-        Binding("e", "edit", "edit as prompt", id="completion.edit", tooltip="Prompt and completion into the editor"),
+        Binding("e", "edit", "edit", id="completion.edit", tooltip="Prompt and completion into the editor"),
         Binding("y", "copy", "copy", id="completion.copy", tooltip="The completion to your own clipboard (OSC 52)"),
         Binding("Y", "copy_all", "Copy all", id="completion.copy-all", show=False, tooltip="Prompt and completion"),
         Binding("left,h", "history(-1)", "Earlier", id="completion.back", group=_HISTORY, tooltip="The sample before"),
         Binding("right,l", "history(1)", "Later", id="completion.forward", group=_HISTORY, tooltip="The sample after"),
         Binding("t", "tree", "tree", id="completion.tree", tooltip="Every completion below what it went on from"),
-        Binding("p", "probabilities", "likely?", id="completion.chances", tooltip="How likely each token was"),
+        Binding("p", "probabilities", "odds", id="completion.chances", tooltip="How likely each token was"),
         Binding(
             "v", "beside", "compare", id="completion.compare", tooltip="A second model on the same prompt, or none"
         ),
@@ -356,6 +357,9 @@ class CompletionPane(Sides, Vertical):
         """Keys that would do nothing are not offered."""
         if action == "stop":
             return self.busy
+        # In the tree the cursor is on another one than the text that these would act on.
+        if action in _TEXT_ACTIONS and self.query_one(TreePane).has_focus:
+            return False
         if action in ("complete", "next_sample"):
             return not self.busy
         if action in ("continue", "edit"):

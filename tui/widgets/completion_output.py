@@ -91,13 +91,17 @@ def _told(sample: Sample | None, writing: int) -> str:
     if sample is None:
         return ""
     speed = f"{sample.rate:.0f} tok/s · " if sample.rate else ""
+    # Told here too: the sentence above the text is soon out of sight.
+    cut = f"prompt cut by {sample.dropped:,} · " if sample.dropped else ""
     if writing:
         characters = sample.options.get("max_characters")
         most = sample.options.get("max_tokens")
         of = f" of {most:.0f}" if most else ""
         length = f"{len(sample.text)} of {characters:.0f} characters" if characters else f"{sample.tokens}{of} tokens"
         many = f" {writing} at once" if writing > 1 else ""
-        return f"◐ writing{many} · {length} · {speed}".rstrip(" ·")
+        return f"◐ writing{many} · {cut}{length} · {speed}".rstrip(" ·")
     seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
     # The most telling first: what does not fit is cut at the end.
-    return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
+    end = "● ended" if sample.finish == "stop" and sample.stop else _ENDS.get(sample.finish, sample.finish)
+    count = f"{sample.tokens} {'token' if sample.tokens == 1 else 'tokens'}"
+    return f"{end} · {cut}{count} · {speed}{seed}".rstrip(" ·")

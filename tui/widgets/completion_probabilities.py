@@ -37,7 +37,7 @@ def tokens_of(answer: object, length: int) -> list[Token]:
     """The tokens out of a model's `logprobs` for a text of `length` characters; what is not one is left out."""
     items = [item for item in answer if isinstance(item, Mapping)] if isinstance(answer, list | tuple) else []
     starts = [item["start"] for item in items if isinstance(item.get("start"), int)]
-    if len(starts) != len(items):
+    if not items or len(starts) != len(items):
         return []
     tokens = []
     for item, start, stop in zip(items, starts, [*starts[1:], length], strict=True):
@@ -99,15 +99,28 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
         """It cannot be known."""
         self._say(Content.styled(f"✕ {error}", "$error"))
 
-    def show(self, text: str, tokens: list[Token], begin: int) -> None:
-        """Show `text` from the line that character `begin` stands in; the cursor goes to the token there."""
-        first = text.rfind("\n", 0, begin) + 1
+    def show(self, text: str, tokens: list[Token], begin: int, before: int = 0) -> None:
+        """Show `text`; the cursor goes to the token at character `begin`, or to the last one.
+
+        Args:
+            text: All of it.
+            tokens: Its tokens.
+            begin: Where what was written last begins.
+            before: Characters before that which are of interest too; the line that they begin in is shown whole.
+        """
+        first = text.rfind("\n", 0, begin - before) + 1
         self.text = text
         self.tokens = [token for token in tokens if token.stop > first]
-        self.at = next((place for place, token in enumerate(self.tokens) if token.stop > begin), 0)
+        last = max(0, len(self.tokens) - 1)
+        self.at = next((place for place, token in enumerate(self.tokens) if token.stop > begin), last)
         known = [token.chance for token in self.tokens[self.at :] if token.chance is not None]
         mean = math.exp(sum(math.log(max(chance, 1e-30)) for chance in known) / len(known)) if known else 0.0
-        self.set_title("probabilities", f"{len(known)} tokens, {percent(mean)} each on average" if known else "")
+        self.set_title(
+            "probabilities",
+            f"{len(known)} {'token' if len(known) == 1 else 'tokens'}, {percent(mean)} each on average"
+            if known
+            else "",
+        )
         self._draw()
 
     @property

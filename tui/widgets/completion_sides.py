@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from textual import on
-
 from core.errors import Cancelled, TarmacError
 from tui import text_models
-from tui.samples import Sample, place_of
+from tui.samples import Sample, ancestors, place_of
 from tui.widgets.completion_compare import Beside, samples_from_state
 from tui.widgets.completion_probabilities import Probabilities, tokens_of
 from tui.widgets.completion_tree import TreePane
@@ -66,13 +64,15 @@ class Sides(_Base):
         tree.show(self.history, self.sample.number if self.sample else None)
         self.screen.set_focus(tree)
 
-    @on(TreePane.Left)
-    def _tree_left(self) -> None:
+    # Handlers by name: a class that is no widget itself has no other way.
+
+    def on_tree_pane_left(self) -> None:
+        """The user is done with the tree."""
         self.remove_class("-tree")
         self.focus_output()
 
-    @on(TreePane.Chosen)
-    def _tree_chosen(self, message: TreePane.Chosen) -> None:
+    def on_tree_pane_chosen(self, message: TreePane.Chosen) -> None:
+        """A completion comes to the screen, a prompt into the editor."""
         branch = message.branch
         self.remove_class("-tree")
         if branch.sample is None:
@@ -110,10 +110,12 @@ class Sides(_Base):
         except TarmacError as error:
             view.fail(error)
             return
-        view.show(text, tokens_of(outputs.get("logprobs"), len(text)), len(sample.prompt))
+        chain = [*ancestors(self.history, sample), sample]
+        before = max(0, len(sample.prompt) - len(chain[0].prompt))
+        view.show(text, tokens_of(outputs.get("logprobs"), len(text)), len(sample.prompt), before)
 
-    @on(Probabilities.Left)
-    def _probabilities_left(self) -> None:
+    def on_probabilities_left(self) -> None:
+        """The user is done with them."""
         self.close_probabilities()
         self.focus_output()
 
@@ -169,7 +171,7 @@ class Sides(_Base):
         if isinstance(kept, dict) and isinstance(kept.get("model"), str) and kept["model"]:
             await self.show_beside(kept["model"], samples_from_state(kept.get("samples")))
 
-    @on(Beside.Changed)
-    def _beside_changed(self) -> None:
+    def on_beside_changed(self) -> None:
+        """The second model began or ended a text."""
         self.refresh_bindings()
         self.told()

@@ -116,7 +116,7 @@ class TreePane(Titled, ScrollView, can_focus=True, inherit_bindings=False):
         tone = {"◐": "$warning", "✕": "$error"}.get(state, "$muted")
         told = f" {sample.options['seed']:.0f}" if "seed" in sample.options else ""
         room = max(4, width - 4 - cell_len(twig) - cell_len(told))
-        text = _cut(_one_line(sample.text) or "…", room)
+        text = _cut(_one_line(sample.text) or ("–" if sample.finish else "…"), room)
         style = "bold $accent" if marked else "$accent" if here else "$muted"
         return Content.assemble(
             (mark, "$accent"),

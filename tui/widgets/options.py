@@ -151,6 +151,8 @@ class OptionsPanel(Titled, Widget, can_focus=True):
         """The options, the chosen one marked, then what is allowed."""
         wide = max((len(label(name)) for name in self.names), default=0)
         room = max(10, self.size.width - wide - 5)
+        # Numbers and texts end below each other.
+        broad = min(room, max((len(self._value(name)) for name in self.names), default=0))
         parts: list[tuple[str, str] | str] = []
         for index, name in enumerate(self.names):
             here = index == self.chosen and self.has_focus
@@ -165,7 +167,7 @@ class OptionsPanel(Titled, Widget, can_focus=True):
             value = value if len(value) <= room else value[: room - 1] + "…"
             parts.append(("▸ " if here else "  ", "$accent"))
             parts.append((f"{label(name):<{wide}}  ", "$text" if here else "$muted"))
-            parts.append((f"{value:>10}\n", "bold $accent" if here else "$muted" if idle else "$text"))
+            parts.append((f"{value:>{max(10, broad)}}\n", "bold $accent" if here else "$muted" if idle else "$text"))
         chosen = self.kinds.get(self.name_chosen) or self.list_kinds.get(self.name_chosen)
         if self._problem:
             parts.append((f"✕ {self._problem}", "$error"))

@@ -114,6 +114,33 @@ class HeldOut:
         return None
 
 
+class Memorising:
+    """What the model writes stands word for word in its training text.
+
+    Args:
+        most: Share of sampled pieces of its writing that may, 0 to 1.
+    """
+
+    def __init__(self, most: float = 0.1) -> None:
+        self.most = most
+        self.warned = False
+
+    def see(self, step: int, share: float, length: int) -> Warned | None:
+        """A new score: the share of pieces of `length` tokens that occur."""
+        if share <= self.most:
+            self.warned = self.warned and share > self.most / 2
+        elif not self.warned:
+            self.warned = True
+            return Warned(
+                "overfit",
+                "the model repeats its training text word for word",
+                f"{share:.0%} of the pieces of {length} tokens that it writes stand there",
+                "Stop and keep an earlier checkpoint; more text, a lower rate or fewer steps help",
+                step,
+            )
+        return None
+
+
 class Collapse:
     """All pictures become alike.
 

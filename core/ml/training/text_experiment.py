@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from core.library.manifest import Manifest
 from core.ml.hardware import device_name
+from core.ml.metrics.memorised import LENGTH, memorised
 from core.ml.metrics.perplexity import perplexity
 from core.ml.training import guards, text_live
 from core.ml.training.experiment import Attempt, Experiment
@@ -18,6 +18,8 @@ from core.runs import text_samples
 from core.runs.events import Phase, Sample, Score, Started, Warned
 
 PERPLEXITY, MEMORISED = "perplexity", "memorised"
+WRITTEN = (8, 114)
+"""Texts that are looked for in the training text, and their tokens: 65 pieces of 50 in each."""
 
 
 class TextExperiment(Experiment):
@@ -37,6 +39,7 @@ class TextExperiment(Experiment):
         amount = recipe.batch * recipe.context
         super().__init__(attempt, training, kept, rate=self.options.rate, amount=amount)
         self.watch_held = guards.HeldOut([(int(step), float(loss)) for step, loss in kept.get("held", [])])
+        self.watch_memory = guards.Memorising()
         self.before: dict[str, Any] = dict(kept.get("before", {}))
         self.prompts = self.options.prompts
         if not self.prompts and self.ranks.first:
@@ -53,25 +56,30 @@ class TextExperiment(Experiment):
         return Sample(self.step, name, 1, len(found)), []
 
     def score(self) -> Iterator[Score]:
-        """Perplexity of the held-out text."""
+        """Perplexity of the held-out text; and how much of what the model writes stands in its training text."""
         held, options = self.setup.corpus.held, self.options
-        ids = held[: options.held_tokens].tolist()
+        ids = held[: options.held_tokens]
         if len(ids) < 2:
             return
         self.recorder.tell(Phase("scoring"))
+        model = self.training.model
+        half = options.precision == "bfloat16"
         size = self.setup.corpus.held_bytes
         if len(ids) < len(held):
-            size = len(self.setup.tokens.decode(ids).encode())
-        engine = text_live.live_engine(self.training.model)
-        found = perplexity(engine, ids, size, stride=options.stride, context=min(options.context, engine.context))
-        about: dict[str, object] = {"context": found.context, "stride": found.stride, "tokens": found.tokens}
-        about |= {"bits_per_byte": found.bits_per_byte, "loss": math.log(found.perplexity), "bytes": size}
+            size = len(self.setup.tokens.decode(ids.tolist()).encode())
+        found = perplexity(model, ids, size, stride=options.stride, context=options.context, autocast=half)
+        about = {**found.about(), "bytes": size, "precision": options.precision}
         yield Score(self.step, PERPLEXITY, found.perplexity, about)
+        corpus = self.setup.corpus
+        texts = text_live.written(model, corpus.end, options, WRITTEN, self.plan.seed)
+        learned = memorised(texts, corpus.train, seed=self.plan.seed)
+        if learned.sampled:
+            yield Score(self.step, MEMORISED, learned.share, learned.about())
 
     def judge(self, score: Score) -> Warned | None:
-        """Whether the held-out loss has turned."""
-        if score.metric != PERPLEXITY:
-            return None
+        """Whether the held-out loss has turned, or the model repeats what it has read."""
+        if score.metric == MEMORISED:
+            return self.watch_memory.see(score.step, score.value, LENGTH)
         if not self.before:
             self.before = {"value": score.value, "step": score.step, **score.about}
         return self.watch_held.see(score.step, float(str(score.about["loss"])))
@@ -125,12 +133,20 @@ class TextExperiment(Experiment):
         now: Any = self.scores.get(PERPLEXITY)
         if not now:
             return {}
-        return {
+        learned: Any = self.scores.get(MEMORISED)
+        told: dict[str, object] = {
             "perplexity": round(now["value"], 3),
             "perplexity_before": round(self.before["value"], 3),
             "bits_per_byte": round(now["bits_per_byte"], 4),
             "bits_per_byte_before": round(self.before["bits_per_byte"], 4),
             "perplexity_protocol": f"held-out documents, {now['tokens']} tokens scored in {now['bytes']} bytes, "
             f"context {now['context']}, stride {now['stride']}, before at step {self.before['step']}, "
-            f"after at step {now['step']}",
+            f"after at step {now['step']}, {now['precision']}",
         }
+        if learned:
+            told["memorised"] = round(learned["value"], 4)
+            told["memorised_protocol"] = (
+                f"share of {learned['sampled']} pieces of {learned['length']} tokens that it wrote, at step "
+                f"{learned['step']}, which occur in the training text"
+            )
+        return told

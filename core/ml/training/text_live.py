@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from core.ml.generation.completion import Engine, Settings, complete
 from core.ml.generation.gpt2 import GPT2, supports
 from core.ml.generation.loading import LARGE
+from core.ml.generation.sampling import Sampler
 from core.ml.generation.tokens import Tokens
 from core.ml.generation.transformers_engine import NetworkEngine
 from core.ml.hardware import fast_bfloat16
@@ -57,6 +59,38 @@ def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:
     if not texts:
         return ("",)
     return tuple(texts[place * len(texts) // BEGINNINGS] for place in range(min(BEGINNINGS, len(texts))))
+
+
+@torch.inference_mode()
+def written(model: Any, begin: int, options: TextOptions, shape: tuple[int, int], seed: int) -> list[list[int]]:
+    """Tokens of texts that the model writes with nothing before them, all at once.
+
+    Args:
+        model: In training; put back into that mode.
+        begin: The id that a text begins after.
+        options: For temperature and top-p.
+        shape: How many texts, and tokens of each; fewer where the model sees no more.
+        seed: Of the first; the others have those after it.
+    """
+    count, length = shape
+    device = next(model.parameters()).device
+    samplers = [Sampler(options.temperature, options.top_p, (seed + number) % 2**31) for number in range(count)]
+    texts: list[list[int]] = [[] for _ in range(count)]
+    ids = torch.full((count, 1), begin, dtype=torch.int64, device=device)
+    past: Any = None
+    training = model.training
+    model.eval()
+    try:
+        for _ in range(min(length, positions_of(model.config) - 1)):
+            result = model(ids, past_key_values=past, use_cache=True)
+            past = result.past_key_values
+            numbers = [sampler(row) for sampler, row in zip(samplers, result.logits[:, -1].float().cpu(), strict=True)]
+            for text, number in zip(texts, numbers, strict=True):
+                text.append(number)
+            ids = torch.tensor(numbers, dtype=torch.int64, device=device)[:, None]
+    finally:
+        model.train(training)
+    return texts
 
 
 def completions(

@@ -68,5 +68,6 @@ def _mask(count: int, kind: torch.dtype, device: torch.device) -> Tensor:
     key = (count, kind, device)
     if key not in _masks:
         _masks.clear()
-        _masks[key] = torch.full((count, count), -torch.inf, dtype=kind, device=device).triu(1)
+        with torch.inference_mode(False):
+            _masks[key] = torch.full((count, count), -torch.inf, dtype=kind, device=device).triu(1)
     return _masks[key]

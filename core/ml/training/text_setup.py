@@ -13,6 +13,7 @@ from typing import Any
 from core.datasets.manifest import Manifest as Dataset
 from core.datasets.text_store import TextStore
 from core.errors import TarmacError
+from core.ml.allocation import keep_freed_memory
 from core.ml.generation.loading import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
 from core.ml.hardware import device_name
@@ -23,6 +24,7 @@ from core.ml.training.experiment import Attempt
 from core.ml.training.text import TextTraining
 from core.ml.training.text_corpus import END_OF_TEXT, train_tokenizer
 from core.ml.training.text_files import read_checkpoint, tokenizer_of
+from core.ml.training.text_loss import loss_of
 from core.ml.training.text_network import new_network, positions_of, prepare, read_network
 from core.ml.training.text_options import Material, recipe_of, resolve
 from core.runs.events import Phase
@@ -121,9 +123,13 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     if model is None:
         tell(Phase("making the network"))
         model = new_network(options, corpus.vocabulary, corpus.end, plan.seed)
-    prepare(model, options, plan.seed)
     model.to(attempt.device)
-    training = TextTraining(model, corpus.train, recipe_of(plan, options), ranks=ranks)
+    prepare(model, options, plan.seed)
+    if attempt.device.type == "cpu":
+        keep_freed_memory()
+    recipe = recipe_of(plan, options)
+    loss = loss_of(model, recipe.precision, compiled=options.compile)
+    training = TextTraining(model, corpus.train, recipe, ranks=ranks, loss=loss)
     if sources.checkpoint is not None:
         try:
             training.restore(state)

@@ -1,5 +1,6 @@
 """Bytes of any encoding become text, in blocks of any size, and what is no text is told."""
 
+import gzip
 import io
 import random
 from collections.abc import Iterator
@@ -43,7 +44,14 @@ def test_utf_16_without_a_mark(encoding: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "text"),
-    [("cp1252", TEXT), ("shift_jis", JAPANESE), ("euc_jp", JAPANESE), ("cp1251", RUSSIAN), ("cp1250", POLISH), ("koi8_r", RUSSIAN)],
+    [
+        ("cp1252", TEXT),
+        ("shift_jis", JAPANESE),
+        ("euc_jp", JAPANESE),
+        ("cp1251", RUSSIAN),
+        ("cp1250", POLISH),
+        ("koi8_r", RUSSIAN),
+    ],
     ids=lambda value: value if len(value) < 20 else "",
 )
 def test_others_are_guessed(encoding: str, text: str) -> None:
@@ -80,10 +88,12 @@ def test_line_ends() -> None:
         bytes(range(256)) * 300,
         random.Random(0).randbytes(100_000),
         b"\x7fELF" + bytes(60),
+        b"\0",
+        b"\0\0\0\0a",
         b"text first\n" * 200_000 + b"\0\0\0",
         bytes(byte for byte in random.Random(1).randbytes(5000) if byte),
     ],
-    ids=["all bytes", "noise", "program", "zeros at last", "noise without zeros"],
+    ids=["all bytes", "noise", "program", "a zero", "few zeros", "zeros at last", "noise without zeros"],
 )
 def test_binary(data: bytes) -> None:
     with pytest.raises(LeftOut, match="binary"):
@@ -115,3 +125,14 @@ def test_pieces_are_the_text_and_cut_at_line_ends(size: int) -> None:
     assert max(len(piece) for piece, _ in found) <= 60
     assert all(piece.endswith("\n") for piece, hard in found[:-1] if not hard)
     assert sum(hard for _, hard in found) == 2
+
+
+def test_what_comes_before_a_break_is_given_first() -> None:
+    whole = gzip.compress(b"".join(b"line %d\n" % n for n in range(20_000)))
+    found: list[str] = []
+    with gzip.open(io.BytesIO(whole[: len(whole) // 2])) as file:
+        reader = TextReader(file)
+        with pytest.raises(LeftOut, match="truncated"):
+            found.extend(piece for piece, _ in pieces(reader.blocks(), 1000))
+    assert "".join(found).startswith("line 0\nline 1\n")
+    assert len("".join(found)) > 50_000

@@ -55,7 +55,15 @@ def test_gitignore_means_what_git_means(tmp_path: Path) -> None:
         "sub/.gitignore": "*.txt\n!b.txt\n!a.log\n/top.py\n",
     }
     files = ["a.log", "keep.log", "build/x.py", "sub/build/x.py", "sub/a.log", "sub/a.txt", "sub/b.txt", "sub/top.py"]
-    files += ["sub/deep/top.py", "sub/deep/c.txt", "docs/a/b/draft-1", "docs/draft-2", "docs/good", "#real", "x/vendor/y"]
+    files += [
+        "sub/deep/top.py",
+        "sub/deep/c.txt",
+        "docs/a/b/draft-1",
+        "docs/draft-2",
+        "docs/good",
+        "#real",
+        "x/vendor/y",
+    ]
     write(tmp_path, {**rules, **dict.fromkeys(files, "x")})
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     listing = subprocess.run(
@@ -66,6 +74,15 @@ def test_gitignore_means_what_git_means(tmp_path: Path) -> None:
     # A folder inside of the repository is under the rules above it.
     below = {name.removeprefix("sub/") for name in wanted if name.startswith("sub/")}
     assert {name for name, why in outcome(tmp_path / "sub").items() if not why} == below
+
+
+@pytest.mark.parametrize("rule", ["/data/", "data", "*"])
+def test_a_folder_that_its_repository_ignores_can_be_given(tmp_path: Path, rule: str) -> None:
+    write(tmp_path, {".gitignore": f"{rule}\n", ".git/HEAD": "", "data/in/a.txt": "x", "data/in/.gitignore": "b.txt\n"})
+    write(tmp_path, {"data/in/b.txt": "x"})
+    wanted = {"a.txt": "", "b.txt": "ignored: by .gitignore"}
+    assert outcome(tmp_path / "data" / "in") == wanted
+    assert outcome(tmp_path / "data") == {f"in/{name}": why for name, why in wanted.items()}
 
 
 def test_rules_that_are_none_are_passed_over(tmp_path: Path) -> None:

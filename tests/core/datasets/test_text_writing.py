@@ -143,18 +143,31 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         def close(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StorageError, match="Free some space"), TextWriter(tmp_path, Manifest(name="x")) as writer:
+    with TextWriter(tmp_path, Manifest(name="x")) as writer:
         assert writer._file is not None
         writer._file.close()
         monkeypatch.setattr(writer, "_file", Full())
-        writer.add("text", "x")
+        with pytest.raises(StorageError, match="Free some space"):
+            writer.add("text", "x")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_stops_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_writing, "_CHECK_EVERY", 100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(StorageError, match="not enough space"), TextWriter(tmp_path, Manifest(name="x")) as writer:
-        for number in range(100):
-            writer.add(f"text {number}", "x")
+    with TextWriter(tmp_path, Manifest(name="x")) as writer:
+        writer.add("x" * 101, "x")
+        with pytest.raises(StorageError, match="not enough space"):
+            writer.add("text", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_file_is_named_once_among_the_longest(tmp_path: Path) -> None:
+    with TextWriter(tmp_path, Manifest(name="x", kind="text")) as writer:
+        for number in range(20):
+            writer.add(f"{number:03}" * 1000, "long.txt")
+            writer.add(f"{number} short", f"{number}.txt")
+        written = writer.finish(0.05)
+    names = [name for name, _ in written.longest]
+    assert names[0] == "long.txt"
+    assert len(set(names)) == len(names) == 5

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from core.library.manifest import Manifest
 from core.ml.generation.loading import load_engine
 from core.ml.training.outcome import Outcome
+from core.ml.training.text import TextTraining
 from core.ml.training.text_run import train_text
-from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping
+from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping, Warned
 from core.runs.plan import RunPlan
 from core.runs.text_samples import read_samples
 from tests.core.ml.training.recording import Remembered
@@ -174,3 +175,178 @@ def test_killed_between_checkpoints_goes_on_from_the_last(lines: Path, tmp_path:
     run(again, lines, plan)
     assert again.told(Started)[0].step == 4
     assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_a_damaged_checkpoint_makes_way_for_the_one_before(lines: Path, tmp_path: Path) -> None:
+    whole = Remembered(tmp_path / "whole", 6)
+    run(whole, lines)
+    for number, (file, content) in enumerate({"training.pt": b"not it", "model.safetensors": b""}.items()):
+        folder = tmp_path / str(number)
+        run(Remembered(folder, 4), lines, replace(PLAN, score_every=6))
+        (folder / "checkpoints" / "4" / file).write_bytes(content)
+        again = Remembered(folder, 6)
+        assert run(again, lines, replace(PLAN, score_every=6)).state == "finished"
+        (warned,) = again.told(Warned)
+        assert (warned.code, warned.step, warned.do) == ("damaged", 4, "It goes on from step 2")
+        assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_numbers_that_are_none_are_gone_back_from(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, spoiled = TextTraining.run, list[int]()
+
+    def spoil_once(training: TextTraining) -> dict[str, float]:
+        told = real(training)
+        if training.step == 5 and not spoiled:
+            spoiled.append(5)
+            with torch.no_grad():
+                training.learned[0].fill_(math.nan)
+            told["loss"] = math.nan
+        return told
+
+    monkeypatch.setattr(TextTraining, "run", spoil_once)
+    recorder = Remembered(tmp_path, 6)
+    assert run(recorder, lines).state == "finished"
+    (warned,) = recorder.told(Warned)
+    assert (warned.code, warned.step) == ("nan", 5)
+    assert warned.do == "It goes on from step 4 with half the rate (0.005)"
+    rates = {each.step: each.values["rate"] for each in recorder.told(Metrics)}
+    assert rates[5] == pytest.approx(5e-3)
+    assert all(each.isfinite().all() for _, folder in recorder.checkpoints() for each in weights(folder).values())
+
+
+def test_a_rate_out_of_reason_is_given_up(lines: Path, tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=40, save_every=40, options=OPTIONS | {"rate": 1.0, "warmup": 1, "clip": 1e30})
+    real = TextTraining.set_rates
+    try:
+        # No plan may have a rate that breaks a training this surely.
+        TextTraining.set_rates = lambda self, factor: real(self, factor * 1e38)  # type: ignore[method-assign]
+        outcome = run(Remembered(tmp_path, 40), lines, plan)
+    finally:
+        TextTraining.set_rates = real  # type: ignore[method-assign]
+    assert (outcome.state, outcome.what, outcome.do) == ("failed", "the training is not stable", "Lower the rate")
+    assert outcome.offer["rate"] == pytest.approx(1 / 16)
+
+
+def test_out_of_memory_is_met_with_less(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = TextTraining.run
+
+    def run_if_small(training: TextTraining) -> dict[str, float]:
+        if training.recipe.batch // training.recipe.accumulate > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(training)
+
+    monkeypatch.setattr(TextTraining, "run", run_if_small)
+    # A batch that was asked for stays what it is, computed in parts.
+    outcome = run(Remembered(tmp_path / "asked", 2), lines)
+    assert (outcome.state, outcome.what) == ("failed", "not enough memory for a batch of 4")
+    assert outcome.offer == {"accumulate": 2}
+    parts = replace(PLAN, options=OPTIONS | outcome.offer)
+    assert run(Remembered(tmp_path / "parts", 2), lines, parts).state == "finished"
+    # One that was left open is chosen again, and stays so when the run goes on.
+    plan = replace(PLAN, steps=2, options={key: value for key, value in OPTIONS.items() if key != "batch"})
+    recorder = Remembered(tmp_path / "open", 2)
+    assert run(recorder, lines, plan).state == "finished"
+    assert [each.offer["batch"] for each in recorder.told(Warned)] == [64, 32, 16, 8, 4, 2]
+    again = Remembered(tmp_path / "open", 4)
+    assert run(again, lines, plan).state == "finished"
+    assert (again.told(Started)[0].chosen["batch"], again.told(Warned)) == (2, [])
+
+
+def test_the_best_checkpoint_becomes_the_model_and_learning_by_heart_is_told(tmp_path: Path) -> None:
+    # A handful of sentences, and held-out ones that share nothing with them.
+    texts = ["The quick brown fox jumps over the lazy dog, again and again.\n" * 8] * 4
+    dataset = write_texts(tmp_path / "few", [*texts, "Zebras vex jolly wizards; 12345 67890!\n" * 20], held=[4])
+    options = OPTIONS | {"width": 32, "rate": 0.05, "context": 32, "batch": 8, "decay": 0.0, "held_tokens": 500}
+    plan = replace(PLAN, steps=80, options=options, sample_every=80, save_every=40, score_every=10, keep=0)
+    recorder = Remembered(tmp_path / "run", 80)
+    assert run(recorder, dataset, plan, model=tmp_path / "model").state == "finished"
+    warnings = {each.what: each for each in recorder.told(Warned)}
+    turned = warnings["the loss of the held-out text rises"]
+    repeats = warnings["the model repeats its training text word for word"]
+    assert (turned.code, repeats.code) == ("overfit", "overfit")
+    scores = [each for each in recorder.told(Score) if each.metric == "perplexity"]
+    best = min(scores, key=lambda each: each.value)
+    assert f"of step {best.step}" in turned.do
+    assert [each.step for each in scores if each.best][-1] == best.step
+    assert [step for step, _ in recorder.checkpoints()] == [best.step, 80]
+    manifest = Manifest.read(tmp_path / "model")
+    assert manifest.recipe["steps"] == best.step
+    assert manifest.scores["perplexity"] == pytest.approx(best.value, abs=1e-3)
+    assert max(each.value for each in recorder.told(Score) if each.metric == "memorised") > 0.5
+    # What was seen before is known after resuming, and not told again.
+    again = Remembered(tmp_path / "run", 90)
+    run(again, dataset, plan)
+    assert "the loss of the held-out text rises" not in {each.what for each in again.told(Warned)}
+
+
+def test_lora_is_merged_in_and_changes_nothing_else(lines: Path, base: Path, tmp_path: Path) -> None:
+    plan = replace(PLAN, options=OPTIONS | CASES["lora"] | {"rate": 5e-2})
+    recorder = Remembered(tmp_path / "run", 6)
+    assert run(recorder, lines, plan, base=base, model=tmp_path / "model").state == "finished"
+    before, after = load_file(base / "model.safetensors"), load_file(tmp_path / "model" / "model.safetensors")
+    assert before.keys() == after.keys()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    kinds = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    assert changed == {f"transformer.h.0.{kind}.weight" for kind in kinds}
+    started = recorder.told(Started)[0]
+    assert int(str(started.chosen["trained"])) < int(str(started.chosen["parameters"])) / 2
+    # What does not change lies on the disk once.
+    frozen = [(folder / "frozen.safetensors").stat().st_ino for _, folder in recorder.checkpoints()]
+    assert len(set(frozen)) == 1
+    # The merged model is what was scored.
+    engine, _ = load_engine(tmp_path / "model", "float32")
+    assert float(str(Manifest.read(tmp_path / "model").scores["perplexity"])) < float(
+        str(Manifest.read(base).scores["perplexity"])
+    )
+    assert engine.vocabulary == 300
+
+
+def test_a_run_is_extended(lines: Path, tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    run(recorder, lines)
+    longer = Remembered(tmp_path, 10)
+    assert run(longer, lines) == Outcome("finished", 10)
+    # The rate rises again and falls at the new end.
+    assert [each.values["rate"] for each in recorder.told(Metrics)][-1] < 5e-3
+    rates = [each.values["rate"] for each in longer.told(Metrics)]
+    assert rates[0] == 1e-2
+    assert rates[-1] < 5e-3
+
+
+def test_a_newer_attempt_fences_this_one_off(lines: Path, tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    recorder.fenced = True
+    assert run(recorder, lines) == Outcome("fenced", 0)
+    assert recorder.checkpoints() == []
+
+
+def test_the_user_s_prompts_are_completed_with_the_same_seeds(lines: Path, tmp_path: Path) -> None:
+    prompts = ("The ox ", "Once upon\n a time")
+    recorder = Remembered(tmp_path, 2)
+    assert run(recorder, lines, replace(PLAN, options=OPTIONS | {"prompts": prompts}, seed=7)).state == "finished"
+    for told in recorder.told(Sample):
+        samples = read_samples(recorder.samples / told.file)
+        assert [(each.prompt, each.seed) for each in samples] == [(prompts[0], 7), (prompts[1], 8)]
+
+
+def test_what_cannot_be_trained_is_refused(lines: Path, base: Path, tmp_path: Path) -> None:
+    def why(options: dict[str, object], **more: Any) -> str:
+        outcome = run(Remembered(tmp_path, 1), lines, replace(PLAN, options=OPTIONS | options), **more)
+        assert outcome.state == "failed"
+        return f"{outcome.what}: {outcome.why}"
+
+    assert "method lora needs a base" in why({"method": "lora"})
+    assert "muon is for models from nothing" in why({"optimizer": "muon"}, base=base)
+    assert "the base has 16 positions" in why({"context": 32}, base=base)
+    assert "cannot be shared by 3 heads" in why({"heads": 3})
+    assert "the corpus has" in why({"context": 100_000})
+    assert "nothing stands before any token" in why({"context": 1})
+
+
+def test_a_short_corpus_has_short_rows(tmp_path: Path) -> None:
+    dataset = write_texts(tmp_path / "short", ["a few words and a few more"])
+    plan = replace(PLAN, options={key: value for key, value in OPTIONS.items() if key != "context"})
+    recorder = Remembered(tmp_path / "run", 2)
+    assert run(recorder, dataset, plan).state == "finished"
+    assert 2 <= int(str(recorder.told(Started)[0].chosen["context"])) < 16
+    assert recorder.told(Score) == []
