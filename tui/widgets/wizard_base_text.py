@@ -95,10 +95,8 @@ class TextBasePage(Page):
                 f"times the text and the steps that a base needs. {self._memory(base)}"
             )
         elif not facts.fits(base, "full"):
-            self.tell(
-                f"! All weights of {base.name} do not fit, so LoRA is taken: small matrices learn. {self._memory(base)}",
-                "$warning",
-            )
+            lora = f"! All weights of {base.name} do not fit, so LoRA is taken: small matrices learn."
+            self.tell(f"{lora} {self._memory(base)}", "$warning")
         else:
             self.tell(
                 f"{base.name} looks at {base.context:,} tokens; what it has learned carries over. {self._memory(base)}"
