@@ -126,7 +126,7 @@ class RunTexts(Titled, Vertical):
     def show(self, sheets: Sequence[Sheet], empty: str = "") -> None:
         """Show one step, or two beside each other; none says `empty`."""
         wanted = tuple(sheets)
-        if wanted != self._wanted or (not wanted and empty != self._empty):
+        if wanted != self._wanted or not self.ready or (not wanted and empty != self._empty):
             self._wanted, self._empty = wanted, empty
             self._begin()
 
