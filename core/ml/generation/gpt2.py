@@ -173,7 +173,9 @@ class GPT2:
 
     def _read(self, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
         """The last block's output [tokens of all rows, width]."""
-        spans, places, begin = [], [], 0
+        spans: list[tuple[int, int, int, int]] = []
+        places: list[int] = []
+        begin = 0
         for ids, cache in zip(rows, caches, strict=True):
             start, stop = cache.length, cache.length + len(ids)
             if not 0 < len(ids) <= self.context - start:
