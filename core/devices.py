@@ -137,6 +137,26 @@ def memory(root: Path = Path("/")) -> tuple[int, int]:
     return total, used
 
 
+def available_memory(root: Path = Path("/")) -> int:
+    """Bytes that a new process may use before anything has to give way: what only mirrors files on disk counts as free.
+
+    Args:
+        root: Where /proc and /sys are, for tests.
+    """
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for folder in _control_groups(root, "memory"):
+        for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            with contextlib.suppress(OSError, ValueError):
+                granted, used = int((folder / limit).read_text()), int((folder / usage).read_text())
+                lines = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                found = {parts[0]: int(parts[1]) for parts in lines if len(parts) == 2}
+                files = sum(found.get(f"total_{name}", found.get(name, 0)) for name in ("active_file", "inactive_file"))
+                free = min(free, max(0, granted - max(0, used - files)))
+    return free
+
+
 def _machine(gpus: list[Gpu], problem: str) -> Machine:
     user, host = whoami()
     total, used = memory()

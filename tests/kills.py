@@ -1,16 +1,17 @@
 """Kills the processes of training runs, at random moments, and looks whether every run ends as if nothing had happened.
 
-    python -m tests.kills --times 50 [--kind toy|image --dataset NAME --processes 2] [--seed 1]
+    python -m tests.kills --times 50 [--kind toy|image|text --dataset NAME --processes 2] [--seed 1]
 
-Victims are the trainer, the supervisor, both, a client that has just been asked to let the run go on or to show it, and
-a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it. Every run
-must end finished, with exactly the weights of an undisturbed one, and with exactly one model in the library.
+Victims are a trainer (any rank), the supervisor, both, a client that has just been asked to let the run go on or to
+show it, and a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it.
+Every run must end finished, with exactly the weights of an undisturbed one, and with exactly one model in the library.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
@@ -21,10 +22,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from core.datasets.adding import prepare_dataset
 from core.datasets.cropping import Preparation
@@ -34,10 +36,11 @@ from core.datasets.writing import write_square
 from core.library.models import Library
 from core.runs.folder import RunFolder
 from core.runs.plan import Resources, RunPlan
-from core.runs.processes import Process
+from core.runs.processes import Process, process
 from core.runs.store import Runs
 from core.runs.view import RunView
 from tests import toy_training
+from tests.core.ml.training.text_datasets import write_texts
 from tests.studio import studio
 
 REPOSITORY = Path(__file__).parents[1]
@@ -84,12 +87,14 @@ class Experiment:
         plan: The run.
         longest: Seconds between two kills, at most: about as long as an attempt takes.
         expected: The digest of the weights that an undisturbed run ends with.
+        run: That run, if there was one.
     """
 
     home: Path
     plan: RunPlan
     longest: float
     expected: str
+    run: RunView | None = None
 
 
 def toy_experiment(home: Path) -> Experiment:
@@ -105,19 +110,20 @@ def toy_experiment(home: Path) -> Experiment:
 
 
 def toy_dataset(home: Path, name: str) -> Path:
-    """A dataset that a toy training accepts."""
-    folder = home / "data" / "datasets" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    Dataset(name, kind="text", size=1).write(folder)
-    return folder
+    """A dataset that a toy training accepts: any that can be trained on at all."""
+    return picture_dataset(home, name, count=4)
 
 
 def digest(run: RunView) -> str:
-    """Of the weights in a finished run's model folder."""
+    """Of the weights that a finished run has made: its model's, and all that its last checkpoint goes on from."""
     toy = run.folder / "model" / "state.npy"
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
-    return hashlib.sha256((run.folder / "model" / "weights.safetensors").read_bytes()).hexdigest()
+    last = RunFolder(run.folder).complete_checkpoints()[-1][1]
+    made, kept = (sorted(folder.glob("*.safetensors")) for folder in (run.folder / "model", last))
+    assert made, "no weights in the model"
+    assert kept, "no weights in the checkpoint"
+    return hashlib.sha256(b"".join(file.read_bytes() for file in (*made, *kept))).hexdigest()
 
 
 def kill_until(experiment: Experiment, times: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
@@ -176,6 +182,9 @@ def _pause(run: RunView, seconds: float) -> None:
 def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
     folder = RunFolder(run.folder)
     found = {"trainer": folder.owner(folder.newest_attempt()), "supervisor": folder.supervisor()}
+    others = _other_ranks(found["supervisor"])
+    if others and draw.random() < 0.5:
+        found["trainer"] = draw.choice(others)
     names = {
         "both": ["trainer", "supervisor"],
         "client and supervisor": ["supervisor"],
@@ -194,11 +203,23 @@ def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
     if victim.startswith("studio"):
         _kill_a_studio(draw, tally)
     for name in names:
-        process: Process | None = found[name]
-        if process is not None and process.signal(signal.SIGKILL):
+        found_now: Process | None = found[name]
+        if found_now is not None and found_now.signal(signal.SIGKILL):
             tally.killed[name] += 1
         else:
             tally.missed += 1
+
+
+def _other_ranks(supervisor: Process | None) -> list[Process]:
+    """Trainers that train together with the first."""
+    if supervisor is None or supervisor.gone:
+        return []
+    with contextlib.suppress(psutil.Error):
+        children = [(each.pid, each.cmdline()) for each in psutil.Process(supervisor.pid).children()]
+        return [
+            process(pid) for pid, words in children if "--rank" in words and words[words.index("--rank") + 1] != "0"
+        ]
+    return []
 
 
 def _kill_a_studio(draw: random.Random, tally: Tally) -> None:
@@ -256,28 +277,56 @@ def image_experiment(home: Path, dataset: str = "", processes: int = 0) -> Exper
         score_every=20,
         resources=Resources(processes=processes),
     )
+    return _undisturbed(home, plan)
+
+
+def text_dataset(home: Path, name: str) -> Path:
+    """Sentences, prepared: a dataset that the real loop accepts."""
+    texts = [f"Line {n} is about {word}, {n * n} of them.\n" * 3 for n in range(60) for word in ("wolves", "bread")]
+    return write_texts(home / "data" / "datasets" / name, texts, held=range(0, 120, 12))
+
+
+def text_experiment(home: Path, dataset: str = "", processes: int = 0) -> Experiment:
+    """As `image_experiment`, with texts: a tiny GPT-2 from nothing becomes the base of the run that is killed."""
+    os.environ["TARMAC_HOME"] = str(home)
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    dataset = dataset or text_dataset(home, "lines").name
+    sizes = {"layers": 2, "width": 32, "heads": 2, "vocabulary": 400, "context": 32}
+    options: dict[str, object] = {"batch": 4, "threads": 1, "precision": "float32", "rate": 3e-3, "sample_tokens": 8}
+    plan = RunPlan("text", "text", dataset, steps=60, options=options | sizes, resources=Resources(processes=processes))
+    first = _undisturbed(home, replace(plan, steps=20)).run
+    base = first.model if first is not None else ""
+    options |= {"dropout": 0.1, "accumulate": 2}
+    every = {"save_every": 10, "sample_every": 20, "score_every": 20}
+    return _undisturbed(home, replace(plan, base=base, options=options, **every))
+
+
+def _undisturbed(home: Path, plan: RunPlan) -> Experiment:
+    """The experiment of a plan, by a run of it in peace."""
     begun = time.monotonic()
     run = asyncio.run(Runs().start(Runs().create(plan)))
     while (run := Runs().get(run.id)).active:
         time.sleep(0.2)
     assert run.state == "finished", (run.end, (run.folder / "log.txt").read_text()[-2000:])
-    return Experiment(home, plan, time.monotonic() - begun, digest(run))
+    return Experiment(home, plan, time.monotonic() - begun, digest(run), run)
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills")
     parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--kind", choices=("toy", "image"), default="toy")
-    parser.add_argument("--dataset", default="", help="of --home's library (default: slopes, made there)")
-    parser.add_argument("--processes", type=int, default=0, help="ranks that train together (image)")
+    parser.add_argument("--kind", choices=("toy", "image", "text"), default="toy")
+    parser.add_argument("--dataset", default="", help="of --home's library (default: one that is made there)")
+    parser.add_argument("--processes", type=int, default=0, help="ranks that train together (image and text)")
     parser.add_argument("--home", type=Path, help="TARMAC_HOME to use (default: a new one)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="tarmac-kills-"))
-    experiment = (
-        toy_experiment(home) if options.kind == "toy" else image_experiment(home, options.dataset, options.processes)
-    )
+    if options.kind == "toy":
+        experiment = toy_experiment(home)
+    else:
+        make = image_experiment if options.kind == "image" else text_experiment
+        experiment = make(home, options.dataset, options.processes)
     print(kill_until(experiment, options.times, options.seed, lambda text: print(text, flush=True)))
 
 

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from core.datasets.cropping import Preparation
 from core.datasets.decoding import LEAST_SIDE
-from core.datasets.library import STARTER_PREFIX, Dataset, Datasets
+from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import MAX_NAME
 from core.datasets.process import Progress, run_job
 from core.datasets.review import load_pictures
 from core.datasets.sources import displayed
 from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
+from core.library.naming import STARTER_PREFIX
 
 STARTER_SIZE = 64
 """Side at which a starter is drawn when nobody asks for another."""
@@ -78,10 +79,8 @@ async def add_pictures(
     """
     if not paths:
         raise InvalidInput("nothing can be added", "no folder or file was given")
-    sources = [_absolute(path) for path in paths]
-    chosen = clean_line(displayed(name if name is not None else sources[0].stem))[:MAX_NAME]
-    if not chosen or (name is not None and not clean_line(name)):
-        raise InvalidInput("the dataset cannot be added", "its name is empty", "Give it a name")
+    sources = [absolute(path) for path in paths]
+    chosen = name_of(name, sources[0])
     if preparation is not None:
         preparation.check()
     datasets = datasets or Datasets()
@@ -136,6 +135,7 @@ async def prepare_dataset(
     found = await asyncio.to_thread(datasets.get, id_or_name)
     if found.source == "starter":
         size = (preparation.size if preparation is not None else 0) or base_size or STARTER_SIZE
+        size = 0 if found.kind == "text" else size
         return await _draw(found, size, datasets, progress)
     if found.kind != "image":
         raise Refused(f"{found.name} cannot be prepared", f"its kind is {found.kind}; only pictures are prepared")
@@ -194,7 +194,7 @@ async def draw_sheet(
     job = {
         "job": "sheet",
         "folder": str(dataset.folder),
-        "out": str(_absolute(out)),
+        "out": str(absolute(out)),
         "count": count,
         "tile": tile,
         "columns": columns,
@@ -226,14 +226,27 @@ async def source_pictures(
         return await asyncio.to_thread(load_pictures, out)
 
 
-def _absolute(path: Path) -> Path:
+def name_of(name: str | None, source: Path) -> str:
+    """What a new dataset is called: as asked for, else as its first source.
+
+    Raises:
+        InvalidInput: Nothing is left of the name that can be shown.
+    """
+    chosen = clean_line(displayed(name if name is not None else source.stem))[:MAX_NAME]
+    if not chosen or (name is not None and not clean_line(name)):
+        raise InvalidInput("the dataset cannot be added", "its name is empty", "Give it a name")
+    return chosen
+
+
+def absolute(path: Path) -> Path:
     """From the root, so that ".." has a name; asks the disk nothing about it."""
     return Path(os.path.abspath(path))
 
 
 async def _draw(starter: Dataset, size: int, datasets: Datasets, progress: Progress | None) -> Dataset:
     name = starter.id.removeprefix(STARTER_PREFIX)
-    Preparation(size=size).check()
+    if starter.kind == "image":
+        Preparation(size=size).check()
     there = await asyncio.to_thread(datasets.get, starter.id, size)
     if there.ready:
         return there

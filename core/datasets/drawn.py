@@ -1,18 +1,21 @@
-"""The starter datasets that are drawn where they are used: by name, with what they show, and how they are drawn.
+"""The starter datasets that are made where they are used: by name, with what they hold, and how they are made.
 
-Two kinds: pictures of an installed emoji font, and things drawn by code alone. Nothing is downloaded or shipped.
+Three kinds: pictures of an installed emoji font, things drawn by code alone, and the source of the running Python's own
+library. Nothing is downloaded or shipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets import cars, emoji, emoji_groups, sneakers
+from core.datasets import cars, code, emoji, emoji_groups, sneakers
 from core.errors import TarmacError
 
 _FONT_LICENCE = "SIL Open Font License 1.1 (Noto Color Emoji)"
@@ -41,6 +44,27 @@ class DrawnSet:
     available: Callable[[], str | None]
     draw: Callable[[int], tuple[NDArray[np.uint8], list[str]]]
     classes: tuple[str, ...] | None = None
+    kind: str = "image"
+
+
+@dataclass(frozen=True)
+class GatheredTexts:
+    """A dataset of text that can be gathered.
+
+    Attributes:
+        title, about, licence: As of `DrawnSet`.
+        count: 0: how many documents there are is known once they are gathered.
+        available: Why it cannot be gathered here, or None.
+        gather: The documents: name, text, and whether it is held out.
+    """
+
+    title: str
+    about: str
+    licence: str
+    available: Callable[[], str | None]
+    gather: Callable[[], Iterator[tuple[str, str, bool]]]
+    count: int = 0
+    kind: str = "text"
 
 
 def _no_font() -> str | None:
@@ -68,7 +92,18 @@ def _portraits(size: int) -> tuple[NDArray[np.uint8], list[str]]:
     return portraits.images, portraits.names()
 
 
-DRAWN: Mapping[str, DrawnSet] = MappingProxyType(
+def _no_library() -> str | None:
+    there = Path(sysconfig.get_path("stdlib"), "argparse.py").is_file()
+    return None if there else "the source of Python's library is not installed"
+
+
+def _library() -> Iterator[tuple[str, str, bool]]:
+    """The standard library as the text starter was trained on it, with the same files held out."""
+    for source in code.standard_library():
+        yield source.name, code.condense(source.text), code.is_held_out(source.name)
+
+
+DRAWN: Mapping[str, DrawnSet | GatheredTexts] = MappingProxyType(
     {
         "portraits": DrawnSet(
             "Emoji portraits",
@@ -111,6 +146,13 @@ DRAWN: Mapping[str, DrawnSet] = MappingProxyType(
             _always,
             sneakers.draw_sneakers,
             tuple(sneakers.kind(index) for index in range(sneakers.COUNT)),
+        ),
+        "python": GatheredTexts(
+            "Python's library",
+            "The standard library of the running Python, without its tests and with less prose.",
+            "PSF-2.0",
+            _no_library,
+            _library,
         ),
     }
 )

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
 from core.datasets.advice import LEAST, advise
 from core.datasets.cropping import Preparation
-from core.datasets.library import registry
+from core.datasets.library import DrawnPictures, GatheredTexts, kind_of, registry
 from core.datasets.manifest import Manifest
 from core.datasets.preparing import prepare
 from core.datasets.preview import before_and_after
 from core.datasets.review import save_pictures, sources_of
 from core.datasets.scanning import Scan, scan, write_index
 from core.datasets.store import PictureStore
+from core.datasets.text_gathering import gather, gather_starter
+from core.datasets.text_look import look
 from core.datasets.writing import check_space, write_square
 from core.errors import InvalidInput, NotFound, Refused
 from core.paths import storage_errors
@@ -61,17 +63,20 @@ def _prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
 
 
 def _draw(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
-    """Draw a starter into a staging folder."""
+    """Draw or gather a starter into a staging folder."""
     folder, name, size = Path(job["folder"]), str(job["name"]), int(job["size"])
-    Preparation(size=size).check()
     drawing = registry().get(name)
     if drawing is None:
         raise NotFound(f"no starter dataset is called {name!r}")
     reason = drawing.available()
     if reason is not None:
         raise Refused(f"starter/{name} cannot be drawn here", reason)
+    if kind_of(drawing) == "text":
+        about = {"description": drawing.about, "licence": drawing.licence}
+        return {"count": gather_starter(folder, name, cast(GatheredTexts, drawing).gather(), about, progress).count}
+    Preparation(size=size).check()
     progress(f"drawing {name}", None)
-    images, names = drawing.draw(size)
+    images, names = cast(DrawnPictures, drawing).draw(size)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (size, size, 3) or len(names) != len(images):
         raise InvalidInput(f"starter/{name} was drawn wrongly", f"{images.dtype} {images.shape}, {len(names)} names")
     check_space(folder, images.nbytes)
@@ -121,6 +126,25 @@ def _sources(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
     return {"pictures": len(found)}
 
 
+def _add_text(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    """Read the texts of the sources into a staging folder."""
+    manifest = gather(
+        [Path(path) for path in job["sources"]],
+        Path(job["folder"]),
+        job["name"],
+        wanted=job["field"],
+        share=float(job["held_out"]),
+        seed=int(job["seed"]),
+        progress=progress,
+    )
+    return {"documents": manifest.count}
+
+
+def _look(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    progress("looking", None)
+    return look([Path(path) for path in job["sources"]])
+
+
 def _report(found: Scan) -> dict[str, object]:
     """What the manifest says about a scan."""
     rate = len(found.records) / found.seconds if found.seconds > 0 else None
@@ -142,6 +166,8 @@ def _report(found: Scan) -> dict[str, object]:
 
 JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, object]]] = {
     "add": _add,
+    "add-text": _add_text,
+    "look": _look,
     "prepare": _prepare,
     "draw": _draw,
     "sheet": _sheet,

@@ -6,12 +6,11 @@ starter is the folder starter-NAME-SIZE; one that was never drawn is listed too,
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,22 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.manifest import Manifest
+from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
-from core.library.folders import claim, discard, folders, identity, size, stage
+from core.library.folders import claim, discard, folders, size, stage, steadily
 from core.library.manifest import clean_line
-from core.library.models import slug
+from core.library.naming import STARTER_PREFIX, find, not_found, slug, the_one
 from core.paths import data_dir as default_data_dir
 from core.paths import storage_errors
 
-STARTER_PREFIX = "starter/"
 STARTER_FOLDER = re.compile(r"starter-(.+)-(\d+)")
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_LOOKS = 5
 
 
 class Drawn(Protocol):
-    """A starter dataset that is drawn by code."""
+    """A starter dataset that is made by code: either `DrawnPictures` or `GatheredTexts`."""
 
     @property
     def about(self) -> str:
@@ -44,13 +42,24 @@ class Drawn(Protocol):
 
     @property
     def licence(self) -> str:
-        """SPDX name of the pictures' licence."""
+        """SPDX name of the licence of what is in it."""
 
     def available(self) -> str | None:
         """Why it cannot be drawn here; None if it can."""
 
+
+class DrawnPictures(Drawn, Protocol):
+    """One of pictures."""
+
     def draw(self, size: int) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures uint8 [n, size, size, 3] and their names."""
+
+
+class GatheredTexts(Drawn, Protocol):
+    """One of texts; its `kind` is "text"."""
+
+    def gather(self) -> Iterator[tuple[str, str, bool]]:
+        """The documents: name, text, and whether it is held out."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,9 @@ class Dataset:
     source: str
     """"starter" or "library"."""
     count: int = 0
-    """Pictures kept; of a starter that was not drawn yet as many as are expected, 0 where that is not known."""
+    """Pictures or documents; of a starter that was not drawn yet as many as are expected, 0 where that is unknown."""
     size: int = 0
-    """Side of the prepared pictures in pixels; 0 = not prepared."""
+    """Side of the prepared pictures in pixels; 0 = not prepared, or text."""
     channels: int = 3
     classes: tuple[str, ...] = ()
     """Labels by sub-folder; () when unconditional."""
@@ -91,6 +100,11 @@ def registry() -> Mapping[str, Drawn]:
         return {}
     found: Mapping[str, Drawn] = module.DRAWN
     return found
+
+
+def kind_of(drawing: Drawn | None) -> str:
+    """Whether a starter is of pictures or of texts."""
+    return str(getattr(drawing, "kind", "image"))
 
 
 class Datasets:
@@ -136,11 +150,8 @@ class Datasets:
         Raises:
             NotFound: No such dataset; names the nearest ones.
         """
-        matches = self._matches(id_or_name)
-        if not matches:
-            raise self._not_found(id_or_name)
-        found = matches[0]
-        if found.source == "starter" and size is not None and found.size != size:
+        found = find(self.datasets(), id_or_name, "dataset")[0]
+        if found.source == "starter" and found.kind == "image" and size is not None and found.size != size:
             name = found.id.removeprefix(STARTER_PREFIX)
             drawn = _read(self.starter_folder(name, size), name)
             return self._starter(name, [drawn] if drawn is not None else [])
@@ -154,13 +165,7 @@ class Datasets:
             Refused: It is a starter that was not drawn, or several datasets have this name.
             StorageError: The disk said no.
         """
-        matches = self._matches(id_or_name)
-        if not matches:
-            raise self._not_found(id_or_name)
-        found = matches[0]
-        if len(matches) > 1:
-            ids = ", ".join(match.id for match in matches)
-            raise Refused(f"{clean_line(id_or_name)} is the name of {len(matches)} datasets", ids, "Give the id of one")
+        found = the_one(find(self.datasets(), id_or_name, "dataset"), id_or_name, "dataset")
         places = [found.folder]
         if found.source == "starter":
             name = found.id.removeprefix(STARTER_PREFIX)
@@ -169,11 +174,11 @@ class Datasets:
             if not places:
                 raise Refused(f"{found.id} cannot be deleted", "it takes no space: it is drawn when it is used")
         if not any([discard(place, self.folder) for place in places]):
-            raise self._not_found(id_or_name)
+            raise not_found(self.datasets(), id_or_name, "dataset")
         return found
 
     def starter_folder(self, name: str, side: int) -> Path:
-        """Where a starter drawn at `side` pixels belongs."""
+        """Where a starter drawn at `side` pixels belongs; of text, whose side is 0."""
         return self.folder / f"starter-{name}-{side}"
 
     def staging(self) -> Path:
@@ -230,41 +235,15 @@ class Datasets:
         if drawing is not None:
             about = {"description": drawing.about, "licence": drawing.licence}
             problem = drawing.available()
-        folder = self.starter_folder(name, 64)
+        kind = prepared[0].kind if prepared and drawing is None else kind_of(drawing)
+        folder = self.starter_folder(name, 0 if kind == "text" else 64)
         expected = getattr(drawing, "count", 0)
-        return Dataset(STARTER_PREFIX + name, name, "image", folder, "starter", expected, about=about, problem=problem)
-
-    def _matches(self, text: str) -> list[Dataset]:
-        datasets = self.datasets()
-        for dataset in datasets:
-            if dataset.id == text:
-                return [dataset]
-        for same in (str, str.casefold):  # as it was typed, then regardless of upper and lower case
-            named = [each for each in datasets if each.source == "library" and same(each.name) == same(text)]
-            short = [each for each in datasets if same(each.id) == STARTER_PREFIX + same(text)]
-            if named or short:
-                return named or short
-        begun = [dataset for dataset in datasets if len(text) >= 8 and dataset.id.startswith(text)]
-        return begun if len(begun) == 1 else []
-
-    def _not_found(self, text: str) -> NotFound:
-        datasets = self.datasets()
-        words = {word for each in datasets for word in (each.name, each.id, each.id.removeprefix(STARTER_PREFIX))}
-        near = difflib.get_close_matches(text, sorted(words), n=3, cutoff=0.5)
-        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac datasets list`"
-        return NotFound(f"no dataset is called {clean_line(text)[:80]!r}", "", do)
+        return Dataset(STARTER_PREFIX + name, name, kind, folder, "starter", expected, about=about, problem=problem)
 
 
 def _read(folder: Path, starter: str | None) -> Dataset | None:
     """The dataset in `folder`, broken or not; None if the folder is not there."""
-    for _ in range(_LOOKS):
-        before = identity(folder)
-        if before is None:
-            return None
-        found = _look(folder, starter)
-        if identity(folder) == before:
-            break  # else another process changed it while we read
-    return found
+    return steadily(folder, lambda place: _look(place, starter))
 
 
 def _look(folder: Path, starter: str | None) -> Dataset:
@@ -281,6 +260,10 @@ def _look(folder: Path, starter: str | None) -> Dataset:
         missing = [manifest.file(part) for part in parts if not (folder / manifest.file(part)).is_file()]
         if missing:
             ready, problem = False, f"{missing[0]} is missing. Prepare it again"
+    if manifest.kind == "text":
+        needed = (manifest.file(TEXTS, "bin"), manifest.file(INDEX), manifest.file(HELD))
+        lost = [name for name in needed if not (folder / name).is_file()]
+        ready, problem = not lost, f"{lost[0]} is missing. Add it again" if lost else None
     return Dataset(
         id=id_,
         name=starter or manifest.name,

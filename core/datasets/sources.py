@@ -136,7 +136,7 @@ def _folder(root: Path) -> Iterator[Entry]:
             yield Entry(below, below, LeftOut("unreadable", error.strerror or str(error)))
             return
         for name in names:
-            if _is_passed_over(name):
+            if is_passed_over(name):
                 continue
             path, inner = folder / name, f"{below}/{name}" if below else name
             try:
@@ -163,10 +163,10 @@ def _zip(path: Path, wanted: frozenset[str] | None) -> Iterator[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            _check_bomb(path, sum(member.file_size for member in members))
+            check_bomb(path, sum(member.file_size for member in members))
             for number, member in enumerate(members):
                 key = str(number)
-                if member.is_dir() or _is_passed_over(member.filename) or (wanted is not None and key not in wanted):
+                if member.is_dir() or is_passed_over(member.filename) or (wanted is not None and key not in wanted):
                     continue
                 yield Entry(key, member.filename, _zip_content(archive, member), member.compress_size)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
@@ -177,7 +177,7 @@ def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | L
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return LeftOut("link")
-    if _leads_out(member.filename):
+    if leads_out(member.filename):
         return LeftOut("unsafe name")
     if member.flag_bits & 1:
         return LeftOut("encrypted")
@@ -203,14 +203,14 @@ def _tar(path: Path, wanted: frozenset[str] | None) -> Iterator[Entry]:
     room = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     number = -1
     try:
-        with path.open("rb") as packed, tarfile.open(mode="r|", fileobj=_counted(packed, room, path)) as archive:
+        with path.open("rb") as packed, tarfile.open(mode="r|", fileobj=counted(packed, room, path)) as archive:
             for number, member in enumerate(archive):
                 # Headers come before content: most bombs are seen before they are unpacked.
                 if member.offset_data + member.size > room:
-                    raise _bomb(path)
+                    raise bomb(path)
                 archive.members = []  # type: ignore[attr-defined]  # else every member ever seen is kept
                 key = str(number)
-                if member.isdir() or _is_passed_over(member.name) or (wanted is not None and key not in wanted):
+                if member.isdir() or is_passed_over(member.name) or (wanted is not None and key not in wanted):
                     continue
                 yield Entry(key, member.name, _tar_content(archive, member), member.size)
     except (tarfile.TarError, zlib.error, EOFError, lzma.LZMAError, OSError, ValueError) as error:
@@ -233,11 +233,11 @@ class _Counted:
         content: bytes = self._file.read(size)
         self._left -= len(content)
         if self._left < 0:
-            raise _bomb(self._path)
+            raise bomb(self._path)
         return content
 
 
-def _counted(packed: BinaryIO, room: int, path: Path) -> Any:
+def counted(packed: BinaryIO, room: int, path: Path) -> Any:
     """As the file object that tarfile wants: of one it only reads, it needs no more than this."""
     return _Counted(packed, room, path)
 
@@ -245,7 +245,7 @@ def _counted(packed: BinaryIO, room: int, path: Path) -> Any:
 def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | LeftOut:
     if not member.isreg():
         return LeftOut("link")
-    if _leads_out(member.name):
+    if leads_out(member.name):
         return LeftOut("unsafe name")
     if member.size > MAX_BYTES:
         return LeftOut("too large", f"{member.size:,} bytes")
@@ -253,12 +253,12 @@ def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | L
     return file.read() if file is not None else LeftOut("broken")
 
 
-def _leads_out(name: str) -> bool:
+def leads_out(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
     return name.startswith(("/", "\\")) or ".." in parts or (len(name) > 1 and name[1] == ":")
 
 
-def _is_passed_over(name: str) -> bool:
+def is_passed_over(name: str) -> bool:
     """Hidden, or the second half that another system's archiver adds to each file."""
     parts = name.replace("\\", "/").split("/")
     return any(
@@ -267,13 +267,13 @@ def _is_passed_over(name: str) -> bool:
     )
 
 
-def _check_bomb(path: Path, total: int) -> None:
+def check_bomb(path: Path, total: int) -> None:
     if total > BOMB_BYTES and total > BOMB_RATIO * path.stat().st_size:
-        raise _bomb(path)
+        raise bomb(path)
 
 
-def _bomb(path: Path) -> Refused:
+def bomb(path: Path) -> Refused:
     return Refused(
         f"{displayed(path.name)} cannot be added",
-        f"it would unpack to more than {BOMB_RATIO} times its size, which pictures never do",
+        f"it would unpack to more than {BOMB_RATIO} times its size, which neither pictures nor texts do",
     )

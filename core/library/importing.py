@@ -8,26 +8,15 @@ refusal, a cancel, a death of either process, the library stays as it was.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
-import signal
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 
-from core.errors import Refused, TarmacError
+from core.errors import Refused
+from core.jobs.parent import SILENCE, Progress, run
 from core.library.manifest import Manifest, clean_line
 from core.library.models import Library, Model
-
-Progress = Callable[[str, float | None], None]
-"""Called on the event loop with what is being done and the share done, 0 to 1, or None where nobody can say."""
-
-SILENCE = 900.0
-"""Seconds without a word after which a conversion counts as stuck. The longest silent step loads a large text model."""
-_LINE_LIMIT = 4 * 2**20
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 async def import_model(
@@ -79,86 +68,8 @@ def _absolute(path: Path) -> Path:
 
 async def _convert(path: Path, staging: Path, progress: Progress | None, silence: float) -> Mapping[str, object]:
     """What the conversion process found out; it has ended when this returns or raises."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # the working directory may be full of foreign files
-        "-m",
-        "core.ml.checkpoints",
-        str(path),
-        str(staging),
-        stdin=asyncio.subprocess.PIPE,  # never written to: its end tells the child that we are gone
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))},
-        limit=_LINE_LIMIT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    words = asyncio.create_task(_last_words(process.stderr))
-    try:
-        while True:
-            try:
-                line = await asyncio.wait_for(process.stdout.readline(), silence)
-            except TimeoutError:
-                raise Refused(f"cannot import {path.name}", f"nothing happened for {silence:.0f} seconds") from None
-            except ValueError:
-                raise Refused(f"cannot import {path.name}", "its description is too long") from None
-            if not line:
-                break
-            message = _message(line)
-            if isinstance(message.get("result"), dict):
-                return message["result"]  # type: ignore[return-value]
-            if isinstance(message.get("error"), dict):
-                raise TarmacError.from_json(message["error"])  # type: ignore[arg-type]
-            if progress is not None and isinstance(message.get("progress"), str):
-                share = message.get("share")
-                progress(str(message["progress"]), float(share) if isinstance(share, int | float) else None)
-        raise _died(path, await process.wait(), await words)
-    finally:
-        await _end(process)
-        words.cancel()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the process and whatever it started, and wait until it is gone."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.stdin is not None:
-        process.stdin.close()
-    await asyncio.shield(process.wait())
-
-
-async def _last_words(stream: asyncio.StreamReader, longest: int = 4096) -> str:
-    """The end of what the process wrote to standard error; read on so that it never waits for us."""
-    tail = b""
-    while chunk := await stream.read(65536):
-        tail = (tail + chunk)[-longest:]
-    return tail.decode("utf-8", "replace")
-
-
-def _message(line: bytes) -> dict[str, object]:
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
-
-
-def _died(path: Path, code: int, words: str) -> Refused:
-    """The sentence for a conversion that ended without an answer."""
-    lines = [line for line in words.splitlines() if line.strip()]
-    last = lines[-1] if lines else ""
-    if code == -signal.SIGKILL:
-        why, do = "the conversion was killed, perhaps for want of memory", "Close other programs and try again"
-    elif code == -signal.SIGBUS:
-        why, do = "it changed or could not be read while it was converted", "Check the disk, then try again"
-    elif code < 0:
-        why, do = f"the conversion was ended by {signal.Signals(-code).name}", ""
-    else:
-        why, do = f"the conversion failed ({clean_line(last)[:200] or f'exit code {code}'})", ""
-    return Refused(f"cannot import {path.name}", why, do)
+    arguments, what = [str(path), str(staging)], f"cannot import {path.name}"
+    return await run("core.ml.checkpoints", arguments, what, noun="conversion", progress=progress, silence=silence)
 
 
 def _manifest(result: Mapping[str, object], name: str | None) -> Manifest:

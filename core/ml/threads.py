@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.devices import allowed_cores
+
+if TYPE_CHECKING:
+    import torch
 
 
 def free_cores(load: float | None = None, root: Path = Path("/")) -> int:
@@ -37,4 +41,25 @@ def size_thread_pools() -> int:
 
     if not os.environ.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(free_cores())
+    return torch.get_num_threads()
+
+
+def set_threads(wanted: int, device: torch.device, world: int = 1) -> int:
+    """Set the threads that a training on a processor computes with: as many as are wanted, or a rank's share.
+
+    Another number of threads adds up in another order: what goes on to the bit goes on with the same.
+
+    Args:
+        wanted: How many; 0 for a share of the free cores.
+        device: Where it is trained; nothing is set for a GPU.
+        world: Ranks that share the cores.
+
+    Returns:
+        How many; 0 for a GPU.
+    """
+    import torch
+
+    if device.type != "cpu":
+        return 0
+    torch.set_num_threads(wanted or max(1, size_thread_pools() // world))
     return torch.get_num_threads()

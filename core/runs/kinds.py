@@ -17,8 +17,10 @@ from typing import Protocol
 from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import KINDS as DATASETS
 from core.errors import InvalidInput, NotFound, Refused, TarmacError
+from core.library.gpt2 import in_library, missing, published
 from core.library.models import Library, Model
 from core.runs.fitting import check_image, check_size
+from core.runs.fitting_text import check_text
 from core.runs.plan import RunPlan
 from core.runs.recorder import Recorder
 
@@ -72,7 +74,10 @@ class Training(Protocol):
 
 GROUP = "tarmac.trainings"
 
-TRAININGS: Mapping[str, str] = {"image": "core.ml.training.image_run:train_image"}
+TRAININGS: Mapping[str, str] = {
+    "image": "core.ml.training.image_run:train_image",
+    "text": "core.ml.training.text_run:train_text",
+}
 """Kind to "module:function"."""
 
 
@@ -153,6 +158,8 @@ def settled(plan: RunPlan, data_dir: Path, *, branched: bool = False) -> RunPlan
         raise Refused(what, f"an {plan.kind} model cannot be trained on it", "Choose another dataset")
     if plan.kind == "image":
         check_image(plan, dataset, base)
+    if plan.kind == "text" and not (branched and base is None):
+        check_text(plan, dataset, base, others=Library(data_dir).models())
     options = dict(plan.options)
     if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
         options["size"] = dataset.size  # it may be drawn at another size before the run goes on
@@ -176,7 +183,14 @@ def _dataset(plan: RunPlan, data_dir: Path) -> Dataset:
 def _base(plan: RunPlan, data_dir: Path) -> Model | None:
     if not plan.base:
         return None
+    library = Library(data_dir)
+    found = in_library(plan.base, library)
+    if found is not None:
+        return found
+    known = published(plan.base) if plan.kind == "text" else None
+    if known is not None:
+        raise missing(known)
     try:
-        return Library(data_dir).get(plan.base)
+        return library.get(plan.base)
     except NotFound as error:
         raise NotFound(f"there is no model {plan.base!r:.80} to begin from", "", error.do) from None

@@ -1,9 +1,10 @@
-"""The demonstration of docs/cars_into_sneakers.py, in small: two real trainings of three steps, and their film."""
+"""`make cars-into-sneakers`, in small: two real trainings of three steps, and their film."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,6 @@ from core.runs.plan import RunPlan
 from core.runs.store import Runs
 
 REPOSITORY = Path(__file__).parents[2]
-SCRIPT = REPOSITORY / "docs" / "cars_into_sneakers.py"
 WAIT = 300.0
 SIZE, STEPS = 16, 3
 
@@ -34,12 +34,11 @@ def few_pictures(home: Path, name: str, seed: int) -> None:
     datasets.adopt_starter(folder, name, SIZE)
 
 
-def demonstrate(home: Path, folder: Path) -> str:
-    """What the script prints."""
-    words = ["--steps", str(STEPS), "--size", str(SIZE), "--base", "", "--home", str(home), "--out", "film.gif"]
+def demonstrate(film: Path, steps: int = STEPS) -> str:
+    """What make prints."""
+    own = [f"STEPS={steps}", f"SIZE={SIZE}", "BASE=", f"FILM={film}", f"VENV={sys.prefix}"]
     done = subprocess.run(
-        [sys.executable, SCRIPT, *words],
-        cwd=folder,
+        ["make", "-C", REPOSITORY, "-o", f"{sys.prefix}/.installed", "cars-into-sneakers", *own],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
@@ -51,36 +50,38 @@ def demonstrate(home: Path, folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("make") is None, reason="not installed: make")
 def test_cars_turn_into_sneakers(home: Path, tmp_path: Path) -> None:
     for seed, name in enumerate(("cars", "sneakers")):
         few_pictures(home, name, seed)
     # Broken off before it began: it goes on.
+    name = "portraits-into-cars"
     plan = RunPlan(
-        "cars", "image", "starter/cars", steps=STEPS, sample_every=1, score_every=STEPS, options={"size": SIZE}
+        name, "image", "starter/cars", steps=STEPS, sample_every=1, score_every=STEPS, options={"size": SIZE}
     )
-    cars = Runs(home / "data").create(plan)
-    told = demonstrate(home, tmp_path)
-    assert f"$ tarmac runs resume {cars.id}" in told
-    assert "$ tarmac train image --name sneakers --dataset starter/sneakers" in told
+    cars = Runs().create(plan)
+    film = tmp_path / "film.gif"
+    demonstrate(film)
 
-    sneakers, again = Runs(home / "data").runs()
+    sneakers, again = Runs().runs()
     assert again.id == cars.id
     assert [(run.plan.name, run.state, run.step) for run in (again, sneakers)] == [
-        ("cars", "finished", STEPS), ("sneakers", "finished", STEPS)
+        (name, "finished", STEPS), ("cars-into-sneakers", "finished", STEPS)
     ]  # fmt: skip
+    assert sneakers.plan.dataset == "starter/sneakers"
     assert sneakers.plan.base == again.model != ""
-    film = tmp_path / "film.gif"
-    assert str(film) in told
     with film.open("rb") as file:
         said = json.loads(find_text(file) or "")
     # The same vectors: the sneakers begin with the very pictures that the cars ended with.
     assert [(run["name"], run["continues"], run["steps"]) for run in said["runs"]] == [
-        ("cars", False, [0, 1, 2, 3]), ("sneakers", True, [1, 2, 3])
+        (name, False, [0, 1, 2, 3]), ("cars-into-sneakers", True, [1, 2, 3])
     ]  # fmt: skip
 
     film.unlink()
-    told = demonstrate(home, tmp_path)
-    assert "cars are trained already" in told
-    assert "sneakers are trained already" in told
+    demonstrate(film)  # trained already
     assert film.exists()
-    assert len(Runs(home / "data").runs()) == 2
+    assert [(run.id, run.attempt, run.step) for run in Runs().runs()] == [
+        (run.id, run.attempt, STEPS) for run in (sneakers, again)
+    ]
+    demonstrate(film, STEPS + 1)  # longer
+    assert [(run.state, run.step) for run in Runs().runs()] == [("finished", STEPS + 1)] * 2

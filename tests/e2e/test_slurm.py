@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,28 @@ async def test_the_trainer_of_a_job_dies_and_is_begun_again_in_it(runs: Runs) ->
     assert view.state == "finished", view.end
     assert view.attempt == 2
     assert [warned.code for warned in toy_training.warned(view)] == ["died"]
+
+
+async def test_two_nodes_train_pictures_together_are_stopped_and_go_on_to_the_bit(runs: Runs, home: Path) -> None:
+    kills.picture_dataset(home, "slopes")
+    options = {"batch": 4, "channels": 256, "threads": 1, "precision": "float32"}
+    where = Resources(launcher="slurm", cpus=1, nodes=2)
+    wide = RunPlan(
+        "slopes", "image", "slopes", steps=5000, save_every=4, score_every=10_000, options=options, resources=where
+    )
+    run = await begin(runs, wide)
+    await until(runs, run, lambda view: bool(view.checkpoints) and view.checkpoints[-1].step >= 4)
+    await cancel(run.id)
+    view = await until(runs, run, lambda view: not view.active)
+    assert view.state == "stopped", view.end
+    steps = view.step + 3
+    runs.extend(run.id, steps)
+    await runs.start(run.id)
+    view = await until(runs, run, lambda view: not view.active)
+    assert (view.state, view.attempt, view.step) == ("finished", 2, steps), view.end
+    whole = await until(runs, await begin(runs, replace(wide, steps=steps)), lambda view: not view.active)
+    assert (whole.state, whole.attempt) == ("finished", 1), whole.end
+    assert kills.digest(view) == kills.digest(whole)
 
 
 def test_gpus_are_handed_out(runs: Runs, cluster: slurm_cluster.Cluster) -> None:

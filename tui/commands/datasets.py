@@ -1,4 +1,4 @@
-"""`tarmac datasets`: add pictures, look at what became of them, prepare them anew, throw them away."""
+"""`tarmac datasets`: add pictures or texts, look at what became of them, prepare them anew, throw them away."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui.commands import datasets_text
 from tui.commands.common import Progress, harmless, json_flag, print_json, run_async, size, table
 
 if TYPE_CHECKING:
@@ -22,15 +23,16 @@ def add(commands: Any) -> None:
 
     bring = verbs.add_parser(
         "add",
-        help="add folders, archives or pictures as one dataset, and prepare it",
-        description="Takes folders, zip and tar archives and single pictures. They are only read; nothing is unpacked. "
-        "Files that cannot be used are left out and listed by `tarmac datasets show`. Prints the dataset's id.",
+        help="add folders, archives or files as one dataset of pictures or text, and prepare it",
+        description="Takes folders, zip and tar archives, pictures and texts: any plain text, source with its "
+        ".gitignore, JSON lines, CSV, TSV, Parquet. They are only read; nothing is unpacked. Files that cannot be used "
+        "are left out and listed by `tarmac datasets show --files`. Prints the dataset's id.",
     )
     bring.add_argument(
-        "path", metavar="PATH", type=Path, nargs="+", help="folder, zip, tar or picture; several are one"
+        "path", metavar="PATH", type=Path, nargs="+", help="folder, zip, tar or file; several are one dataset"
     )
     bring.add_argument("--name", help="what to call it (default: the first path's name)")
-    bring.add_argument("--kind", choices=("image", "text"), default="image", help="what is in it (default: image)")
+    bring.add_argument("--kind", choices=("image", "text"), help="what is in it (default: what most files are)")
     bring.add_argument("--classes", action="store_true", help="take sub-folders as classes")
     bring.add_argument(
         "--least-side", type=int, metavar="N", help="leave out pictures with a shorter side (default: 32)"
@@ -38,6 +40,7 @@ def add(commands: Any) -> None:
     bring.add_argument("--drop-near", action="store_true", help="leave out near duplicates, not only exact ones")
     bring.add_argument("--no-prepare", action="store_true", help="only look at the files; prepare later")
     _preparation_flags(bring)
+    datasets_text.add_flags(bring)
     json_flag(bring)
     bring.set_defaults(run=_add)
 
@@ -53,7 +56,7 @@ def add(commands: Any) -> None:
 
     prepare = verbs.add_parser(
         "prepare",
-        help="prepare a dataset, for the first time or anew; draw a starter",
+        help="prepare pictures, for the first time or anew; draw a starter",
         description="Options that are not given stay as they were. Until it is done the old data stays.",
     )
     prepare.add_argument("dataset", metavar="DATASET", help="id or name")
@@ -61,9 +64,9 @@ def add(commands: Any) -> None:
     json_flag(prepare)
     prepare.set_defaults(run=_prepare)
 
-    preview = verbs.add_parser("preview", help="draw a contact sheet")
+    preview = verbs.add_parser("preview", help="draw a contact sheet; of text, print beginnings of documents")
     preview.add_argument("dataset", metavar="DATASET", help="id or name")
-    preview.add_argument("--out", type=Path, required=True, metavar="FILE", help="the PNG to write")
+    preview.add_argument("--out", type=Path, metavar="FILE", help="the PNG to write; not for text")
     preview.add_argument("--boxes", action="store_true", help="show sources beside, with what was found and cut out")
     preview.add_argument("--count", type=int, default=64, metavar="N", help="most pictures (default: 64)")
     preview.add_argument("--tile", type=int, default=64, metavar="N", help="side of each in pixels (default: 64)")
@@ -127,10 +130,12 @@ def _preparation(options: argparse.Namespace, before: Preparation) -> Preparatio
 def _add(options: argparse.Namespace) -> int:
     from core.datasets.adding import Looking, add_pictures
     from core.datasets.cropping import Preparation
-    from core.errors import InvalidInput, Refused
+    from core.errors import InvalidInput
 
-    if options.kind == "text":
-        raise Refused("text cannot be added yet", "only pictures can", "Use --kind image")
+    kind = datasets_text.kind_of(options)
+    datasets_text.check(options, kind)
+    if kind == "text":
+        return _added(datasets_text.add(options), options)
     looking = Looking(classes=options.classes, drop_near=options.drop_near)
     if options.least_side is not None:
         if options.least_side < 1:
@@ -149,12 +154,16 @@ def _add(options: argparse.Namespace) -> int:
         dataset = run_async(work)
     finally:
         progress.clear()
+    return _added(dataset, options)
+
+
+def _added(dataset: Dataset, options: argparse.Namespace) -> int:
     if options.json:
         print_json(details(dataset))
     else:
         print(dataset.id)
         for line in _report_lines(dataset):
-            print(harmless(line), file=sys.stderr)
+            print(_one_line(line), file=sys.stderr)
     return 0
 
 
@@ -168,13 +177,15 @@ def _list(options: argparse.Namespace) -> int:
     if not datasets:
         print("no datasets; `tarmac datasets add FOLDER` adds one")
         return 0
-    rows = [["id", "name", "pictures", "prepared", "size", ""]]
+    rows = [["id", "name", "kind", "count", "prepared", "size", ""]]
     for dataset in datasets:
-        prepared = f"{dataset.size} × {dataset.size}" if dataset.ready else "–"
+        prepared = f"{dataset.size} × {dataset.size}" if dataset.size else "–"
+        if dataset.kind == "text":
+            prepared = datasets_text.held_share(dataset)
         count = f"{dataset.count:,}" if dataset.count else "–"
         taken = size(dataset.size_bytes) if dataset.size_bytes else "–"
-        rows.append([dataset.id, dataset.name, count, prepared, taken, _state(dataset)])
-    print(harmless(table(rows, right=frozenset({2, 3, 4}))))
+        rows.append([dataset.id, dataset.name, dataset.kind, count, prepared, taken, _state(dataset)])
+    print(harmless(table(rows, right=frozenset({3, 4, 5}))))
     return 0
 
 
@@ -204,8 +215,9 @@ def _show(options: argparse.Namespace) -> int:
     lines = [dataset.name, f"  id         {dataset.id}", f"  kind       {dataset.kind}"]
     if dataset.problem:
         lines.append(f"  ✕ broken   {dataset.problem}")
-    state = f"{dataset.size} × {dataset.size}, {dataset.channels} channels" if dataset.ready else "no"
-    lines += [f"  pictures   {dataset.count:,}" if dataset.count else "  pictures   –", f"  prepared   {state}"]
+    if dataset.kind == "image":
+        state = f"{dataset.size} × {dataset.size}, {dataset.channels} channels" if dataset.ready else "no"
+        lines += [f"  pictures   {dataset.count:,}" if dataset.count else "  pictures   –", f"  prepared   {state}"]
     if dataset.classes:
         lines.append(f"  classes    {len(dataset.classes)}: {', '.join(dataset.classes[:12])}")
     lines += [f"  size       {size(dataset.size_bytes)}", f"  folder     {dataset.folder}"]
@@ -213,11 +225,18 @@ def _show(options: argparse.Namespace) -> int:
     for label, key in (("about", "description"), ("licence", "licence")):
         if dataset.about.get(key):
             lines.append(f"  {label:<10} {dataset.about[key]}")
+    for number, sample in enumerate(datasets_text.samples(dataset)[:3] if dataset.kind == "text" else ()):
+        lines.append(f"  {'samples' if not number else '':<10} {' '.join(sample.split())[:100]}")
     for each in files:
         reason = each.told if each.reason else "near duplicate, kept"
         lines.append(f"    {each.name}  {reason}")
-    print("\n".join("".join(char if char.isprintable() else " " for char in line) for line in lines))
+    print("\n".join(map(_one_line, lines)))
     return 0
+
+
+def _one_line(line: str) -> str:
+    """For a terminal or a file alike: names of files may hold escapes and line ends."""
+    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def _is_told(record: Any) -> bool:
@@ -226,6 +245,8 @@ def _is_told(record: Any) -> bool:
 
 def _report_lines(dataset: Dataset) -> list[str]:
     """What was found out when it was added and prepared, a line each: label and words."""
+    if dataset.kind == "text":
+        return datasets_text.report_lines(dataset)
     report, preparation, subjects = (_mapping(dataset, key) for key in ("report", "preparation", "subjects"))
     lines = []
     if report.get("advice"):
@@ -283,8 +304,13 @@ def _prepare(options: argparse.Namespace) -> int:
 def _preview(options: argparse.Namespace) -> int:
     from core.datasets.adding import draw_sheet
     from core.datasets.library import Datasets
+    from core.errors import InvalidInput
 
     dataset = Datasets().get(options.dataset)
+    if dataset.kind == "text":
+        return _preview_text(dataset, options)
+    if options.out is None:
+        raise InvalidInput("no sheet can be drawn", "--out is missing", "Give the PNG to write")
     progress = Progress()
     work = draw_sheet(
         dataset,
@@ -302,6 +328,22 @@ def _preview(options: argparse.Namespace) -> int:
         print_json(drawn)
     else:
         print(drawn["out"])
+    return 0
+
+
+def _preview_text(dataset: Dataset, options: argparse.Namespace) -> int:
+    from core.errors import InvalidInput, Refused
+
+    if options.out is not None or options.boxes:
+        word = "--out" if options.out is not None else "--boxes"
+        raise InvalidInput(f"{word} is not for text", f"the samples of {dataset.name} are printed", "Leave it away")
+    if not dataset.ready:
+        raise Refused(f"{dataset.name} has nothing to show", dataset.problem or "it was not drawn yet", "Draw it first")
+    told = datasets_text.samples(dataset)[: max(1, options.count)]
+    if options.json:
+        print_json({"samples": told})
+    else:
+        print(harmless(f"\n{'─' * 40}\n".join(sample.strip("\n") for sample in told)))
     return 0
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
 
 from core.errors import Refused
@@ -37,6 +39,25 @@ class Tokens:
         """Ids of `text`, with the marks that this kind of model wants around it."""
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
+
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Ids [n] of each text without any marks around it, on all cores."""
+        return [np.array(one.ids, np.int64) for one in self._encode_batch(texts)]
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token by its text; None if there is none."""
+        found = self._tokenizer.token_to_id(token)
+        return None if found is None else int(found)
+
+    def state(self) -> str:
+        """All that decides which ids a text becomes, as text: equal for equal tokenizers."""
+        return str(self._tokenizer.to_str())
+
+    def _encode_batch(self, texts: Sequence[str]) -> list[Any]:
+        # Without offsets where the library can: a third of the time less.
+        encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)
+        result: list[Any] = encode(list(texts), add_special_tokens=False)
+        return result
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids` without marks. Bytes that are no UTF-8 come out as U+FFFD."""

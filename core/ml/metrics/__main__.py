@@ -1,5 +1,7 @@
 """`python -m core.ml.metrics MODEL_FOLDER DATASET_FOLDER`: score an image model in a process of its own.
 
+`python -m core.ml.metrics perplexity MODEL_FOLDER TEXT_FILE` scores a text model (`core.ml.metrics.text_scores`).
+
 With --json standard output carries JSON lines: {"progress": text, "share": 0 to 1} any number of times, then either
 {"result": ...} (`core.ml.metrics.image_scores.Scores.to_json`) or {"error": ...} (the error's JSON form). Without it,
 one line for each score. Exit code 0 with a result, 2 with an error.
@@ -13,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import OutOfMemory, TarmacError
@@ -21,6 +23,35 @@ from core.errors import OutOfMemory, TarmacError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    text = given[:1] == ["perplexity"]
+    chosen = _text_arguments(given[1:]) if text else _image_arguments(given)
+    if chosen.watched:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        told = _score_text(chosen) if text else _score(chosen)
+    except (TarmacError, MemoryError, RuntimeError) as error:
+        told_error = _told(error)
+        if chosen.json:
+            _say({"error": told_error.to_json()})
+        else:
+            print(told_error, file=sys.stderr)
+        return 2
+    if chosen.json:
+        _say({"result": told})
+    elif text:
+        from core.ml.metrics.text_scores import sentence
+
+        print(sentence(told))
+    else:
+        for name in ("frechet", "kernel"):
+            score = told[name]
+            assert isinstance(score, dict)
+            print("{metric} {value:.4g} ({samples} samples, {reals} reals, {drawing}, {weights})".format(**score))
+    return 0
+
+
+def _image_arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m core.ml.metrics", description="Score an image model.")
     parser.add_argument("model", type=Path, help="folder of the model")
     parser.add_argument("dataset", type=Path, help="folder with images.npy")
@@ -31,29 +62,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--inception", type=Path, metavar="FILE", help="Inception's weights; looked for if not given")
     parser.add_argument("--inception-sha256", metavar="HEX", help="what they must begin with, if not the published")
     parser.add_argument("--fetch", action="store_true", help="fetch Inception's weights if they are not here")
+    _shared_arguments(parser)
+    return parser.parse_args(given)
+
+
+def _text_arguments(given: Sequence[str]) -> argparse.Namespace:
+    from core.ml.metrics.text_scores import add_arguments
+
+    parser = argparse.ArgumentParser(prog="python -m core.ml.metrics perplexity", description="Score a text model.")
+    add_arguments(parser)
+    _shared_arguments(parser)
+    return parser.parse_args(given)
+
+
+def _shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true", help="JSON lines on standard output")
     parser.add_argument("--watched", action="store_true", help="end when standard input closes")
-    chosen = parser.parse_args(arguments)
-    if chosen.watched:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        told = _score(chosen)
-    except (TarmacError, MemoryError, RuntimeError) as error:
-        told_error = _told(error)
-        if chosen.json:
-            _say({"error": told_error.to_json()})
-        else:
-            print(told_error, file=sys.stderr)
-        return 2
-    if chosen.json:
-        _say({"result": told})
-        return 0
-    for name in ("frechet", "kernel"):
-        score = told[name]
-        assert isinstance(score, dict)
-        print("{metric} {value:.4g} ({samples} samples, {reals} reals, {drawing}, {weights})".format(**score))
-    return 0
+
+
+def _score_text(chosen: argparse.Namespace) -> dict[str, object]:
+    from core.ml.metrics.text_scores import score
+    from core.ml.threads import size_thread_pools
+
+    size_thread_pools()
+    return score(chosen, _progress(chosen))
+
+
+def _progress(chosen: argparse.Namespace) -> Callable[[str, float], None]:
+    """Lines of progress, at most five a second."""
+    last = 0.0
+
+    def progress(doing: str, share: float) -> None:
+        nonlocal last
+        if chosen.json and (share >= 1 or time.monotonic() - last > 0.2):
+            last = time.monotonic()
+            _say({"progress": doing, "share": round(share, 4)})
+
+    return progress
 
 
 def _score(chosen: argparse.Namespace) -> dict[str, object]:
@@ -63,14 +109,6 @@ def _score(chosen: argparse.Namespace) -> dict[str, object]:
     from core.ml.threads import size_thread_pools
 
     size_thread_pools()
-    last = 0.0
-
-    def progress(doing: str, share: float) -> None:
-        nonlocal last
-        if chosen.json and (share >= 1 or time.monotonic() - last > 0.2):
-            last = time.monotonic()
-            _say({"progress": doing, "share": round(share, 4)})
-
     sha256 = chosen.inception_sha256 or inception_weights.SHA256
     if chosen.fetch and chosen.inception is None and chosen.features != "discriminator":
         try:
@@ -86,7 +124,7 @@ def _score(chosen: argparse.Namespace) -> dict[str, object]:
         features=features,
         truncation=chosen.truncation,
         device=chosen.device,
-        progress=progress,
+        progress=_progress(chosen),
     ).to_json()
 
 

@@ -1,80 +1,152 @@
-"""The experiment between its steps: it asks for the run's wish, trains, tells, samples, scores, saves and goes back.
+"""An experiment between its steps: it asks for the run's wish, trains, tells, samples, scores, saves and goes back.
 
 Step 0 is sampled, scored and saved, so that there is always something to compare with and to go back to. Only the first
-rank tells and writes; the others take the same steps.
+rank tells and writes; the others take the same steps. What is trained, drawn, scored and written is each kind's own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from core.errors import StorageError
 from core.library.manifest import Manifest
-from core.ml.hardware import device_name
-from core.ml.training import guards, samples
-from core.ml.training.image_files import export_model, manifest_of, read_checkpoint, write_checkpoint
-from core.ml.training.image_setup import Sources, set_up
+from core.ml.training import guards
 from core.ml.training.options import intervals
 from core.ml.training.outcome import Outcome
 from core.ml.training.pace import Pace
 from core.ml.training.ranks import Ranks
-from core.ml.training.scoring import Scorer
 from core.ml.training.telling import Means, memory_used
-from core.runs.events import Checkpoint, Metrics, Phase, Sample, Started, Stopping, Warned
+from core.runs.events import Checkpoint, Metrics, Phase, Sample, Score, Stopping, Warned
 from core.runs.plan import RunPlan
 from core.runs.recorder import Fenced, Recorder
 
 _GO, _STOP, _FENCED, _INTERRUPTED = range(4)
 
 
-class ImageRun:
-    """The experiment between its steps, set up."""
+@dataclass(frozen=True)
+class Attempt:
+    """Under what conditions an experiment is carried out.
+
+    Attributes:
+        plan: What to do.
+        recorder: The run.
+        ranks: Those that train together.
+        device: Where.
+        interrupted: Whether a signal asks to end without a wish.
+        tell_seconds: Between two metrics events.
+    """
+
+    plan: RunPlan
+    recorder: Recorder
+    ranks: Ranks
+    device: torch.device
+    interrupted: Callable[[], bool] = lambda: False
+    tell_seconds: float = 2.0
+
+
+class Training(Protocol):
+    """What takes the steps."""
+
+    step: int
+    """Steps done."""
+    loading: float
+    """Seconds in which data were fetched, since this object was made."""
+
+    def run(self) -> dict[str, float]:
+        """One step; curves by name, means over all ranks."""
+
+    def set_rates(self, factor: float) -> None:
+        """Learn at the recipe's rates times `factor` from now on."""
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Stand where `state` was taken."""
+
+
+class Experiment(ABC):
+    """The experiment between its steps, set up.
+
+    Args:
+        attempt: Its conditions.
+        training: At the place where its checkpoint was written.
+        kept: What the run kept with that checkpoint.
+        rate: The learning rate that was chosen.
+        amount: Pictures or tokens of a step.
+
+    Attributes:
+        options: Settings with nothing left open.
+        steadier: What to do when the numbers go out of bounds.
+    """
+
+    options: Any
+    steadier = "Lower the rate"
 
     def __init__(
-        self,
-        plan: RunPlan,
-        recorder: Recorder,
-        ranks: Ranks,
-        sources: Sources,
-        device: torch.device,
-        scorer: Callable[[Any], Scorer] | None,
-        interrupted: Callable[[], bool],
-        tell_seconds: float,
+        self, attempt: Attempt, training: Training, kept: Mapping[str, Any], *, rate: float, amount: int
     ) -> None:
-        self.plan, self.recorder, self.ranks, self.sources = plan, recorder, ranks, sources
-        self.interrupted, self.tell_seconds = interrupted, tell_seconds
-        self.setup = set_up(plan, sources, ranks=ranks, device=device, tell=recorder.tell)
-        self.options, self.training = self.setup.options, self.setup.training
-        self.factor = 1.0
+        self.attempt, self.plan, self.recorder, self.ranks = attempt, attempt.plan, attempt.recorder, attempt.ranks
+        self.training: Any = training
+        self.rate, self.amount = rate, amount
+        self.factor, self.goal = 1.0, self.plan.steps
         self.rescues = self.overflows = 0
         self.best: tuple[str, float, int] | None = None
         self.scores: dict[str, object] = {}
-        if self.setup.kept:
-            self._take_up(self.setup.kept)
-        self.began_at = self.training.step
+        if kept:
+            self._take_up(kept)
+        self.began_at = training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
-        self.sample_every, self.save_every, self.score_every = intervals(plan)
-        z_dim = self.training.generator.z_dim
-        self.sheet = samples.plan_sheet(self.options.size, z_dim, self.setup.classes, plan.seed)
-        recipe = self.training.recipe
-        self.watch_overfit = guards.Overfit(recipe.adapt_cap if recipe.adapt else 0.0)
-        self.watch_scores = guards.Diverging()
+        self.sample_every, self.save_every, self.score_every = intervals(self.plan)
         self.watch_loader = guards.SlowLoader()
-        self.watch_pictures = guards.Collapse(_yardstick(self.setup.pictures))
-        self.scorer = scorer(self.setup.pictures) if scorer is not None and ranks.first else None
-        self.recorder.tell(Started(self.step, plan.steps, device_name(device), self.setup.chosen()))
+
+    # -- what each kind says
+
+    @abstractmethod
+    def sample(self) -> tuple[Sample, list[Warned | None]]:
+        """Draw and write the samples of this step; and what guards say of them."""
+
+    @abstractmethod
+    def score(self) -> Iterator[Score]:
+        """Score the model as it stands; the first score decides which checkpoint is the best."""
+
+    @abstractmethod
+    def watch(self, values: Mapping[str, float]) -> Warned | None:
+        """What guards say of the curves."""
+
+    @abstractmethod
+    def write(self, folder: Path, kept: dict[str, Any]) -> int:
+        """Write everything that training goes on from into an empty folder; returns the bytes."""
+
+    @abstractmethod
+    def read(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The state of the training in a checkpoint, and what the run kept with it."""
+
+    @abstractmethod
+    def make(self, checkpoint: Path, model: Path) -> None:
+        """Write the model folder of a checkpoint."""
+
+    @abstractmethod
+    def judge(self, score: Score) -> Warned | None:
+        """What guards say of a score."""
+
+    def head_for(self, goal: int) -> None:
+        """So far it is trained now: told before every step, since a run can be extended."""
+        self.goal = goal
+
+    # -- between the steps
 
     @property
     def step(self) -> int:
         """Steps done."""
-        return self.training.step
+        return int(self.training.step)
 
     def go(self) -> Outcome:
         """Take steps until the goal or another wish."""
@@ -94,6 +166,7 @@ class ImageRun:
             if training.step >= goal:
                 self._save(must=True)
                 return Outcome("finished", training.step)
+            self.head_for(goal)
             began, loaded = time.monotonic(), training.loading
             told = training.run()
             seconds = time.monotonic() - began
@@ -103,7 +176,7 @@ class ImageRun:
                 if outcome is not None:
                     return outcome
                 continue
-            self.means.add(told, training.recipe.batch, time.monotonic() - began)
+            self.means.add(told, self.amount, time.monotonic() - began)
             self._warn(self.watch_loader.see(training.step, training.loading - loaded, seconds))
             done = training.step >= goal
             if self.ranks.first:
@@ -121,10 +194,16 @@ class ImageRun:
         self.recorder.tell(Phase("writing the model"))
         known = dict(self.recorder.checkpoints())
         step = self.best[2] if self.best and self.best[2] in known else max(known)
-        export_model(known[step], model, seed=self.plan.seed)
+        self.make(known[step], model)
         return replace(outcome, model=model)
 
-    def _take_up(self, kept: dict[str, Any]) -> None:
+    def lineage(self, base: Path | None) -> tuple[str, ...]:
+        """Ids of the models that this one is made from."""
+        if not self.plan.base:
+            return ()
+        return (*(Manifest.read(base).lineage if base else ()), self.plan.base)
+
+    def _take_up(self, kept: Mapping[str, Any]) -> None:
         """Go on with what the run kept with a checkpoint."""
         self.factor = float(kept.get("factor", 1.0))
         self.training.set_rates(self.factor)
@@ -138,7 +217,7 @@ class ImageRun:
             {"run": _GO, "stop": _STOP, "fenced": _FENCED}.get(self.recorder.wish(), _GO) if self.ranks.first else _GO
         )
         asked, goal = self.ranks.told([wish, self.recorder.steps() if self.ranks.first else 0])
-        if asked == _GO and self._anywhere(self.interrupted()):
+        if asked == _GO and self._anywhere(self.attempt.interrupted()):
             asked = _INTERRUPTED
         return asked, goal
 
@@ -161,88 +240,80 @@ class ImageRun:
             self.overflows += 1
             return self.training.recipe.precision != "float16" or self.overflows > 8
         self.overflows = 0
-        step = self.training.step
+        step = self.step
         look = step % 50 == 0 or step % self.save_every == 0 or step >= goal
         return look and not self.training.finite()
 
     def _rescue(self, told: dict[str, float]) -> Outcome | None:
         """Back to the last checkpoint with half the rate; gives up after a few times without a new checkpoint."""
-        training = self.training
-        step, curve = training.step, guards.broken(told) or "a weight"
+        step, curve = self.step, guards.broken(told) or "a weight"
         last = self.recorder.last()
         self.rescues += 1
         if self.rescues > guards.MOST_RESCUES or last is None:
             why = f"{curve} was no longer a number at step {step}, {self.rescues - 1} times after going back"
-            return Outcome("failed", step, "the training is not stable", why, "Lower the rate or raise gamma", {
-                "rate": self.options.rate * self.factor / 2
+            return Outcome("failed", step, "the training is not stable", why, self.steadier, {
+                "rate": self.rate * self.factor / 2
             })  # fmt: skip
         factor = self.factor / 2
-        state, kept = read_checkpoint(last[1])
-        training.restore(state)
+        state, kept = self.read(last[1])
+        self.training.restore(state)
         self._take_up(kept)
         self.factor = factor
-        training.set_rates(factor)
-        rate = self.options.rate * factor
+        self.training.set_rates(factor)
         why = f"{curve} was no longer a number"
-        do = f"It goes on from step {last[0]} with half the rate ({rate:g})"
+        do = f"It goes on from step {last[0]} with half the rate ({self.rate * factor:g})"
         self.recorder.tell(Warned("nan", "the training was not stable", why, do, step))
         self.means = Means()
         return None
 
     def _tell(self, goal: int, *, force: bool) -> None:
-        training, now = self.training, time.monotonic()
-        if not force and now - self.told_at < self.tell_seconds:
+        now = time.monotonic()
+        if not force and now - self.told_at < self.attempt.tell_seconds:
             return
         self.told_at = now
         values, per_second = self.means.taken()
-        left = goal - training.step
+        left = goal - self.step
         others = {
             kind: left // every
             for kind, every in (("sample", self.sample_every), ("score", self.score_every), ("save", self.save_every))
         }
-        self.recorder.tell(
-            Metrics(training.step, values, per_second, memory_used(training.device), self.pace.eta(left, others))
-        )
-        self._warn(self.watch_overfit.see(training.step, values["p"], values["real_sign"]))
+        memory = memory_used(self.attempt.device)
+        self.recorder.tell(Metrics(self.step, values, per_second, memory, self.pace.eta(left, others)))
+        self._warn(self.watch(values))
 
     def _warn(self, warned: Warned | None) -> None:
         if warned is not None:
             self.recorder.tell(warned)
 
     def _sample(self) -> None:
-        training = self.training
         if not self.ranks.first:
             return
         began = time.monotonic()
-        pictures = samples.draw(training.average, self.sheet)
-        name = f"step-{training.step:07d}.png"
         try:
-            samples.write_png(self.recorder.samples / name, samples.sheet(pictures, self.sheet.columns))
+            sample, warnings = self.sample()
         except StorageError as error:
             self._disk(error)
             return
-        self.recorder.tell(Sample(training.step, name, self.sheet.columns, self.sheet.rows))
-        self._warn(self.watch_pictures.see(training.step, guards.diversity(pictures)))
+        self.recorder.tell(sample)
+        for warned in warnings:
+            self._warn(warned)
         self.pace.other("sample", time.monotonic() - began)
 
     def _score(self) -> bool:
-        """Score the averaged weights; whether they are the best so far."""
-        training = self.training
-        if self.scorer is None:
+        """Score the model; whether it is the best so far."""
+        if not self.ranks.first:
             return False
-        self.recorder.tell(Phase("scoring"))
         began, better = time.monotonic(), False
-        training.average.eval()
-        for number, score in enumerate(self.scorer(training.average, training.step)):
+        for number, score in enumerate(self.score()):
             if number == 0:
                 value = -score.value if score.higher else score.value
                 best = None if self.best is None else -self.best[1] if score.higher else self.best[1]
                 better = best is None or value < best
                 if better:
-                    self.best = (score.metric, score.value, training.step)
-                self._warn(self.watch_scores.see(training.step, score.metric, score.value, higher=score.higher))
-            self.scores[score.metric] = {"value": score.value, "step": training.step, **score.about}
-            self.recorder.tell(replace(score, step=training.step, best=number == 0 and better))
+                    self.best = (score.metric, score.value, self.step)
+            self._warn(self.judge(score))
+            self.scores[score.metric] = {"value": score.value, "step": self.step, **score.about}
+            self.recorder.tell(replace(score, step=self.step, best=number == 0 and better))
         self.pace.other("score", time.monotonic() - began)
         return better
 
@@ -255,11 +326,11 @@ class ImageRun:
             Fenced: A newer attempt has begun. On all ranks.
             StorageError: `must`, and the disk said no. On all ranks.
         """
-        training, trouble = self.training, 0
+        trouble = 0
         error: StorageError | None = None
-        if not training.finite():
+        if not self.training.finite():
             return
-        if self.ranks.first and training.step not in dict(self.recorder.checkpoints()):
+        if self.ranks.first and self.step not in dict(self.recorder.checkpoints()):
             began = time.monotonic()
             try:
                 self._publish()
@@ -279,35 +350,13 @@ class ImageRun:
         self.rescues = 0
 
     def _publish(self) -> None:
-        training = self.training
-        kept = {
-            "factor": self.factor,
-            "best": list(self.best) if self.best else [],
-            "scores": self.scores,
-            "alone": training.recipe.alone,
-            "threads": self.options.threads,
-        }
-        with self.recorder.checkpoint(training.step) as folder:
-            size = write_checkpoint(folder, training, self._manifest(), kept)
-        name = dict(self.recorder.checkpoints())[training.step].name
-        best = self.best is not None and self.best[2] == training.step
-        self.recorder.tell(Checkpoint(training.step, name, best, size))
+        kept = {"factor": self.factor, "best": list(self.best) if self.best else [], "scores": self.scores}
+        with self.recorder.checkpoint(self.step) as folder:
+            size = self.write(folder, kept)
+        name = dict(self.recorder.checkpoints())[self.step].name
+        best = self.best is not None and self.best[2] == self.step
+        self.recorder.tell(Checkpoint(self.step, name, best, size))
         self._drop()
-
-    def _manifest(self) -> Manifest:
-        base = self.sources.base
-        lineage: tuple[str, ...] = ()
-        if self.plan.base:
-            lineage = (*(Manifest.read(base).lineage if base else ()), self.plan.base)
-        return manifest_of(
-            self.setup.architecture,
-            self.training,
-            name=self.plan.name,
-            licence=self.setup.licence,
-            lineage=lineage,
-            scores=self.scores,
-            about={"dataset": self.plan.dataset, "hardware": device_name(self.training.device)},
-        )
 
     def _drop(self) -> None:
         """Keep the best, the last, and as many of the newest others as the plan says."""
@@ -320,11 +369,3 @@ class ImageRun:
     def _disk(self, error: StorageError) -> None:
         full = "No space" in error.why or "quota" in error.why.lower()
         self.recorder.tell(Warned("disk-full" if full else "read-only", error.what, error.why, error.do, self.step))
-
-
-def _yardstick(pictures: Any) -> float:
-    """Diversity of real pictures, 0 where there is one only."""
-    if len(pictures) < 2:
-        return 0.0
-    rows = np.unique(np.linspace(0, len(pictures) - 1, min(64, len(pictures))).astype(np.int64))
-    return guards.diversity(np.asarray(pictures[rows]))

@@ -6,7 +6,7 @@ They are plain values and functions; what they say is a `Warned` event with a wa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +74,68 @@ class Diverging:
                 f"{metric} has got worse {self.patience} times in a row",
                 f"it is {value:.4g} now, the best was {-min(self.values) if higher else min(self.values):.4g}",
                 "Stop and take the best checkpoint; a larger gamma or a lower rate may go further",
+                step,
+            )
+        return None
+
+
+class HeldOut:
+    """The loss of text that is not trained on has turned: from here the model learns its texts by heart.
+
+    Args:
+        seen: Steps and losses of an earlier attempt.
+        patience: Scores in a row that must be worse than the best.
+        margin: Nats a token that they must be worse by.
+    """
+
+    def __init__(self, seen: Iterable[tuple[int, float]] = (), patience: int = 2, margin: float = 0.01) -> None:
+        self.patience, self.margin = patience, margin
+        self.seen: list[tuple[int, float]] = []
+        self.warned = False
+        for step, loss in seen:
+            self.see(step, loss)
+
+    def see(self, step: int, loss: float) -> Warned | None:
+        """A new score (nats a token)."""
+        self.seen.append((step, loss))
+        best_step, best = min(self.seen, key=lambda each: each[1])
+        recent = [value for at, value in self.seen if at > best_step][-self.patience :]
+        if len(recent) < self.patience or min(recent) < best + self.margin:
+            self.warned = self.warned and bool(recent)
+        elif not self.warned:
+            self.warned = True
+            return Warned(
+                "overfit",
+                "the loss of the held-out text rises",
+                f"it was {best:.3f} at step {best_step:,} and is {loss:.3f} now: the texts are learned by heart",
+                f"Stop and keep the best checkpoint, of step {best_step:,}; more text or a lower rate goes further",
+                step,
+            )
+        return None
+
+
+class Memorising:
+    """What the model writes stands word for word in its training text.
+
+    Args:
+        most: Share of sampled pieces of its writing that may, 0 to 1.
+    """
+
+    def __init__(self, most: float = 0.1) -> None:
+        self.most = most
+        self.warned = False
+
+    def see(self, step: int, share: float, length: int) -> Warned | None:
+        """A new score: the share of pieces of `length` tokens that occur."""
+        if share <= self.most:
+            self.warned = self.warned and share > self.most / 2
+        elif not self.warned:
+            self.warned = True
+            return Warned(
+                "overfit",
+                "the model repeats its training text word for word",
+                f"{share:.0%} of the pieces of {length} tokens that it writes stand there",
+                "Stop and keep an earlier checkpoint; more text, a lower rate or fewer steps help",
                 step,
             )
         return None

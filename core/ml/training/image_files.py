@@ -7,8 +7,6 @@ counters, which are tensors and plain data only.
 
 from __future__ import annotations
 
-import os
-import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -26,18 +23,13 @@ from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS
 from core.ml.training.bases import DISCRIMINATOR, build
+from core.ml.training.checkpoint_files import flush, read_rest, reading, write_rest
 from core.ml.training.image import ImageTraining
 from core.ml.training.samples import draw, plan_sheet, sheet, write_png
 from core.paths import private_dir, storage_errors
 
-FORMAT = 1
 GENERATOR = "generator.safetensors"
-TRAINING = "training.pt"
 COVER = "cover.png"
-
-
-class Damaged(Refused):
-    """A checkpoint whose files are not what was written."""
 
 
 def manifest_of(
@@ -106,10 +98,8 @@ def write_checkpoint(folder: Path, training: ImageTraining, manifest: Manifest, 
         for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
             weights = {name: value.detach().cpu().contiguous() for name, value in state[part].items()}
             save_file(weights, folder / file)
-            _flush(folder / file)
-        rest = {"format": FORMAT, "run": dict(run), **{key: state[key] for key in ("numbers", "for_g", "for_d")}}
-        torch.save(rest, folder / TRAINING)
-        _flush(folder / TRAINING)
+            flush(folder / file)
+        write_rest(folder, {key: state[key] for key in ("numbers", "for_g", "for_d")}, dict(run))
     manifest.write(folder)
     return sum(path.stat().st_size for path in folder.iterdir())
 
@@ -121,17 +111,11 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Damaged: It is not whole.
         Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
-    try:
-        state: dict[str, Any] = torch.load(folder / TRAINING, weights_only=True, map_location="cpu")
-        if state["format"] != FORMAT:
-            raise Refused(f"checkpoint {folder.name} is of format {state['format']}", "", "Update Tarmac")
+    with reading(folder):
+        state = read_rest(folder)
         for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
             state[part] = load_file(folder / file)
         return state, dict(state["run"])
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, SafetensorError) as error:
-        what, do = f"checkpoint {folder.name} cannot be read", "Resume from an earlier checkpoint"
-        kind = Refused if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else Damaged
-        raise kind(what, str(error), do) from error
 
 
 def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = None, seed: int = 0) -> Manifest:
@@ -154,7 +138,7 @@ def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = Non
             if not (checkpoint / file).exists():
                 raise Refused(f"checkpoint {checkpoint.name} is not whole", f"it lacks {file}")
             shutil.copyfile(checkpoint / file, out / file)
-            _flush(out / file)
+            flush(out / file)
     generator: nn.Module = build(manifest.architecture)[0].eval().requires_grad_(False)
     try:
         generator.load_state_dict(load_file(out / WEIGHTS))
@@ -166,11 +150,3 @@ def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = Non
     write_png(out / COVER, np.ascontiguousarray(sheet(pictures, plan.columns)))
     manifest.write(out)
     return manifest
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

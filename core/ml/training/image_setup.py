@@ -13,7 +13,7 @@ import torch
 from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.hardware import device_name
-from core.ml.threads import size_thread_pools
+from core.ml.threads import set_threads
 from core.ml.training import growing
 from core.ml.training.bases import NAMES, Networks, build, from_base, new_networks
 from core.ml.training.image import ImageTraining
@@ -115,7 +115,7 @@ def set_up(
         tell(Phase("making the networks"))
         networks = new_networks(options, widths(options, device), channels, classes, plan.seed)
     # Another number of threads adds up in another order: what goes on to the bit goes on with the same.
-    options = replace(options, threads=_threads(options.threads or int(kept.get("threads", 0)), device, ranks))
+    options = replace(options, threads=set_threads(options.threads or int(kept.get("threads", 0)), device, ranks.world))
     recipe = recipe_of(plan, options, transfer=transfer, warm_up=networks.warm_up)
     if kept:
         recipe = replace(recipe, alone=int(kept.get("alone", 0)))
@@ -132,14 +132,6 @@ def set_up(
     if state:
         training.restore(state)
     return Setup(pictures, options, networks.architecture, classes, training, kept, networks.said, licence)
-
-
-def _threads(wanted: int, device: torch.device, ranks: Ranks) -> int:
-    """Set the threads that a processor trains with: as many as are wanted, or this rank's share of the free cores."""
-    if device.type != "cpu":
-        return 0
-    torch.set_num_threads(wanted or max(1, size_thread_pools() // ranks.world))
-    return torch.get_num_threads()
 
 
 def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.ml.training.options import shared
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -28,18 +26,16 @@ class Outcome:
     model: Path | None = None
 
 
-def too_large(error: BaseException, batch: int, step: int, world: int) -> Outcome:
-    """Out of memory: what would fit, as far as halving tells.
+def too_large(error: BaseException, batch: int, step: int, offer: dict[str, object], do: str) -> Outcome:
+    """Out of memory.
 
     Args:
         error: What was raised.
-        batch: Pictures a step that did not fit; 0 if that is not known.
+        batch: Pictures or rows a step that did not fit; 0 if that is not known.
         step: Steps done.
-        world: Ranks that share a batch.
+        offer: Options that take less.
+        do: A sentence about them.
     """
-    smaller = shared(batch // 2, world) if batch > world else 0
-    offer: dict[str, object] = {"batch": smaller} if smaller else {}
-    do = f"Go on with a batch of {smaller}" if smaller else "Choose smaller pictures or fewer channels"
     what = f"not enough memory for a batch of {batch}" if batch else "not enough memory"
     why = (str(error) or type(error).__name__).splitlines()[0][:200]
     return Outcome("failed", step, what, why, do, offer)

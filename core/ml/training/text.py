@@ -1,142 +1,154 @@
-"""The training loop of causal language models: plain, resumable, the same for starters and fine-tuning.
+"""Training a causal language model: the loop, plain and resumable, the same for starters and fine-tuning.
 
-AdamW (Loshchilov & Hutter 2019) with a warm-up, a constant part and a decay to zero along 1 - sqrt (Hägele et al.
-2024, "Scaling laws and compute-optimal training beyond fixed training durations", section 3): unlike a cosine, such a
-run can be extended at any time before its decay begins, and its history stays what it was.
+A training is a value that can be saved after any step and goes on from there to the bit: weights, optimiser and
+counters are its state; what a step reads and what it leaves out (dropout) are functions of seed, step and rank. Several
+ranks (ranks.py) share every batch. The numbers are the recipe's (text_recipe.py).
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import InvalidInput
 from core.ml.training.muon import Muon, groups
+from core.ml.training.ranks import Ranks
+from core.ml.training.text_loss import Loss, loss_of
+from core.ml.training.text_recipe import Recipe, batch_at, rate_at
+
+__all__ = ["Recipe", "Step", "TextTraining", "batch_at", "rate_at", "train"]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All numbers of one run.
-
-    `steps` of `batch` rows of `context` tokens; `rate` is the highest learning rate; `warmup` steps rise to it, the
-    last `decay` (share of `steps`, 0–1) fall to zero. `seed` decides which tokens each step reads, whatever happened
-    before: a resumed run reads what an unbroken one reads. `optimizer` is "adamw", or "muon" for models trained from
-    nothing.
-    """
-
-    steps: int
-    batch: int
-    context: int
-    rate: float = 6e-4
-    warmup: int = 100
-    decay: float = 0.25
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.95
-    clip: float = 1.0
-    seed: int = 0
-    optimizer: str = "adamw"
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step did: number from 1, mean loss in nats per token, learning rate, tokens per second."""
-
-    number: int
-    loss: float
-    rate: float
-    tokens_per_second: float
-
-
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Learning rate of the step (from 0)."""
-    falling = max(1, round(recipe.steps * recipe.decay))
-    start = recipe.steps - falling
-    if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    if step < start:
-        return recipe.rate
-    return recipe.rate * (1 - math.sqrt((step - start) / falling))
-
-
-def batch_at(tokens: np.ndarray, step: int, recipe: Recipe) -> Tensor:
-    """The rows that the step (from 0) reads: int64 [batch, context + 1].
-
-    Every epoch cuts the corpus at another offset and shuffles the pieces, so each token is read once an epoch.
-    """
-    length = recipe.context
-    if len(tokens) < 2 * length + 1:
-        raise InvalidInput(
-            "the corpus is too short", f"{len(tokens)} tokens for a context of {length}", "Add more text"
-        )
-    rows_per_epoch = (len(tokens) - 1 - length) // length
-    rows = []
-    for row in range(step * recipe.batch, (step + 1) * recipe.batch):
-        epoch, place = divmod(row, rows_per_epoch)
-        offset, order = _epoch_order(rows_per_epoch, length, recipe.seed, epoch)
-        start = offset + int(order[place]) * length
-        rows.append(tokens[start : start + length + 1].astype(np.int64))
-    return torch.from_numpy(np.stack(rows))
-
-
-def train(
-    model: nn.Module,
-    tokens: np.ndarray,
-    recipe: Recipe,
-    *,
-    checkpoint: Path | None = None,
-    save_every: int = 200,
-    autocast: bool = False,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Step]:
-    """Train `model` in place; yields after every step.
+class TextTraining:
+    """A training that stands after `step` steps.
 
     Args:
-        model: Takes int64 [batch, context], gives an object with float `logits` [batch, context, vocabulary].
-        tokens: The corpus: integers [tokens], in memory or memory-mapped.
-        recipe: The numbers.
-        checkpoint: File to go on from if it exists, and to write (whole or not at all) every `save_every` steps, at
-            the end and when stopped.
-        autocast: Compute in bfloat16 where that is safe; the weights stay float32.
-        stop: Asked before every step.
+        model: To be trained, in place: takes int64 [batch, context], gives an object with `logits` [batch, context,
+            vocabulary]. What needs no gradient stays as it is.
+        tokens: The corpus: integers [n], in memory or memory-mapped.
+        recipe: Settings; their `steps` may change with `head_for`.
+        ranks: Those that train together; each is given the weights of the first.
+        loss: Computes a batch's mean loss; by default the fastest that suits the model.
+
+    Attributes:
+        step, tokens_seen: Steps done; tokens that were predicted in them.
+        seconds: Spent in steps.
+        loading: Seconds of them in which tokens were fetched, since this object was made.
+
+    Raises:
+        InvalidInput: The batch cannot be shared, or the optimizer is unknown.
     """
-    device = next(model.parameters()).device
-    optimizer = _optimizer(model, recipe)
-    first = _resume(checkpoint, model, optimizer, recipe) if checkpoint else 0
-    model.train()
-    done = first
-    for step in range(first, recipe.steps):
-        if stop():
-            break
-        started = time.perf_counter()
-        rate = rate_at(step, recipe)
-        for group in optimizer.param_groups:
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokens: NDArray[Any],
+        recipe: Recipe,
+        *,
+        ranks: Ranks | None = None,
+        loss: Loss | None = None,
+    ) -> None:
+        self.model, self.tokens, self.recipe, self.ranks = model, tokens, recipe, ranks or Ranks()
+        world = self.ranks.world
+        if recipe.batch % world:
+            raise InvalidInput(f"a batch of {recipe.batch} cannot be shared by {world} ranks", "", f"Take {world}")
+        self.ranks.same(model)
+        self.learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimiser = _optimizer(model, recipe)
+        self.device = self.learned[0].device
+        self._loss = loss or loss_of(model, recipe.precision)
+        self._factor = 1.0
+        self.step = self.tokens_seen = 0
+        self.seconds = self.loading = 0.0
+
+    def run(self) -> dict[str, float]:
+        """One step. Returns the mean loss (nats a token), the learning rate and the norm of the gradient."""
+        recipe, began = self.recipe, time.monotonic()
+        rate = rate_at(self.step, recipe) * self._factor
+        rows = batch_at(self.tokens, self.step, recipe, rank=self.ranks.rank, world=self.ranks.world)
+        self.loading += time.monotonic() - began
+        rows = rows.to(self.device, non_blocking=True)
+        self._reseed()
+        self.model.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in rows.chunk(recipe.accumulate):
+            total += self._loss(part, len(part) / len(rows))
+        self.ranks.average_gradients(self.learned)
+        norm = nn.utils.clip_grad_norm_(self.learned, recipe.clip)
+        for group in self.optimiser.param_groups:
             group["lr"] = rate
-        rows = batch_at(tokens, step, recipe).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            logits = model(rows[:, :-1]).logits
-        loss = functional.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
-        done = step + 1
-        value = loss.item()
-        yield Step(done, value, rate, recipe.batch * recipe.context / (time.perf_counter() - started))
-        if checkpoint and done % save_every == 0:
-            _save(checkpoint, model, optimizer, recipe, done)
-    model.eval()
-    if checkpoint and done > first:
-        _save(checkpoint, model, optimizer, recipe, done)
+        self.optimiser.step()
+        numbers = torch.stack([total, norm.float()])
+        self.ranks.average([numbers])
+        loss, gradient = numbers.tolist()
+        self.step += 1
+        self.tokens_seen += recipe.batch * recipe.context
+        self.seconds += time.monotonic() - began
+        return {"loss": loss, "rate": rate, "gradient": gradient}
+
+    def head_for(self, steps: int) -> None:
+        """Train for so many steps in all: it decides when the rate falls."""
+        if steps != self.recipe.steps:
+            self.recipe = replace(self.recipe, steps=steps)
+
+    def set_rates(self, factor: float) -> None:
+        """Learn at the recipe's rates times `factor` from now on."""
+        self._factor = factor
+
+    def finite(self) -> bool:
+        """Whether all weights that are trained are numbers."""
+        with torch.no_grad():
+            return bool(torch.isfinite(torch.stack(torch._foreach_norm(list[Tensor](self.learned))).sum()))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next steps depend on; tensors are the training's own."""
+        numbers = {"step": self.step, "tokens": self.tokens_seen, "seconds": self.seconds}
+        return {"model": own_tensors(self.model), "optimiser": self.optimiser.state_dict(), "numbers": numbers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Stand where `state` was taken.
+
+        Raises:
+            KeyError: It is of another network.
+        """
+        own = own_tensors(self.model)
+        if own.keys() != state["model"].keys():
+            raise KeyError(min(own.keys() ^ state["model"].keys()))
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state["model"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        numbers = state["numbers"]
+        self.step, self.tokens_seen = int(numbers["step"]), int(numbers["tokens"])
+        self.seconds = float(numbers["seconds"])
+
+    def _reseed(self) -> None:
+        """Start the random numbers of this step: a function of seed, step and rank."""
+        if self.recipe.dropout:
+            words = np.random.SeedSequence([self.recipe.seed, self.step, self.ranks.rank]).generate_state(1, np.uint64)
+            torch.manual_seed(int(words[0] >> np.uint64(1)))
+
+
+def own_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """A network's tensors by name, each once: of tied ones, the first name."""
+    found: dict[str, Tensor] = {}
+    seen: set[tuple[int, torch.Size]] = set()
+    for name, tensor in model.state_dict().items():
+        key = (tensor.data_ptr(), tensor.shape)
+        if key not in seen or not tensor.numel():
+            seen.add(key)
+            found[name] = tensor
+    return found
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -150,39 +162,67 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(decayed, lr=recipe.rate, betas=(recipe.beta1, recipe.beta2), fused=True)
+    kept = [group for group in decayed if group["params"]]
+    return torch.optim.AdamW(kept, lr=recipe.rate, betas=(recipe.beta1, recipe.beta2), fused=True)
 
 
-_orders: dict[tuple[int, int, int, int], tuple[int, np.ndarray]] = {}
+@dataclass(frozen=True)
+class Step:
+    """What one step did: number from 1, mean loss in nats per token, learning rate, tokens per second."""
+
+    number: int
+    loss: float
+    rate: float
+    tokens_per_second: float
 
 
-def _epoch_order(rows: int, length: int, seed: int, epoch: int) -> tuple[int, np.ndarray]:
-    key = (rows, length, seed, epoch)
-    if key not in _orders:
-        generator = np.random.default_rng([seed, epoch])
-        while len(_orders) > 2:
-            _orders.pop(next(iter(_orders)))
-        _orders[key] = int(generator.integers(length)), generator.permutation(rows)
-    return _orders[key]
+def train(
+    model: nn.Module,
+    tokens: NDArray[Any],
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    save_every: int = 200,
+    autocast: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Step]:
+    """Train `model` in place, without a run; yields after every step.
+
+    Args:
+        model, tokens, recipe: See `TextTraining`.
+        checkpoint: File to go on from if it exists, and to write (whole or not at all) every `save_every` steps, at
+            the end and when stopped.
+        autocast: Compute in bfloat16 where that is safe; the weights stay float32.
+        stop: Asked before every step.
+    """
+    training = TextTraining(model, tokens, replace(recipe, precision="bfloat16" if autocast else recipe.precision))
+    first = _resume(checkpoint, training, recipe) if checkpoint else 0
+    while training.step < recipe.steps and not stop():
+        began = time.perf_counter()
+        told = training.run()
+        speed = recipe.batch * recipe.context / (time.perf_counter() - began)
+        yield Step(training.step, told["loss"], told["rate"], speed)
+        if checkpoint and training.step % save_every == 0:
+            _save(checkpoint, training)
+    model.eval()
+    if checkpoint and training.step > first:
+        _save(checkpoint, training)
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
+def _save(path: Path, training: TextTraining) -> None:
     part = path.with_name(path.name + ".part")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "recipe": asdict(recipe), "step": step}
-    torch.save(state, part)
+    torch.save({**training.state(), "recipe": asdict(training.recipe)}, part)
     os.replace(part, path)
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe) -> int:
+def _resume(path: Path, training: TextTraining, recipe: Recipe) -> int:
     """Steps already done. A run may be made longer or shorter as long as its decay has not begun."""
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
-    step = int(state["step"])
-    old = Recipe(**state["recipe"])
+    step, old = int(state["numbers"]["step"]), Recipe(**state["recipe"])
     same = all(rate_at(n, old) == rate_at(n, recipe) for n in range(step))
     if not same or (old.batch, old.context, old.seed) != (recipe.batch, recipe.context, recipe.seed):
         raise InvalidInput("this run began with other settings", str(path), "Start a new run, or go back to them")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    training.restore(state)
     return step

@@ -209,8 +209,3 @@ async def test_the_loop_goes_on_while_a_large_file_is_read(library: Library, tmp
         await ticking
     assert model.architecture["img_resolution"] == 8
     assert max(gaps) < 0.05, "seconds of work on the event loop at a stretch"
-
-
-def test_the_environment_is_handed_on() -> None:
-    assert (importing._ROOT / "core" / "library" / "importing.py").is_file()
-    assert os.path.isabs(importing._ROOT)

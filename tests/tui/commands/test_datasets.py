@@ -62,7 +62,7 @@ def test_added_without_preparing(source: Path, capsys: pytest.CaptureFixture[str
     [
         (["add", "/nowhere/at/all"], "is not there"),
         (["add", "HERE", "--size", "48"], "power of two"),
-        (["add", "HERE", "--kind", "text"], "text cannot be added yet: only pictures can"),
+        (["add", "HERE", "--kind", "text"], "no text: at least 10 kB are needed"),
         (["add", "HERE", "--crop", "top"], "invalid choice"),
         (["add", "HERE", "--least-side", "0"], "must be 1 or more"),
         (["add", "HERE", "--fill", "pink"], "#rrggbb"),

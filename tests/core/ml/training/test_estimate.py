@@ -14,7 +14,9 @@ import torch
 from core.datasets.pictures import write_pictures
 from core.errors import InvalidInput, OutOfMemory
 from core.ml.training import estimate as estimating
-from core.ml.training.estimate import _mean_step, estimate
+from core.ml.training import measuring
+from core.ml.training.estimate import estimate
+from core.ml.training.estimate_image import _mean_step
 from core.ml.training.image import ImageTraining
 from core.runs import plan_file
 from core.runs.events import Checkpoint, Metrics
@@ -59,7 +61,7 @@ def test_a_batch_that_a_processor_cannot_hold_is_halved_until_it_fits(
 ) -> None:
     """A step of 4 pictures takes 40 MB and there are 150: 8 fit (80 MB), 16 (160 MB) do not."""
     now = psutil.Process().memory_info().rss
-    monkeypatch.setattr(estimating, "_most", lambda place: psutil.Process().memory_info().rss + 40 * 2**20)
+    monkeypatch.setattr(measuring, "most", lambda place: psutil.Process().memory_info().rss + 40 * 2**20)
     plan = replace(PLAN, options=OPTIONS | {"batch": 64})
     there = int((now + 150 * 2**20) / 0.95)
     found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", seconds=0.1, available=there)

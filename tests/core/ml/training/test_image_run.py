@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from core.errors import StorageError
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import read_generator
-from core.ml.training import experiment, image
+from core.ml.training import experiment, image, image_experiment
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_run import Outcome, train_image
 from core.ml.training.losses import lazy_adam
@@ -305,7 +305,7 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: p
         raise StorageError("cannot write it", "No space left on device", "Free some space")
 
     run(Remembered(tmp_path, 2))
-    monkeypatch.setattr(experiment, "write_checkpoint", full)
+    monkeypatch.setattr(image_experiment, "write_checkpoint", full)
     again = Remembered(tmp_path, 6)
     outcome = run(again)
     assert {each.code for each in again.told(Warned)} == {"disk-full"}

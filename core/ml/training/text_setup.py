@@ -1,0 +1,185 @@
+"""What an experiment with texts starts with: tokens, open settings chosen, a network made or read, the loop set up."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core.datasets.manifest import Manifest as Dataset
+from core.datasets.text_store import TextStore
+from core.errors import TarmacError
+from core.ml.allocation import keep_freed_memory
+from core.ml.generation.loading import read_config
+from core.ml.generation.tokens import Tokens, load_tokens
+from core.ml.hardware import device_name
+from core.ml.threads import set_threads
+from core.ml.training.checkpoint_files import Damaged
+from core.ml.training.corpus import Corpus, open_corpus
+from core.ml.training.experiment import Attempt
+from core.ml.training.text import TextTraining
+from core.ml.training.text_corpus import END_OF_TEXT, train_tokenizer
+from core.ml.training.text_files import read_checkpoint, tokenizer_of
+from core.ml.training.text_loss import loss_of
+from core.ml.training.text_network import new_network, positions_of, prepare, read_network
+from core.ml.training.text_options import Material, recipe_of, resolve
+from core.runs.events import Phase
+from core.runs.plan import TextOptions
+from core.runs.plan_file import options_of
+
+LEARNED_FROM = 200_000_000
+"""Characters of the training documents that a new tokenizer is learned from, at most: more change nothing in it."""
+KEPT = ("batch", "context", "accumulate", "threads")
+"""Settings that, once chosen, stay what they are when a run goes on: what a step reads and adds up depends on them."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where an experiment takes its material from.
+
+    Attributes:
+        dataset: Folder of the prepared texts.
+        base: Folder of a model to start from; None for random weights.
+        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
+    """
+
+    dataset: Path
+    base: Path | None = None
+    checkpoint: Path | None = None
+
+
+@dataclass
+class Setup:
+    """An experiment that can take its first step.
+
+    Attributes:
+        corpus: The dataset in tokens.
+        tokens: The tokenizer.
+        tokenizer: Its files by their names.
+        options: Nothing left open.
+        training: On its device, before its first step of this attempt.
+        kept: What the run kept with the checkpoint.
+        licence: Of the texts, as far as the dataset says.
+        said: Sentences for the user.
+    """
+
+    corpus: Corpus
+    tokens: Tokens
+    tokenizer: dict[str, bytes]
+    options: TextOptions
+    training: TextTraining
+    kept: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    said: list[str] = field(default_factory=list)
+
+    def chosen(self) -> dict[str, object]:
+        """For people: all options as they are trained, the device, and what there is to say."""
+        told: dict[str, object] = asdict(self.options)
+        told |= {"device": device_name(self.training.device), "tokens": len(self.corpus.train)}
+        told |= {"parameters": sum(each.numel() for each in self.training.model.parameters())}
+        told |= {"trained": sum(each.numel() for each in self.training.learned)}
+        return told | ({"notes": list(self.said)} if self.said else {})
+
+
+def set_up(attempt: Attempt, sources: Sources) -> Setup:
+    """Prepare an experiment, at the place where its checkpoint was written if there is one.
+
+    Raises:
+        TarmacError: Something cannot be used; says what and why.
+    """
+    plan, ranks, tell = attempt.plan, attempt.ranks, attempt.recorder.tell
+    state: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    new = sources.base is None and not plan.base
+    if sources.checkpoint is not None:
+        tell(Phase("reading the checkpoint"))
+        state, kept = read_checkpoint(sources.checkpoint)
+        chosen = {name: kept[name] for name in KEPT if name in kept}
+        plan = replace(plan, options=chosen | {n: v for n, v in plan.options.items() if v or n not in chosen})
+    with tempfile.TemporaryDirectory(prefix="tarmac-") as scratch:
+        folder = sources.checkpoint or sources.base
+        if folder is None:
+            tell(Phase("making a tokenizer"))
+            folder = Path(scratch)
+            _write_tokenizer(sources.dataset, folder, options_of(plan).vocabulary)
+        tell(Phase("opening the dataset"))
+        with _one_after_another(attempt):
+            corpus = open_corpus(sources.dataset, folder, lambda doing, share: tell(Phase(doing)))
+        tokens = load_tokens(folder, read_config(folder))
+        tokenizer = tokenizer_of(folder, tokens)
+    model: Any = None
+    material = Material(0, 0, len(corpus.train))
+    if sources.checkpoint is not None or sources.base is not None:
+        tell(Phase("reading the network"))
+        model = read_network(folder)
+        count = sum(each.numel() for each in model.parameters())
+        material = replace(material, positions=positions_of(model.config), parameters=count)
+    options = resolve(plan, material, new=new, device=attempt.device, world=ranks.world)
+    options = replace(options, threads=set_threads(options.threads, attempt.device, ranks.world))
+    if model is None:
+        tell(Phase("making the network"))
+        model = new_network(options, corpus.vocabulary, corpus.end, plan.seed)
+    model.to(attempt.device)
+    prepare(model, options, plan.seed)
+    if attempt.device.type == "cpu":
+        keep_freed_memory()
+    recipe = recipe_of(plan, options)
+    loss = loss_of(model, recipe.precision, compiled=options.compile)
+    training = TextTraining(model, corpus.train, recipe, ranks=ranks, loss=loss)
+    if sources.checkpoint is not None:
+        try:
+            training.restore(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            what = f"checkpoint {sources.checkpoint.name} cannot be read"
+            raise Damaged(what, f"it does not fit its network: {error}", "Resume from an earlier one") from error
+    licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
+    return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+
+
+def _write_tokenizer(dataset: Path, folder: Path, vocabulary: int) -> None:
+    """Learn a byte-level tokenizer from the documents that are trained on; with the config.json of a model of it.
+
+    The same documents give the same tokenizer.
+    """
+    texts = TextStore.open(dataset).texts(held=False)
+    room = LEARNED_FROM
+
+    def some() -> Iterator[str]:
+        nonlocal room
+        for text in texts:
+            if room <= 0:
+                return
+            yield text[:room]
+            room -= len(text)
+
+    tokenizer = train_tokenizer(some(), vocabulary)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    described = {
+        "tokenizer_class": "GPT2Tokenizer",
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(described, indent=2) + "\n")
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    config = {"model_type": "gpt2", "vocab_size": tokenizer.get_vocab_size(), "bos_token_id": end, "eos_token_id": end}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@contextmanager
+def _one_after_another(attempt: Attempt) -> Iterator[None]:
+    """The first rank passes alone, then the others: what it makes they find. If it fails, so do they."""
+    ranks = attempt.ranks
+    if ranks.first:
+        try:
+            yield
+        except BaseException:
+            ranks.told([0])
+            raise
+        ranks.told([1])
+        return
+    if not ranks.told([1])[0]:
+        raise TarmacError("the first rank could not open the dataset")
+    yield
