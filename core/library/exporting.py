@@ -19,7 +19,8 @@ from core.errors import InvalidInput, Refused
 from core.jobs.parent import Progress, run
 from core.library import folders
 from core.library.gpt2 import LICENCE, published
-from core.library.models import Model, slug
+from core.library.models import Model
+from core.library.naming import slug
 from core.paths import storage_errors
 
 FORMATS = ("hf", "gguf")

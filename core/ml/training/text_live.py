@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from core.ml.generation.completion import Engine, Settings, complete

@@ -117,8 +117,11 @@ class Headed:
 def _parts(model: Any) -> tuple[Any, nn.Linear] | None:
     """Body and head of a network of transformers whose logits are nothing but their product; None for others."""
     body = getattr(model, str(getattr(model, "base_model_prefix", "") or "-"), None)
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-    if not isinstance(body, nn.Module) or type(head) is not nn.Linear or head.bias is not None:
+    head: Any = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
+        return None
+    plain: bool = head.bias is None
+    if not plain:
         return None
     device, training = head.weight.device, model.training
     model.eval()
