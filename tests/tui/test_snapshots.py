@@ -13,8 +13,9 @@ import pytest
 from textual.pilot import Pilot
 
 from core.library.workspaces import Entry, Workspace, Workspaces
-from tests.tui.stage import STATUS, furnish, until
+from tests.tui.stage import STATUS, furnish, put_model, until
 from tui.studio import TarmacApp
+from tui.widgets.completion_compare import Beside
 from tui.widgets.completion_probabilities import Probabilities
 from tui.widgets.table import Table
 
@@ -137,10 +138,12 @@ def test_beside_a_completion(
     state = {name: value for name, value in BRANCHES.items() if name != "beside" or not keys}
     Workspaces().save(Workspace("Night", (Entry("starter/gpt2-python", state),)))
     services = furnish(home)
+    put_model(home / "data" / "models" / "20200102-030407-verse", "verse", "text", author="you")
 
     async def before(pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: services.sessions and services.sessions[0].state == "ready")
         await until(pilot, lambda: pilot.app.status == STATUS)  # type: ignore[attr-defined]
+        await until(pilot, lambda: all(beside.model for beside in pilot.app.screen.query(Beside)))
         await pilot.press("escape", *keys)
         if keys == "p":
             await until(pilot, lambda: pilot.app.screen.query_one(Probabilities).tokens)
