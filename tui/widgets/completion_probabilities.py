@@ -83,12 +83,15 @@ class _Shaded(ScrollView, can_focus=False):
 
     def turn(self, at: int) -> None:
         """Put the cursor on a token, in view."""
-        self._at = at
-        row = next((y for y, row in enumerate(self._rows) if any(piece.place == at for piece in row)), 0)
+        before, self._at = self._at, at
+        # Only the rows that look different are drawn again.
+        changed = [y for y, row in enumerate(self._rows) if any(piece.place in (before, at) for piece in row)]
+        for y in changed:
+            self.refresh_line(y)
+        row = next((y for y in changed if any(piece.place == at for piece in self._rows[y])), 0)
         top, tall = self.scroll_offset.y, max(1, self.size.height)
         if not top <= row < top + tall:
             self.scroll_to(y=max(0, row - tall // 2), animate=False)
-        self.refresh()
 
     def on_resize(self) -> None:
         """Rows are as wide as the widget."""
@@ -207,6 +210,7 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
             if known
             else "",
         )
+        self.query_one(_Shaded).show(self.text, self.tokens)
         self._draw()
 
     @property
