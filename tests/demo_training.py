@@ -2,7 +2,8 @@
 
 Makes run folders (journal, log, sample sheets) below DEMO_HOME, then opens the studio on them. The sheets are portraits
 of the starter, drawn once by `tarmac explore` and seen through less and less fog. STATE is "empty", "live" (the first
-run goes on while one looks), "full" (the default) or "write" (makes the folders and ends).
+run goes on while one looks), "full" (the default), "text" (text runs, and images after them) or "write" (makes the
+folders and ends).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PIL import Image, ImageFilter
 
 from core.runs.events import KINDS, Attempt, Event, Metrics, Started
 from core.runs.view import RunView
+from tests.tui.text_runs import put_texts, several_texts
 from tests.tui.training_stage import FakeTraining, several
 from tui.services import Services
 
@@ -56,12 +58,13 @@ def events_of(view: RunView) -> list[tuple[float, Event]]:
         (view.started, Attempt(1, view.host, 4242)),
         (view.started + 8, Started(0, view.plan.steps, "cuda:0", {"batch": 32, "precision": "bfloat16"})),
     ]
+    warned = [warning for warning in view.warnings if warning.step is not None]
     names = list(view.curves)
     for index, step in enumerate(view.curves[names[0]].steps if names else ()):
         values = {name: view.curves[name].values[index] for name in names}
         found.append((view.started + step * pace, Metrics(step, values, view.per_second, view.memory, view.eta)))
-    for event in (*view.samples, *view.scores, *view.checkpoints):
-        found.append((view.started + event.step * pace + 0.5, event))
+    for event in (*view.samples, *view.scores, *view.checkpoints, *warned):
+        found.append((view.started + (event.step or 0) * pace + 0.5, event))
     if view.end is not None:
         found.append((view.changed, view.end))
     return sorted(found, key=lambda pair: pair[0])
@@ -69,12 +72,16 @@ def events_of(view: RunView) -> list[tuple[float, Event]]:
 
 def write_run(view: RunView, final: Image.Image) -> None:
     """The folder of a run: journal, log and sheets."""
-    put_sheets(view, final)
+    if view.plan.kind == "text":
+        put_texts(view)
+    else:
+        put_sheets(view, final)
     words = {kind: word for word, kind in KINDS.items()}
     with (view.folder / "journal.jsonl").open("w", encoding="utf-8") as journal:
         for at, event in events_of(view):
             journal.write(json.dumps({"at": at, "event": words[type(event)], **dataclasses.asdict(event)}) + "\n")
-    lines = [f"reading the base {view.plan.base or '(none)'}", f"dataset {view.plan.dataset}: 812 pictures"]
+    holds = "1,204 documents" if view.plan.kind == "text" else "812 pictures"
+    lines = [f"reading the base {view.plan.base or '(none)'}", f"dataset {view.plan.dataset}: {holds}"]
     lines += [
         f"step {event.step:>5}  " + "  ".join(f"{name} {value:.3f}" for name, value in event.values.items())
         for _, event in events_of(view)
@@ -125,6 +132,8 @@ def main(state: str) -> int:
     home = Path(os.environ["DEMO_HOME"])
     os.environ.setdefault("TARMAC_HOME", str(home))
     views = [] if state == "empty" else several(home / "data" / "runs")
+    if state in ("text", "write"):
+        views = [*several_texts(home / "data" / "runs"), *views]
     for view in views:
         if not (view.folder / "log.txt").exists():
             write_run(view, portraits(home / "cache"))

@@ -2,15 +2,16 @@
 
     python -m tests.kills --times 50 [--kind toy|image|text --dataset NAME --processes 2] [--seed 1]
 
-Victims are the trainer, the supervisor, both, a client that has just been asked to let the run go on or to show it, and
-a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it. Every run
-must end finished, with exactly the weights of an undisturbed one, and with exactly one model in the library.
+Victims are a trainer (any rank), the supervisor, both, a client that has just been asked to let the run go on or to
+show it, and a whole studio in a terminal of its own; all by SIGKILL. A lost run is found again as the studio finds it.
+Every run must end finished, with exactly the weights of an undisturbed one, and with exactly one model in the library.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from core.datasets.adding import prepare_dataset
 from core.datasets.cropping import Preparation
@@ -34,7 +36,7 @@ from core.datasets.writing import write_square
 from core.library.models import Library
 from core.runs.folder import RunFolder
 from core.runs.plan import Resources, RunPlan
-from core.runs.processes import Process
+from core.runs.processes import Process, process
 from core.runs.store import Runs
 from core.runs.view import RunView
 from tests import toy_training
@@ -108,11 +110,8 @@ def toy_experiment(home: Path) -> Experiment:
 
 
 def toy_dataset(home: Path, name: str) -> Path:
-    """A dataset that a toy training accepts."""
-    folder = home / "data" / "datasets" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    Dataset(name, kind="text", size=1).write(folder)
-    return folder
+    """A dataset that a toy training accepts: any that can be trained on at all."""
+    return picture_dataset(home, name, count=4)
 
 
 def digest(run: RunView) -> str:
@@ -121,9 +120,10 @@ def digest(run: RunView) -> str:
     if toy.exists():
         return hashlib.sha256(np.load(toy).tobytes()).hexdigest()
     last = RunFolder(run.folder).complete_checkpoints()[-1][1]
-    files = [*(run.folder / "model").glob("*.safetensors"), *sorted(last.glob("*.safetensors"))]
-    assert len(files) == (4 if run.plan.kind == "image" else 2), files
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    made, kept = (sorted(folder.glob("*.safetensors")) for folder in (run.folder / "model", last))
+    assert made, "no weights in the model"
+    assert kept, "no weights in the checkpoint"
+    return hashlib.sha256(b"".join(file.read_bytes() for file in (*made, *kept))).hexdigest()
 
 
 def kill_until(experiment: Experiment, times: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
@@ -182,6 +182,9 @@ def _pause(run: RunView, seconds: float) -> None:
 def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
     folder = RunFolder(run.folder)
     found = {"trainer": folder.owner(folder.newest_attempt()), "supervisor": folder.supervisor()}
+    others = _other_ranks(found["supervisor"])
+    if others and draw.random() < 0.5:
+        found["trainer"] = draw.choice(others)
     names = {
         "both": ["trainer", "supervisor"],
         "client and supervisor": ["supervisor"],
@@ -200,11 +203,23 @@ def _kill(run: RunView, victim: str, draw: random.Random, tally: Tally) -> None:
     if victim.startswith("studio"):
         _kill_a_studio(draw, tally)
     for name in names:
-        process: Process | None = found[name]
-        if process is not None and process.signal(signal.SIGKILL):
+        found_now: Process | None = found[name]
+        if found_now is not None and found_now.signal(signal.SIGKILL):
             tally.killed[name] += 1
         else:
             tally.missed += 1
+
+
+def _other_ranks(supervisor: Process | None) -> list[Process]:
+    """Trainers that train together with the first."""
+    if supervisor is None or supervisor.gone:
+        return []
+    with contextlib.suppress(psutil.Error):
+        children = [(each.pid, each.cmdline()) for each in psutil.Process(supervisor.pid).children()]
+        return [
+            process(pid) for pid, words in children if "--rank" in words and words[words.index("--rank") + 1] != "0"
+        ]
+    return []
 
 
 def _kill_a_studio(draw: random.Random, tally: Tally) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.datasets.cropping import CROPS
@@ -21,6 +22,7 @@ _ADVICE = {
     "refused": ("✕ too few", "bad"),
 }
 _LISTED = 4
+_LONGEST = 3
 
 
 def table(dataset: Dataset, key: str) -> Mapping[str, Any]:
@@ -30,25 +32,48 @@ def table(dataset: Dataset, key: str) -> Mapping[str, Any]:
 
 
 def advice(dataset: Dataset) -> tuple[str, str]:
-    """(glyph and word, tone): whether there are enough pictures."""
+    """(glyph and word, tone): whether there is enough to learn from."""
     if dataset.problem:
         return ("✕ not here", "bad") if dataset.source == "starter" else ("✕ broken", "bad")
     level = table(dataset, "report").get("level")
-    if level is None and dataset.count:
+    if level is None and dataset.count and dataset.kind == "image":
         from core.datasets.advice import advise
 
         level = advise(dataset.count).level
     return _ADVICE.get(str(level), ("–", "muted"))
 
 
+def holds(dataset: Dataset) -> str:
+    """ "812 pictures", "1,204 documents"; without a number where nobody knows it yet, "–" of what is broken."""
+    if not dataset.count:
+        return "–" if dataset.problem else "documents" if dataset.kind == "text" else "pictures"
+    return words.counted(dataset.count, "document" if dataset.kind == "text" else "picture")
+
+
+def number(dataset: Dataset, key: str) -> int:
+    """A number of its report; 0 where it is not told."""
+    value = table(dataset, "report").get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def samples(dataset: Dataset) -> list[str]:
+    """The beginnings of some of its texts."""
+    found = table(dataset, "report").get("samples")
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
 def prepared(dataset: Dataset, job: Job | None) -> tuple[str, str]:
     """(words, tone): at which size and by which crop it is ready, or what is missing."""
     if job is not None:
         return f"◐ {job.verb} {job.short}" if job.share is not None else f"◐ {job.verb}", "busy"
+    if dataset.ready and dataset.kind == "text":
+        return f"{number(dataset, 'held_out'):,} held out", ""
     if dataset.ready:
         return f"{dataset.size}×{dataset.size} {crop(dataset)}".rstrip(), ""
     if dataset.problem:
         return "–", "muted"
+    if dataset.kind == "text":
+        return "gathered when used", "muted"
     return ("drawn when it is used", "muted") if dataset.source == "starter" else ("! not yet", "busy")
 
 
@@ -98,18 +123,7 @@ def card_lines(dataset: Dataset, job: Job | None, failure: str, runs: Sequence[R
         lines.append(("", f"✕ {failure}", "bad"))
     if dataset.problem:
         lines.append(("", f"✕ {dataset.problem}", "bad"))
-    count = f"{dataset.count:,}" if dataset.count else "–"
-    if dataset.channels == 4 and dataset.ready:
-        count += ", with transparency"
-    lines.append(("pictures", count, ""))
-    if dataset.classes:
-        shown = ", ".join(dataset.classes[:_LISTED]) + (" …" if len(dataset.classes) > _LISTED else "")
-        lines.append(("classes", f"{len(dataset.classes):,}: {shown}", ""))
-    text, tone = prepared(dataset, None)
-    if (way := crop(dataset)) and dataset.ready:
-        text = f"{dataset.size}×{dataset.size}, {way}: {CROPS[way]}"
-    lines.append(("prepared", text, tone))
-    lines += _findings(dataset)
+    lines += _text_lines(dataset) if dataset.kind == "text" else _picture_lines(dataset)
     report = table(dataset, "report")
     if report.get("advice"):
         word, tone = advice(dataset)
@@ -121,6 +135,63 @@ def card_lines(dataset: Dataset, job: Job | None, failure: str, runs: Sequence[R
         lines.append(("used by" if view is found[0] else "", f"{view.plan.name}{model}", ""))
     if len(found) > _LISTED:
         lines.append(("", f"and {len(found) - _LISTED} more", "muted"))
+    return lines
+
+
+def _picture_lines(dataset: Dataset) -> list[tuple[str, str, str]]:
+    lines: list[tuple[str, str, str]] = []
+    count = f"{dataset.count:,}" if dataset.count else "–"
+    if dataset.channels == 4 and dataset.ready:
+        count += ", with transparency"
+    lines.append(("pictures", count, ""))
+    if dataset.classes:
+        shown = ", ".join(dataset.classes[:_LISTED]) + (" …" if len(dataset.classes) > _LISTED else "")
+        lines.append(("classes", f"{len(dataset.classes):,}: {shown}", ""))
+    text, tone = prepared(dataset, None)
+    if (way := crop(dataset)) and dataset.ready:
+        text = f"{dataset.size}×{dataset.size}, {way}: {CROPS[way]}"
+    lines.append(("prepared", text, tone))
+    return lines + _findings(dataset)
+
+
+def _text_lines(dataset: Dataset) -> list[tuple[str, str, str]]:
+    """What was found out when it was added."""
+    if not dataset.ready:
+        return [("documents", prepared(dataset, None)[0], "muted")]
+    told = partial(number, dataset)
+    lines = [("documents", f"{dataset.count:,}, {words.size(told('bytes'))} of text", "")]
+    if told("held_out"):
+        lines.append(("held out", f"{told('held_out'):,}, {words.size(told('held_bytes'))}: no step sees them", ""))
+    fields = table(dataset, "origin").get("fields")
+    if isinstance(fields, list) and fields:
+        lines.append(("field", ", ".join(map(str, fields)), ""))
+    report = table(dataset, "report")
+    if out := left_out(dataset):
+        named = ", ".join(f"{many:,} {reason}" for reason, many in out.items())
+        lines.append(("left out", f"{sum(out.values()):,} of {told('files'):,} files: {named}. l lists them", ""))
+    twice = [f"{told('duplicates'):,} there twice"] if told("duplicates") else []
+    twice += [f"{told('empty'):,} empty"] if told("empty") else []
+    if twice:
+        lines.append(("dropped", "documents: " + ", ".join(twice), ""))
+    encodings = report.get("encodings")
+    if isinstance(encodings, Mapping) and encodings:
+        lines.append(("encoding", ", ".join(f"{name} {many:,}" for name, many in encodings.items()), "muted"))
+    broken = [
+        f"{told(key):,} {what}"
+        for key, what in (
+            ("broken_lines", "lines with bytes that do not decode"),
+            ("bad_records", "records that do not parse"),
+            ("without_field", "records without the field"),
+            ("cut_lines", "cuts inside a line that was too long"),
+        )
+        if told(key)
+    ]
+    if broken:
+        lines.append(("broken", ", ".join(broken), "busy"))
+    longest = report.get("longest")
+    for index, each in enumerate(longest[:_LONGEST] if isinstance(longest, list) else ()):
+        if isinstance(each, Mapping) and isinstance(size := each.get("bytes"), int):
+            lines.append(("" if index else "longest", f"{words.size(size)}  {each.get('name', '')}", "muted"))
     return lines
 
 
@@ -162,7 +233,8 @@ def _origins(dataset: Dataset) -> list[tuple[str, str, str]]:
     if dataset.size_bytes:
         lines.append(("on disk", words.size(dataset.size_bytes), "muted"))
     if dataset.created.year > 1970:
-        lines.append(("added" if dataset.source != "starter" else "drawn", words.ago(dataset.created), "muted"))
+        verb = "gathered" if dataset.kind == "text" else "drawn"
+        lines.append(("added" if dataset.source != "starter" else verb, words.ago(dataset.created), "muted"))
     if dataset.source != "starter" or dataset.ready:
         lines.append(("lies in", str(dataset.folder), "muted"))
     return lines

@@ -33,7 +33,7 @@ class Job:
     Attributes:
         key: The dataset's id; of one that is being added, "+" and a number.
         name: Of the dataset.
-        verb: "adding", "preparing" or "drawing".
+        verb: "adding", "preparing", "drawing" or "gathering".
         doing: What is being done right now.
         share: How much is done, 0 to 1; None where nobody can say.
         failure: Why it ended early; "" while it did not.
@@ -150,6 +150,6 @@ class DatasetJobs:
         if job.failure and job.verb != "adding":
             self._app.notify(job.failure, severity="error", timeout=12, markup=False)
         elif job.result is not None and job.verb != "adding":
-            done = {"preparing": "is prepared", "drawing": "is drawn"}[job.verb]
+            done = {"preparing": "is prepared", "drawing": "is drawn", "gathering": "is gathered"}[job.verb]
             took = words.duration(time.monotonic() - job.begun)
             self._app.notify(f"{job.name} {done} ({took}). 4 shows it.", timeout=6, markup=False)

@@ -8,21 +8,46 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from core.datasets.adding_text import Look as FoundFiles
     from core.datasets.adjustments import Adjustment
     from core.datasets.cropping import Preparation
     from core.datasets.library import Dataset, Datasets
     from core.datasets.review import Look
     from core.datasets.scanning import Record
+    from core.datasets.text_store import TextStore
 
     Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of a text dataset, fit for a screen.
+
+    Attributes:
+        number: From 0.
+        text: It, or its beginning.
+        bytes: What all of it takes.
+        shown: Bytes that `text` took.
+        held: No step of training sees it.
+    """
+
+    number: int
+    text: str
+    bytes: int
+    shown: int
+    held: bool
+
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done and, where it is known, how much of it is done (0 to 1). On the event loop."""
@@ -37,6 +62,8 @@ class DatasetServices:
 
     def __init__(self, data_folder: Path | None = None) -> None:
         self._data = data_folder
+        self._store_of_texts: tuple[tuple[Path, datetime], TextStore] | None = None
+        """The documents that were looked at last: mapped once, not at every page."""
 
     @cached_property
     def _store(self) -> Datasets:
@@ -72,6 +99,37 @@ class DatasetServices:
 
         looking = Looking(classes=classes, drop_near=drop_near)
         return await add_pictures(paths, name=name, looking=looking, datasets=self._store, progress=progress)
+
+    async def look(self, paths: Sequence[Path]) -> FoundFiles:
+        """What is in some files, before they are added: pictures or texts, how much, which fields records have.
+
+        Raises:
+            TarmacError: They cannot be read.
+        """
+        await asyncio.to_thread(_import_ahead)
+        from core.datasets.adding_text import look
+
+        return await look(paths)
+
+    async def add_text(
+        self, paths: Sequence[Path], name: str | None, field: str | None, held_out: float, progress: Progress
+    ) -> Dataset:
+        """Read every text and add them; ready to be trained on. Cancelling leaves nothing behind.
+
+        Args:
+            paths: What is read.
+            name: What to call it; None for the first path's name.
+            field: Of records, the one that holds the text; None to find it.
+            held_out: Share of the text that no step of training sees.
+            progress: Told how far it is.
+
+        Raises:
+            TarmacError: It was refused.
+        """
+        await asyncio.to_thread(_import_ahead)
+        from core.datasets.adding_text import add_text
+
+        return await add_text(paths, name, field=field, held_out=held_out, datasets=self._store, progress=progress)
 
     async def prepare(self, dataset_id: str, preparation: Preparation | None, progress: Progress) -> Dataset:
         """Prepare a dataset, for the first time or again; a starter is drawn. Cancelling leaves what was there.
@@ -121,6 +179,37 @@ class DatasetServices:
         rows = [row for row in rows if 0 <= row < len(store)]
         names = store.names
         return [resized(over_white(store[row][0]), side, side) for row in rows], [names[row] for row in rows]
+
+    def documents(self, dataset: Dataset, *, held: bool) -> Sequence[int]:
+        """The numbers of a text dataset's documents: all, or those that are held out.
+
+        Raises:
+            Refused: They cannot be read.
+        """
+        import numpy as np
+
+        store = self._texts(dataset)
+        return np.flatnonzero(store.held).tolist() if held else range(len(store))
+
+    def document(self, dataset: Dataset, number: int, most: int) -> Document:
+        """One document; of a long one its first `most` bytes.
+
+        Raises:
+            Refused: It cannot be read.
+        """
+        from core.library.manifest import clean_text
+
+        store = self._texts(dataset)
+        size = int(store.starts[number + 1] - store.starts[number])
+        text = clean_text(store.text(number, most))
+        return Document(number, text, size, min(size, most), bool(store.held[number]))
+
+    def _texts(self, dataset: Dataset) -> TextStore:
+        from core.datasets.text_store import TextStore
+
+        if self._store_of_texts is None or self._store_of_texts[0] != (dataset.folder, dataset.created):
+            self._store_of_texts = (dataset.folder, dataset.created), TextStore.open(dataset.folder)
+        return self._store_of_texts[1]
 
     def files(self, dataset: Dataset) -> list[Record]:
         """Every file that was looked at.
@@ -176,5 +265,11 @@ class DatasetServices:
 
 def _import_ahead() -> None:
     """Half a second of imports, in the thread that is waited for anyway: never on the event loop."""
-    for name in ("core.datasets.adding", "core.datasets.library", "core.datasets.review", "tui.crop_drawing"):
+    for name in (
+        "core.datasets.adding",
+        "core.datasets.adding_text",
+        "core.datasets.library",
+        "core.datasets.review",
+        "tui.crop_drawing",
+    ):
         importlib.import_module(name)

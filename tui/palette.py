@@ -87,6 +87,8 @@ def binding_owners() -> tuple[type, ...]:
     from tui.studio import TarmacApp
     from tui.widgets.completion import CompletionPane
     from tui.widgets.completion_output import Output
+    from tui.widgets.completion_probabilities import Probabilities
+    from tui.widgets.completion_tree import TreePane
     from tui.widgets.explorer import Explorer
     from tui.widgets.explorer_edit import EditPanel
     from tui.widgets.explorer_mix import MixPanel
@@ -109,4 +111,5 @@ def binding_owners() -> tuple[type, ...]:
         *(Wizard, WizardSteps, Form, DatasetPage, OptionsPage),
         *(DatasetsScreen, AddDatasetPage, NameField, PrepareDatasetPage, ReviewCropsPage, AdjustCropPage),
         *(LeftOutPage, DatasetSheet),
+        *(Probabilities, TreePane),
     )

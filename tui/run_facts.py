@@ -33,7 +33,7 @@ _ENDS = {
 
 _CURVES = {
     "generator": "G", "discriminator": "D", "r1": "R1", "path": "path", "p": "p", "real_sign": "sign",
-    "loss": "loss", "perplexity": "ppl",
+    "loss": "loss", "perplexity": "ppl", "memorised": "share",
 }  # fmt: skip
 
 _METRICS = {
@@ -41,7 +41,10 @@ _METRICS = {
     "KID×1000": "kernel distance on Inception features, times 1000",
     "FD-D": "Fréchet distance on discriminator features, never a FID",
     "KD-D×1000": "kernel distance on discriminator features, times 1000, never a KID",
+    "perplexity": "of the text that was held out",
+    "memorised": "share of sampled 50-grams that stand in the training text",
 }
+PERPLEXITY = "perplexity"
 
 _LONGEST_REASON = 120
 """Cells of what somebody else's program said of its end; all of it is in the log."""
@@ -117,9 +120,15 @@ def metric_about(name: str) -> str:
 
 
 def metrics(view: RunView) -> list[str]:
-    """The names of the scores that were taken last; the first is the one that decides which checkpoint is the best."""
+    """The names of the scores that were taken last; the first is the one that decides which checkpoint is the best.
+
+    Of a text run they are all that were ever taken: some of them cost too much to be taken each time.
+    """
     if not view.scores:
         return []
+    if view.plan.kind == "text":
+        found = dict.fromkeys(score.metric for score in view.scores)
+        return sorted(found, key=lambda name: name != PERPLEXITY)
     last = view.scores[-1].step
     return list(dict.fromkeys(score.metric for score in view.scores if score.step == last))
 
@@ -136,10 +145,79 @@ def main_scores(view: RunView) -> list[Score]:
 
 
 def latest_score(scores: Sequence[Score]) -> str:
-    """ "FD-D 0.014 ▼": the last of some scores of one metric; empty for none."""
+    """ "FD-D 0.014 ▼", "ppl 31.4→8.9": the last of some scores of one metric; empty for none."""
     if not scores:
         return ""
+    if scores[-1].metric == PERPLEXITY:
+        return f"ppl {before_now(scores)}"
+    if scores[-1].metric == "memorised":
+        return f"memorised {share_of(scores[-1].value)}"
     return f"{metric(scores[-1].metric)} {figures(scores[-1].value)} {trend(scores)[0]}".rstrip()
+
+
+def before_now(scores: Sequence[Score]) -> str:
+    """ "31.4→8.9": perplexities of the first and of the last step that were scored, as short as they can be read."""
+    shown = [_short(score.value) for score in (scores[0], scores[-1])]
+    return "→".join(shown) if len(scores) > 1 else shown[0]
+
+
+def _short(value: float) -> str:
+    if value >= 9950:
+        return f"{value / 1000:.0f}k"
+    if value >= 999.5:
+        return f"{value / 1000:.1f}k"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+
+
+def share_of(value: float) -> str:
+    """ "3.1 %" of 0.031."""
+    return f"{figures(100 * value)} %"
+
+
+def held_out(view: RunView) -> list[tuple[int, float]]:
+    """(step, loss in nats a token) of the text that no step has seen."""
+    found = []
+    for taken in scores_of(view, PERPLEXITY):
+        loss = taken.about.get("loss")
+        found.append((taken.step, float(loss) if isinstance(loss, int | float) else math.log(max(taken.value, 1e-9))))
+    return found
+
+
+def perplexity_about(taken: Score) -> list[str]:
+    """What a perplexity cannot be read without: "1.20 bits/byte", "context 256", "stride 128", "20,480 tokens"."""
+    told = []
+    bits, protocol = taken.about.get("bits_per_byte"), taken.about.get("protocol")
+    if isinstance(bits, int | float):
+        told.append(f"{bits:.2f} bits/byte")
+    for name in ("context", "stride"):
+        if isinstance(number := taken.about.get(name), int | float):
+            told.append(f"{name} {number:,.0f}")
+    if isinstance(tokens := taken.about.get("tokens"), int | float):
+        told.append(f"{tokens:,.0f} tokens")
+    return [*told, f"protocol {protocol}"] if isinstance(protocol, str) and protocol else told
+
+
+def text_figures(view: RunView, at: int | None = None) -> list[str]:
+    """The figures of a text run in words, a line each: perplexity before and now, what it was measured on, what was
+    learned by heart.
+
+    Args:
+        view: The run.
+        at: As they stood at this step; None for now.
+    """
+    lines = []
+    scores = scores_of(view, PERPLEXITY)
+    until = [taken for taken in scores if at is None or taken.step <= at] or scores[:1]
+    if until:
+        told = f"perplexity {figures(scores[0].value)}"
+        if len(until) > 1:
+            told = f"perplexity {figures(scores[0].value)} before → {figures(until[-1].value)} "
+            told += "now" if until[-1] is scores[-1] else f"at step {until[-1].step:,}"
+        lines += [told, " · ".join(perplexity_about(until[-1]))]
+    learned = [taken for taken in scores_of(view, "memorised") if at is None or taken.step <= at]
+    if learned:
+        lines.append(f"memorised {share_of(learned[-1].value)} of 50-grams, step {learned[-1].step:,}")
+    return [line for line in lines if line]
 
 
 def best(scores: Sequence[Score]) -> Score | None:
@@ -159,11 +237,13 @@ def trend(scores: Sequence[Score]) -> tuple[str, str]:
 
 
 def score(view: RunView) -> tuple[str, str]:
-    """(figures, tone) for the list: the last score with its trend."""
+    """(figures, tone) for the list: the last score with its trend; a perplexity with the one before training."""
     scores = main_scores(view)
     if not scores:
         return "   –", "muted"
     arrow, tone = trend(scores)
+    if scores[-1].metric == PERPLEXITY:
+        return latest_score(scores), tone
     return f"{figures(scores[-1].value):>5} {arrow or ' '}", tone
 
 

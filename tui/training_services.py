@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from core.library.models import Library
     from core.runs.plan import RunPlan
+    from core.runs.text_bases import TextBase
     from core.runs.view import RunView
 
     Pixels = NDArray[np.uint8]
@@ -77,6 +78,8 @@ class Estimate:
         disk, disk_free: Bytes that the run's folder will hold, and how many are free.
         about: How it was measured, for people.
         offer: Options that fit, where those of the plan do not.
+        per_second: Pictures or tokens.
+        chosen: What was left open in the plan, by the names of the options; of text also how many tokens there are.
     """
 
     seconds: float
@@ -86,6 +89,17 @@ class Estimate:
     disk_free: int
     about: str = ""
     offer: Mapping[str, object] = field(default_factory=dict)
+    per_second: float = 0.0
+    chosen: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """The beginning of a document: its number, its text up to some length, and its bytes in all."""
+
+    number: int
+    text: str
+    bytes: int
 
 
 class TrainingServices:
@@ -95,7 +109,7 @@ class TrainingServices:
         data_folder: Folder that holds runs/ and datasets/; by default `core.paths.data_dir()`.
     """
 
-    kinds: tuple[str, ...] = ("image",)
+    kinds: tuple[str, ...] = ("image", "text")
     """What can be trained."""
 
     def __init__(self, data_folder: Path | None = None) -> None:
@@ -200,6 +214,22 @@ class TrainingServices:
         rows = [number * len(store) // count for number in range(min(count, len(store)))]
         return [resized(picture[:, :, :3], side, side) for picture in store[rows]]
 
+    def texts(self, dataset: DatasetFacts, count: int, length: int) -> list[TextPiece]:
+        """The beginnings of some documents of a dataset that is ready, spread over all of it.
+
+        Args:
+            dataset: Of text.
+            count: Documents at most.
+            length: Characters of each at most.
+
+        Raises:
+            TarmacError: They cannot be read.
+        """
+        store = _core("core.datasets.text_store").TextStore.open(dataset.folder)
+        numbers = [number * len(store) // count for number in range(min(count, len(store)))]
+        sizes = store.starts[1:] - store.starts[:-1]
+        return [TextPiece(number, store.text(number)[:length], int(sizes[number])) for number in numbers]
+
     async def prepare(self, dataset: DatasetFacts, size: int, crop: str, progress: Progress) -> DatasetFacts:
         """Make a dataset ready for training at `size` pixels; a starter is drawn.
 
@@ -211,6 +241,25 @@ class TrainingServices:
         store = _core("core.datasets.library").Datasets(self._data)
         found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found
+
+    # -- bases
+
+    def text_bases(self, library: Library) -> Sequence[TextBase]:
+        """What a text training can begin from on this machine; random weights, with the id "", are the last.
+
+        Reads headers only, but asks for the memory that is free, which may take seconds.
+        """
+        found: Sequence[TextBase] = _core("core.runs.text_bases").text_bases(library)
+        return found
+
+    async def bring_base(self, name: str, library: Library, progress: Progress) -> str:
+        """Take a published model into the library that is only in the cache of Hugging Face's tools; its id.
+
+        Raises:
+            TarmacError: It is not there either, it cannot be used, or the disk said no.
+        """
+        gpt2 = await asyncio.to_thread(_core, "core.library.gpt2")
+        return str((await gpt2.bring_base(name, library, progress)).id)
 
     # -- estimates
 
@@ -258,6 +307,8 @@ async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress
                 found["disk_free"],
                 f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
                 found.get("offer", {}),
+                found.get("per_second", 0.0),
+                found.get("chosen", {}),
             )
         doing = str(told.get("phase", doing))
         progress(doing, told.get("share"))

@@ -2,59 +2,132 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.runs.plan import RunPlan
-from tui.training_options import PLAN_FIELDS, Field, Value, image_fields
+from tui.training_options import OPTIONS, PLAN_FIELDS, Field, Value
 
 if TYPE_CHECKING:
-    from core.library.models import Model
     from tui.training_services import DatasetFacts
 
-SIZES = (32, 64, 128, 256, 512, 1024)
-CROPS = (
-    ("centre", "a square from the middle of each picture"),
-    ("random", "another square in each epoch: for textures and scenes"),
-    ("none", "the whole picture, with bars beside it"),
-    ("auto", "finds the subject, and brings all to the same place and size"),
-)
-ARCHITECTURES = (("stylegan2", "StyleGAN2"), ("stylegan", "StyleGAN"))
-"""What can be trained: as a plan names it, and as people do."""
 USUAL_SIZE = 64
-"""Of starters that are drawn, and where nothing else is known."""
-
-LEAST = 50
-_FEW, _RIGHT, _MANY = 500, 5000, 25_000
+"""Side in pixels of starters that are drawn, and where nothing else is known."""
+SEPARATOR = "---"
+"""A line between two prompts that have empty lines of their own."""
 
 
 @dataclass
-class Answers:
-    """One experiment in planning.
+class KindAnswers:
+    """What was answered about one kind of experiment.
 
     Attributes:
-        kind: "image".
         dataset: Id; None for the one that suits.
-        size, crop: How it is prepared, where it is not.
         base: Id of a model, "" for none; None for the one that suits.
-        architecture: Where there is no base.
         values: Options that were changed, by name.
         typed: What stands in fields of the form, by name, where it is no value.
-        name: Empty for the next number.
         more: The form shows all its options.
     """
 
-    kind: str = "image"
     dataset: str | None = None
-    size: int = USUAL_SIZE
-    crop: str = "centre"
     base: str | None = None
-    architecture: str = "stylegan2"
     values: dict[str, Value] = field(default_factory=dict)
     typed: dict[str, str] = field(default_factory=dict)
-    name: str = ""
     more: bool = False
+
+    def options(self) -> dict[str, object]:
+        """What a plan's options are besides those of the form."""
+        return {}
+
+
+@dataclass
+class ImageAnswers(KindAnswers):
+    """About images.
+
+    Attributes:
+        size, crop: How the dataset is prepared, where it is not.
+        architecture: Where there is no base.
+    """
+
+    size: int = USUAL_SIZE
+    crop: str = "centre"
+    architecture: str = "stylegan2"
+
+    def options(self) -> dict[str, object]:
+        return {"architecture": self.architecture}
+
+
+@dataclass
+class TextAnswers(KindAnswers):
+    """About text.
+
+    Attributes:
+        prompts: What stands in their editor.
+        method: Taken by itself, where the one in the form is not changed: "lora" where all weights do not fit.
+    """
+
+    prompts: str = ""
+    method: str = ""
+
+    def options(self) -> dict[str, object]:
+        found: dict[str, object] = {"method": self.method} if self.method else {}
+        prompts = split_prompts(self.prompts)
+        return found | ({"prompts": prompts} if prompts else {})
+
+
+class Answers:
+    """One experiment in planning.
+
+    Args:
+        dataset, base: What it is about, where that is known: the kind is theirs.
+
+    Attributes:
+        kind: "image" or "text".
+        wanted: The dataset or base that decides the kind as soon as it has been read; empty for none.
+        image, text: What was answered about each kind.
+        name: Empty for the next number.
+        asked: The wizard was open before, and its kind is the user's.
+    """
+
+    def __init__(self, *, dataset: str | None = None, base: str | None = None) -> None:
+        self.kind = "image"
+        self.image, self.text = ImageAnswers(), TextAnswers()
+        self.name = ""
+        self.wanted, self.asked = "", False
+        self.want(dataset=dataset, base=base)
+
+    def of(self, kind: str) -> KindAnswers:
+        """What was answered about `kind`."""
+        return self.text if kind == "text" else self.image
+
+    @property
+    def here(self) -> KindAnswers:
+        """What was answered about the kind that was chosen."""
+        return self.of(self.kind)
+
+    def want(self, *, dataset: str | None = None, base: str | None = None) -> None:
+        """Take a dataset or a base from elsewhere; `decide` takes their kind when they have been read."""
+        for each in (self.image, self.text):  # where it is of the other kind, it is not among what is offered
+            each.dataset = dataset or each.dataset
+            each.base = base or each.base
+        self.wanted = dataset or base or self.wanted
+
+    def decide(self, kinds: Mapping[str, str]) -> None:
+        """The kind of what was wanted, by ids of datasets and models."""
+        if self.wanted in kinds:
+            self.kind, self.wanted = kinds[self.wanted], ""
+
+    @property
+    def dataset(self) -> str | None:
+        """Id; None for the one that suits."""
+        return self.here.dataset
+
+    @property
+    def base(self) -> str | None:
+        """Id, "" for none; None for the one that suits."""
+        return self.here.base
 
     def plan(self, name: str, dataset: DatasetFacts) -> RunPlan:
         """The plan of these answers.
@@ -63,10 +136,22 @@ class Answers:
             name: For people.
             dataset: The one that was chosen; the rest must have been answered.
         """
-        own = {key: value for key, value in self.values.items() if key in PLAN_FIELDS}
-        options: dict[str, object] = {"architecture": self.architecture}
-        options |= {key: value for key, value in self.values.items() if key not in PLAN_FIELDS}
-        return RunPlan(name, self.kind, dataset.id, self.base or "", options=options, **own)  # type: ignore[arg-type]
+        here, known = self.here, OPTIONS[self.kind]
+        own = {key: here.values.get(key, known.fields[key].default) for key in PLAN_FIELDS}
+        unused = (*PLAN_FIELDS, *(known.new if here.base else ()))
+        options = here.options() | {key: value for key, value in here.values.items() if key not in unused}
+        return RunPlan(name, self.kind, dataset.id, here.base or "", options=options, **own)  # type: ignore[arg-type]
+
+
+def split_prompts(text: str) -> tuple[str, ...]:
+    """The prompts in an editor's text: paragraphs, or what stands between lines of `SEPARATOR` where there are any.
+
+    Empty lines around a prompt are left out; spaces at the beginning and the end of its lines are the user's own.
+    """
+    lines = rf"^[ \t]*{SEPARATOR}[ \t]*$"
+    parts = re.split(lines, text, flags=re.M) if re.search(lines, text, re.M) else re.split(r"\n(?:[ \t]*\n)+", text)
+    trimmed = (re.sub(r"^(?:[ \t]*\n)+|(?:\n[ \t]*)+$", "", part) for part in parts)
+    return tuple(part for part in trimmed if part.strip())
 
 
 def value_of(values: Mapping[str, Value], field: Field) -> Value:
@@ -74,60 +159,13 @@ def value_of(values: Mapping[str, Value], field: Field) -> Value:
     return values.get(field.name, field.default)
 
 
-def options_line(values: Mapping[str, Value]) -> str:
+def options_line(kind: str, values: Mapping[str, Value]) -> str:
     """The options in a line: the steps, then what differs from the defaults."""
     told = []
-    for name, each in image_fields().items():
+    for name, each in OPTIONS[kind].fields.items():
         value = value_of(values, each)
         if name == "steps":
             told.append(f"{value:,} steps")
         elif value != each.default:
             told.append(f"{each.label} {each.shown(value)}")
     return ", ".join(told)
-
-
-def advice(dataset: DatasetFacts) -> tuple[str, str]:
-    """(words, tone) about training on a dataset, by the number of its pictures; "bad" where it is refused."""
-    if dataset.problem:
-        return f"✕ {dataset.problem}", "bad"
-    if not dataset.count and dataset.source == "starter":
-        return "drawn when first used", "muted"
-    if dataset.count < LEAST:
-        return f"✕ too few, {LEAST} needed", "bad"
-    if dataset.count < _FEW:
-        return "! few: less variety", "busy"
-    if dataset.count <= _RIGHT:
-        return f"right size ({_FEW}–{_RIGHT:,})", "good"
-    return ("plenty", "good") if dataset.count <= _MANY else ("large: more steps pay", "good")
-
-
-def needs_questions(dataset: DatasetFacts) -> bool:
-    """Whether somebody has to say how it is prepared: a starter is drawn as it should be."""
-    return not dataset.ready and dataset.source != "starter"
-
-
-def training_size(answers: Answers, dataset: DatasetFacts | None) -> int:
-    """Side in pixels of what is trained on."""
-    return dataset.size if dataset is not None and dataset.ready and dataset.size else answers.size
-
-
-def compatible(model: Model, size: int) -> tuple[bool, str]:
-    """Whether training can start from a model, and a word about it."""
-    if model.problem:
-        return False, "✕ broken"
-    architecture = architecture_of(model)
-    if architecture is None:
-        return False, f"✕ {model.adapter} cannot be trained here"
-    side = model.architecture.get("img_resolution")
-    names = dict(ARCHITECTURES)
-    if not isinstance(side, int):
-        return True, names[architecture]
-    if side == size:
-        return True, f"{names[architecture]} {side}×{side}, fits"
-    return True, f"{names[architecture]} {side}×{side}, {'grown' if side < size else 'cut'} to {size}"
-
-
-def architecture_of(model: Model) -> str | None:
-    """Which of `ARCHITECTURES` a model has; None if another."""
-    names = [name for name, _ in ARCHITECTURES]
-    return next((name for name in (model.architecture.get("name"), model.adapter) if name in names), None)

@@ -46,6 +46,11 @@ def count(number: int) -> str:
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:,.0f} {unit}"
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 document", "1,204 documents"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def figures(value: float) -> str:
     """A measured number in three figures: 0.0031, 0.42, 8.90, 61.2, 812, 12,345."""
     size = abs(value)

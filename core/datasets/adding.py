@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from core.datasets.cropping import Preparation
 from core.datasets.decoding import LEAST_SIDE
-from core.datasets.library import STARTER_PREFIX, Dataset, Datasets
+from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import MAX_NAME
 from core.datasets.process import Progress, run_job
 from core.datasets.review import load_pictures
 from core.datasets.sources import displayed
 from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
+from core.library.naming import STARTER_PREFIX
 
 STARTER_SIZE = 64
 """Side at which a starter is drawn when nobody asks for another."""

@@ -6,8 +6,10 @@ library. Nothing is downloaded or shipped.
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -91,7 +93,8 @@ def _portraits(size: int) -> tuple[NDArray[np.uint8], list[str]]:
 
 
 def _no_library() -> str | None:
-    return None if next(code.standard_library(), None) is not None else "the source of Python's library is missing"
+    there = Path(sysconfig.get_path("stdlib"), "argparse.py").is_file()
+    return None if there else "the source of Python's library is not installed"
 
 
 def _library() -> Iterator[tuple[str, str, bool]]:

@@ -6,7 +6,6 @@ starter is the folder starter-NAME-SIZE; one that was never drawn is listed too,
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import os
@@ -23,17 +22,15 @@ from numpy.typing import NDArray
 from core.datasets.manifest import Manifest
 from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
-from core.library.folders import claim, discard, folders, identity, size, stage
+from core.library.folders import claim, discard, folders, size, stage, steadily
 from core.library.manifest import clean_line
-from core.library.models import slug
+from core.library.naming import STARTER_PREFIX, find, not_found, slug, the_one
 from core.paths import data_dir as default_data_dir
 from core.paths import storage_errors
 
-STARTER_PREFIX = "starter/"
 STARTER_FOLDER = re.compile(r"starter-(.+)-(\d+)")
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_LOOKS = 5
 
 
 class Drawn(Protocol):
@@ -153,10 +150,7 @@ class Datasets:
         Raises:
             NotFound: No such dataset; names the nearest ones.
         """
-        matches = self._matches(id_or_name)
-        if not matches:
-            raise self._not_found(id_or_name)
-        found = matches[0]
+        found = find(self.datasets(), id_or_name, "dataset")[0]
         if found.source == "starter" and found.kind == "image" and size is not None and found.size != size:
             name = found.id.removeprefix(STARTER_PREFIX)
             drawn = _read(self.starter_folder(name, size), name)
@@ -171,13 +165,7 @@ class Datasets:
             Refused: It is a starter that was not drawn, or several datasets have this name.
             StorageError: The disk said no.
         """
-        matches = self._matches(id_or_name)
-        if not matches:
-            raise self._not_found(id_or_name)
-        found = matches[0]
-        if len(matches) > 1:
-            ids = ", ".join(match.id for match in matches)
-            raise Refused(f"{clean_line(id_or_name)} is the name of {len(matches)} datasets", ids, "Give the id of one")
+        found = the_one(find(self.datasets(), id_or_name, "dataset"), id_or_name, "dataset")
         places = [found.folder]
         if found.source == "starter":
             name = found.id.removeprefix(STARTER_PREFIX)
@@ -186,7 +174,7 @@ class Datasets:
             if not places:
                 raise Refused(f"{found.id} cannot be deleted", "it takes no space: it is drawn when it is used")
         if not any([discard(place, self.folder) for place in places]):
-            raise self._not_found(id_or_name)
+            raise not_found(self.datasets(), id_or_name, "dataset")
         return found
 
     def starter_folder(self, name: str, side: int) -> Path:
@@ -252,37 +240,10 @@ class Datasets:
         expected = getattr(drawing, "count", 0)
         return Dataset(STARTER_PREFIX + name, name, kind, folder, "starter", expected, about=about, problem=problem)
 
-    def _matches(self, text: str) -> list[Dataset]:
-        datasets = self.datasets()
-        for dataset in datasets:
-            if dataset.id == text:
-                return [dataset]
-        for same in (str, str.casefold):  # as it was typed, then regardless of upper and lower case
-            named = [each for each in datasets if each.source == "library" and same(each.name) == same(text)]
-            short = [each for each in datasets if same(each.id) == STARTER_PREFIX + same(text)]
-            if named or short:
-                return named or short
-        begun = [dataset for dataset in datasets if len(text) >= 8 and dataset.id.startswith(text)]
-        return begun if len(begun) == 1 else []
-
-    def _not_found(self, text: str) -> NotFound:
-        datasets = self.datasets()
-        words = {word for each in datasets for word in (each.name, each.id, each.id.removeprefix(STARTER_PREFIX))}
-        near = difflib.get_close_matches(text, sorted(words), n=3, cutoff=0.5)
-        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac datasets list`"
-        return NotFound(f"no dataset is called {clean_line(text)[:80]!r}", "", do)
-
 
 def _read(folder: Path, starter: str | None) -> Dataset | None:
     """The dataset in `folder`, broken or not; None if the folder is not there."""
-    for _ in range(_LOOKS):
-        before = identity(folder)
-        if before is None:
-            return None
-        found = _look(folder, starter)
-        if identity(folder) == before:
-            break  # else another process changed it while we read
-    return found
+    return steadily(folder, lambda place: _look(place, starter))
 
 
 def _look(folder: Path, starter: str | None) -> Dataset:

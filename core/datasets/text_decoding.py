@@ -32,6 +32,7 @@ _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _BEYOND = re.compile(rb"[\x80-\xff]")
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b\x0b\x1a")) + b"\x7f"
 _MOST_CONTROLS = 0.02
+_WESTERN = frozenset("äöüßéèêëàâçùûôîïœæñáíóúìòåøãõ¿¡ÄÖÜÉÈÊÀÂÇÙÛÔÎŒÆÑÁÍÓÚÅØÃÕ–—‘’‚“”„…«»‹›€£§°•·©®™´\xa0")
 
 
 class TextReader:
@@ -45,14 +46,18 @@ class TextReader:
         encoding: What it is in, as Python calls it; "ascii" until something else comes.
         broken: Lines with bytes that do not decode.
         read: Bytes that were read.
+        begun: Whether its beginning was taken for text.
     """
 
     def __init__(self, file: BinaryIO, limit: int | None = None) -> None:
         self._file, self._limit = file, limit
         self.encoding = "ascii"
         self.broken = self.read = 0
+        self.begun = False
         self._decoder: codecs.IncrementalDecoder | None = None
         self._held_back = ""
+        self._failed: LeftOut | None = None
+        self._in_broken = False  # the line that the next block goes on with is counted already
 
     def blocks(self) -> Iterator[str]:
         """Its text, about a mebibyte at a time.
@@ -65,6 +70,7 @@ class TextReader:
             data = self._next()
             if first and data:
                 data = self._begin(data)
+                self.begun = True
             first = False
             text = self._unix(self._decode(data, final=not data), final=not data)
             if text:
@@ -73,16 +79,29 @@ class TextReader:
                 return
 
     def _next(self) -> bytes:
-        try:
-            data = self._file.read(BLOCK)
-        except EOFError as error:
-            raise LeftOut("truncated", f"it ends after {self.read:,} bytes: {error}") from error
-        except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
-            raise LeftOut("broken", str(error) or "it cannot be unpacked") from error
-        self.read += len(data)
+        """The next block; what came before an error is given before it is raised."""
+        if self._failed is not None:
+            raise self._failed
+        read = getattr(self._file, "read1", self._file.read)  # `read` of a packed file loses what it has when it fails
+        parts: list[bytes] = []
+        size = 0
+        while size < BLOCK:
+            try:
+                part = read(BLOCK - size)
+            except EOFError as error:
+                self._failed = LeftOut("truncated", str(error))
+            except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+                self._failed = LeftOut("broken", str(error) or "it cannot be unpacked")
+            if self._failed is not None or not part:
+                break
+            parts.append(part)
+            size += len(part)
+        self.read += size
         if self._limit is not None and self.read > self._limit:
             raise LeftOut("bomb", f"it unpacks to more than {self._limit:,} bytes")
-        return data
+        if self._failed is not None and not parts:
+            raise self._failed
+        return b"".join(parts)
 
     def _begin(self, data: bytes) -> bytes:
         """Judge the beginning; returns it without its mark."""
@@ -113,14 +132,18 @@ class TextReader:
         assert self._decoder is not None
         before = self._decoder.getstate()[0]
         try:
-            return self._decoder.decode(data, final)
+            text = self._decoder.decode(data, final)
+            self._in_broken = self._in_broken and "\n" not in text
+            return text
         except UnicodeDecodeError:
             loose = codecs.getincrementaldecoder(self.encoding)("replace")
             text = loose.decode(before + data, final)
             self._decoder.reset()
             if not final:
                 self._decoder.setstate((loose.getstate()[0], 0))
-            self.broken += sum("\ufffd" in line for line in text.split("\n"))
+            bad = ["\ufffd" in line for line in text.split("\n")]
+            self.broken += sum(bad) - (bad[0] and self._in_broken)
+            self._in_broken = bad[-1] or (len(bad) == 1 and self._in_broken)
             return text
 
     def _unix(self, text: str, *, final: bool) -> str:
@@ -141,11 +164,24 @@ def guess(sample: bytes) -> str:
     beyond = len(good.encode()) - len(good)  # bytes of what fits and is not ASCII, about
     if beyond and (bad <= 3 or bad * 20 <= beyond):
         return "utf-8"
+    if _is_western(whole):
+        return "cp1252"
     from charset_normalizer import from_bytes  # 60 ms that ASCII need not wait for
 
     best = from_bytes(sample).best()
     name = best.encoding if best is not None else "cp1252"
     return name if name not in ("ascii", "utf_7", "utf_8") else "cp1252"
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether it is a Western language in cp1252 or Latin-1, which a general guess takes for cp1250 now and then."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    beyond = [char for char in text if char > "\x7f"]
+    letters = sum(char.isalpha() for char in text)
+    return 4 * len(beyond) < letters and all(char in _WESTERN for char in beyond)
 
 
 def _wide(head: bytes) -> str:
@@ -157,7 +193,7 @@ def _wide(head: bytes) -> str:
     even, odd = head[0::2].count(0), head[1::2].count(0)
     half = max(1, len(head) // 2)
     encoding = "utf-16-le" if odd > even else "utf-16-be"
-    if max(even, odd) < 0.2 * half or min(even, odd) > 0.01 * half:
+    if len(head) < 8 or max(even, odd) < 0.2 * half or min(even, odd) > 0.01 * half:
         raise LeftOut("binary", "zero bytes")
     text = head[: len(head) // 2 * 2].decode(encoding, "replace")
     strange = sum(char == "\ufffd" or (char < " " and char not in "\t\n\r\f") for char in text)
@@ -187,14 +223,19 @@ def pieces(blocks: Iterator[str], most: int) -> Iterator[tuple[str, bool]]:
     They are cut after an empty line in their second half, else after a line.
     """
     buffer = ""
-    for block in blocks:
-        buffer += block
-        start = 0
-        while len(buffer) - start > most:
-            end, hard = _cut(buffer, start, start + most)
-            yield buffer[start:end], hard
-            start = end
-        buffer = buffer[start:]
+    try:
+        for block in blocks:
+            buffer += block
+            start = 0
+            while len(buffer) - start > most:
+                end, hard = _cut(buffer, start, start + most)
+                yield buffer[start:end], hard
+                start = end
+            buffer = buffer[start:]
+    except LeftOut as left:
+        if buffer and left.reason != "binary":
+            yield buffer, False
+        raise
     if buffer:
         yield buffer, False
 

@@ -72,8 +72,8 @@ class TextFile:
         return self.path.as_posix() if self.path is not None else self.name
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[BinaryIO, int | None]]:
-        """Its bytes, unpacked where it is packed, and how many there may be at most (None: no limit).
+    def opened(self) -> Iterator[Opened]:
+        """Its bytes, unpacked where it is packed.
 
         Raises:
             LeftOut: It cannot be opened.
@@ -92,9 +92,24 @@ class TextFile:
             if unpack is None and self.name.lower().endswith(_PACKED_ENDINGS):
                 raise LeftOut("broken", f"it is no {self.name.rsplit('.', 1)[-1]} file")
             if unpack is None:
-                yield cast(BinaryIO, begun), None
+                yield Opened(cast(BinaryIO, begun), None, begun)
             else:
-                yield unpack(cast(BinaryIO, begun)), max(BOMB_BYTES, BOMB_RATIO * self.size)
+                yield Opened(unpack(cast(BinaryIO, begun)), max(BOMB_BYTES, BOMB_RATIO * self.size), begun)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is being read.
+
+    Attributes:
+        file: Its bytes, unpacked.
+        limit: How many there may be at most; None for any number.
+        source: The file as it is stored; its `taken` says how many bytes of it were read so far.
+    """
+
+    file: BinaryIO
+    limit: int | None
+    source: _Begun
 
 
 class _Begun:
@@ -102,6 +117,7 @@ class _Begun:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.taken = 0
         try:
             self.start = self._rest = file.read(6)
         except (OSError, zlib.error, EOFError, zipfile.BadZipFile, tarfile.TarError, ValueError) as error:
@@ -111,11 +127,14 @@ class _Begun:
         """As of a file."""
         try:
             if not self._rest:
-                return self._file.read(size)
+                found = self._file.read(size)
+                self.taken += len(found)
+                return found
             if 0 <= size < len(self._rest):
                 found, self._rest = self._rest[:size], self._rest[size:]
             else:
                 found, self._rest = self._rest + self._file.read(size - len(self._rest) if size > 0 else size), b""
+            self.taken += len(found)
             return found
         except (zipfile.BadZipFile, tarfile.TarError) as error:
             raise OSError(str(error)) from error
@@ -144,7 +163,7 @@ def listed(path: Path) -> Listing:
     kind = kind_of(path)
     if kind == "folder":
         walk = _Walk(path)
-        found = walk.everything()
+        found = list(walk.names())
         # Of a text that is on both sides of a split, the held-out one is the one that stays: it comes first.
         found.sort(key=lambda each: told_by_name(f"{path.as_posix()}/{each[0]}") != HELD)
         return Listing((walk.file(*each) for each in found), len(found), sum(each[1] for each in found))
@@ -156,6 +175,18 @@ def listed(path: Path) -> Listing:
     return Listing(iter([TextFile(path.name, size, lambda: path.open("rb"), given=True, path=path)]), 1, size)
 
 
+def glimpsed(path: Path) -> Iterator[TextFile]:
+    """The same files as they are found, for one who may not wait until all of a large folder is listed.
+
+    Raises:
+        Refused: As `listed`.
+    """
+    if kind_of(path) != "folder":
+        return listed(path).files
+    walk = _Walk(path)
+    return (walk.file(*each) for each in walk.names())
+
+
 @dataclass
 class _Walk:
     """A folder, depth first in the order of names. Links are followed, but no folder is entered twice."""
@@ -164,16 +195,14 @@ class _Walk:
     _seen: set[tuple[int, int]] = field(default_factory=set)
     _left: dict[str, LeftOut] = field(default_factory=dict)
 
-    def everything(self) -> list[tuple[str, int]]:
+    def names(self) -> Iterator[tuple[str, int]]:
         """Name and bytes of each file; of what is left out by its name too."""
         above, below = rules_above(self.root)
-        found: list[tuple[str, int]] = []
-        for each in self._walk(self.root, "", below, above, 0):
-            found.append(each)
-            if len(found) > MAX_ENTRIES:
+        for number, each in enumerate(self._walk(self.root, "", below, above, 0)):
+            if number >= MAX_ENTRIES:
                 what = f"{displayed(self.root.name)} cannot be added"
                 raise Refused(what, f"it holds more than {MAX_ENTRIES:,} files")
-        return found
+            yield each
 
     def file(self, name: str, size: int) -> TextFile:
         """One of them."""

@@ -13,7 +13,7 @@ from core.datasets.manifest import Manifest
 from core.datasets.scanning import Record, write_index
 from core.datasets.sources import displayed, kind_of
 from core.datasets.text_advice import advise
-from core.datasets.text_files import TextFile, listed
+from core.datasets.text_files import Listing, TextFile, listed
 from core.datasets.text_records import Found, Limits, documents
 from core.datasets.text_split import HELD, TRAIN, told_by_name
 from core.datasets.text_writing import TextWriter, Written
@@ -23,6 +23,9 @@ SHARE = 0.05
 """Of the text that is held out, by default."""
 MOST_TOLD = 50_000
 """Files that were left out are listed up to this number; all of them are counted."""
+
+_TELL_EVERY = 500
+_LONG = 100_000
 
 Progress = Callable[[str, float | None], None]
 
@@ -44,6 +47,24 @@ class _Tally:
         if len(self.records) < MOST_TOLD:
             told = displayed(name)
             self.records.append(Record(len(self.records), source, told, told, left.reason, left.why))
+
+
+@dataclass
+class _Way:
+    """How far the reading of a source has come, for the one who waits."""
+
+    progress: Progress
+    tally: _Tally
+    writer: TextWriter
+    listing: Listing
+    done: int = 0
+
+    def tell(self, taken: int = 0) -> None:
+        """Say it; of the present file `taken` bytes are read."""
+        count, size = self.listing.count, self.listing.size
+        of = f" of {count:,}" if count > 1 else ""
+        share = min(1.0, (self.done + taken) / size) if size else None
+        self.progress(f"file {self.tally.files:,}{of}, {_speed(self.writer, self.tally)}", share)
 
 
 def gather(
@@ -80,18 +101,15 @@ def gather(
     manifest = Manifest(name=name, kind="text")
     with TextWriter(folder, manifest, seed=seed) as writer:
         for number, source in enumerate(sources):
-            before = writer.count + writer.duplicates
             progress(f"listing {displayed(source.name)}", None)
             listing = listed(source)
-            done = 0
+            way = _Way(progress, tally, writer, listing if len(sources) == 1 else Listing(iter(())))
             for file in listing.files:
-                _read(file, number, wanted, writer, tally, limits or Limits())
-                done += file.size
-                of = f" of {listing.count:,}" if listing.count and len(sources) == 1 else ""
-                part = done / listing.size if listing.size and len(sources) == 1 else None
-                progress(f"{tally.files:,}{of} files, {_speed(writer, tally)}", part)
-            if writer.count + writer.duplicates == before:
-                kind_of(source)  # perhaps it went away while it was read; then this says so
+                _read(file, number, wanted, way, limits or Limits())
+                way.done += file.size
+                way.tell()
+            if tally.left_out["vanished"]:
+                kind_of(source)  # perhaps all of it went away while it was read; then this says so
         _check_amount(name, writer, tally, wanted)
         progress("choosing what is held out", None)
         written = writer.finish(share)
@@ -145,13 +163,17 @@ def _manifest(folder: Path, name: str, written: Written, about: Mapping[str, obj
     return manifest
 
 
-def _read(file: TextFile, source: int, wanted: str | None, writer: TextWriter, tally: _Tally, limits: Limits) -> None:
+def _read(file: TextFile, source: int, wanted: str | None, way: _Way, limits: Limits) -> None:
+    tally, writer = way.tally, way.writer
     tally.files += 1
     told = told_by_name(file.whole_name)
-    found, known = 0, writer.duplicates
+    seen, found, known = 0, 0, writer.duplicates
     try:
         for text in documents(file, wanted, tally.found, limits):
+            seen += 1
             found += writer.add(text, file.name, told)
+            if seen % _TELL_EVERY == 0 or len(text) > _LONG:
+                way.tell(tally.found.taken())
     except LeftOut as left:
         why = f"{left.why}; the {found:,} documents before it were taken".lstrip("; ") if found else left.why
         tally.leave(source, file.name, LeftOut(left.reason, why))

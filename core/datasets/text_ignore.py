@@ -66,15 +66,18 @@ def rules_of(folder: Path, base: str) -> Rules | None:
 def rules_above(root: Path) -> tuple[list[Rules], str]:
     """The rules of the repository that `root` lies in, from its top, and the path of `root` below that top.
 
-    Without a repository there are none, and the path is "".
+    Without a repository there are none, and the path is "". Nor are there any if they ignore `root` itself: data often
+    lies in a folder that its repository ignores, and who names it wants it.
     """
     absolute = Path(os.path.abspath(root))
     for top in (absolute, *absolute.parents):
         if (top / ".git").exists():
             below = absolute.relative_to(top).parts
             folders = [(top.joinpath(*below[:n]), "".join(f"{part}/" for part in below[:n])) for n in range(len(below))]
-            found = [rules_of(folder, base) for folder, base in folders]
-            return [rules for rules in found if rules is not None], "".join(f"{part}/" for part in below)
+            rules = [each for folder, base in folders if (each := rules_of(folder, base)) is not None]
+            if any(is_ignored("".join(f"{part}/" for part in below[:n]), rules) for n in range(1, len(below) + 1)):
+                return [], ""
+            return rules, "".join(f"{part}/" for part in below)
     return [], ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.datasets.decoding import ENDINGS, LeftOut
 from core.datasets.sources import displayed
-from core.datasets.text_files import TextFile, listed
+from core.datasets.text_files import TextFile, glimpsed
 from core.datasets.text_records import Found, Limits, documents, kind_of_file
 from core.datasets.text_split import HELD, TRAIN, told_by_name
 
@@ -49,7 +49,7 @@ def look(sources: Sequence[Path], seconds: float = SECONDS) -> dict[str, object]
     end = time.monotonic() + seconds
     seen, complete = _Seen(), True
     for source in sources:
-        for file in listed(source).files:
+        for file in glimpsed(source):
             if time.monotonic() > end:
                 complete = False
                 break
@@ -84,8 +84,8 @@ def _look_at(file: TextFile, seen: _Seen) -> None:
             _look_into(file, seen)
         elif not name.endswith(_TEXTS) and seen.opened < MOST_OPENED:
             seen.opened += 1
-            with file.opened() as (raw, _):
-                head = raw.read(4096)
+            with file.opened() as opened:
+                head = opened.file.read(4096)
             if head.startswith(_SIGNS) or head[4:12] in (b"ftypavif", b"ftypavis"):
                 seen.pictures += 1
                 seen.size += file.size

@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +63,7 @@ class Found:
         without: Records without the field.
         cut: Documents that begin in the middle of a line, because it was too long.
         pieces: Files that were cut into several documents.
+        taken: How many bytes of the file that is being read were taken from it.
     """
 
     fields: Counter[str] = field(default_factory=Counter)
@@ -74,6 +75,7 @@ class Found:
     without: int = 0
     cut: int = 0
     pieces: int = 0
+    taken: Callable[[], int] = int
 
 
 def kind_of_file(file: TextFile) -> str:
@@ -101,12 +103,14 @@ def documents(file: TextFile, wanted: str | None, found: Found, limits: Limits |
         LeftOut: It cannot be used, or only as far as it was given.
     """
     limits = limits or Limits()
+    found.taken = int
     kind = kind_of_file(file)
     if kind == "parquet":
         yield from _parquet(file, wanted, found)
         return
-    with file.opened() as (raw, limit):
-        reader = TextReader(raw, limit)
+    with file.opened() as opened:
+        reader = TextReader(opened.file, opened.limit)
+        found.taken = lambda: opened.source.taken
         try:
             blocks = reader.blocks()
             if kind == "json":
@@ -120,7 +124,7 @@ def documents(file: TextFile, wanted: str | None, found: Found, limits: Limits |
                 yield from _values(file, records, wanted, found)
         finally:
             found.broken += reader.broken
-            if reader.read:
+            if reader.begun:
                 found.encodings[reader.encoding] += 1
 
 

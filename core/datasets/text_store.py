@@ -61,9 +61,12 @@ class TextStore:
     def __len__(self) -> int:
         return len(self.held)
 
-    def text(self, number: int) -> str:
-        """Document `number`."""
-        return bytes(self._bytes[self.starts[number] : self.starts[number + 1]]).decode("utf-8", "replace")
+    def text(self, number: int, most: int | None = None) -> str:
+        """Document `number`; of a long one no more than its first `most` bytes, up to a whole character."""
+        first, last = int(self.starts[number]), int(self.starts[number + 1])
+        if most is None or last - first <= most:
+            return bytes(self._bytes[first:last]).decode("utf-8", "replace")
+        return bytes(self._bytes[first : first + most]).decode("utf-8", "ignore")
 
     def texts(self, *, held: bool) -> Iterator[str]:
         """The documents of one side of the split, in their order, read one at a time."""

@@ -1,7 +1,7 @@
 """Folders that appear and disappear by one rename, so that a reader sees them whole or not at all.
 
-What models and datasets on disk have in common: building in a hidden staging folder, leaving through a hidden trash
-folder, and sweeping up after processes that were killed in between.
+What models, datasets and runs on disk have in common: building in a hidden staging folder, leaving through a hidden
+trash folder, and sweeping up after processes that were killed in between.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from core.errors import Refused
 from core.paths import private_dir, storage_errors
 
 ABANDONED_AFTER = 24 * 3600.0
 """Seconds; nothing takes a day to build, and a killed process leaves its folder behind."""
+
+_LOOKS = 5
+
+Seen = TypeVar("Seen")
 
 
 def identity(folder: Path) -> tuple[int, int, int] | None:
@@ -29,6 +34,18 @@ def identity(folder: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def steadily(folder: Path, look: Callable[[Path], Seen]) -> Seen | None:
+    """What `look` sees in `folder`, all of it at one time; None when it is gone."""
+    for _ in range(_LOOKS):
+        before = identity(folder)
+        if before is None:
+            return None
+        seen = look(folder)
+        if identity(folder) == before:
+            break  # else another process changed it while we read, or put another in its place
+    return seen
 
 
 def entries(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from core.errors import InvalidInput
 from core.interface.command import Command, Interface
-from core.interface.types import Array, Category, DataType, Image, Number, Text, Vector
+from core.interface.types import Any, Array, Category, DataType, Image, Number, Text, Vector
 from core.library.manifest import Manifest
 
 STYLE_GANS = ("stylegan1", "stylegan2")
@@ -27,6 +27,15 @@ MOST_EDIT = 10
 
 MOST_STEPS = 5000
 """Steps that a projection may take."""
+
+MOST_STOPS = 8
+"""Stop strings of one text."""
+
+MOST_ALTERNATIVES = 20
+"""Likeliest tokens that are told beside one that was written."""
+
+TEXTS_TOGETHER = 16
+"""Texts that a model writes at once."""
 
 _LARGEST = 65536
 """No number of a generator's architecture is larger; an interface of such a size costs nothing."""
@@ -134,8 +143,8 @@ def _layers(count: int, description: str) -> Array:
 def interface_of(manifest: Manifest) -> Interface:
     """What the model of `manifest` takes and gives.
 
-    A StyleGAN's follows from its [architecture], as in the worker, so that a model that was imported long ago can do
-    what its kind has learned since. Every other model's is the one it declares.
+    A StyleGAN's follows from its [architecture] and a language model's from its context, as in the worker, so that a
+    model that was imported long ago can do what its kind has learned since. Every other model's is the one it declares.
 
     Raises:
         InvalidInput: The declared interface is none.
@@ -147,7 +156,12 @@ def interface_of(manifest: Manifest) -> Interface:
     if ours and all(type(number) is int and 0 <= number <= _LARGEST for number in numbers):
         with suppress(InvalidInput):  # impossible numbers: the worker will say so
             return image_gan_interface(*numbers)  # type: ignore[arg-type]
-    return Interface.from_spec(dict(manifest.interface))
+    declared = Interface.from_spec(dict(manifest.interface))
+    if manifest.adapter == "causal-lm" and "complete" in declared.commands:
+        length = declared.commands["complete"].inputs.get("max_tokens")
+        if isinstance(length, Number) and type(length.max) is int and length.max > 0:
+            return text_interface(length.max)
+    return declared
 
 
 def text_interface(context: int) -> Interface:
@@ -156,11 +170,54 @@ def text_interface(context: int) -> Interface:
     Args:
         context: How many tokens the model sees at once; also the largest `max_tokens`.
 
-    Partial outputs of the streaming command carry the whole text so far in `completion`. The option `precision` is
-    the number format of the weights; "auto" takes float32 or, for large models where it is faster, bfloat16.
+    Partial outputs of the streaming command carry the whole text so far in `completion`. Several requests run as one
+    batch, and each comes out as if it were alone. The option `precision` is the number format of the weights; "auto"
+    takes float32 or, for large models where it is faster, bfloat16.
+
+    Log-probabilities are lists of objects {"text", "start", "logprob", "top"}: what a token adds to the text, where
+    that begins (in characters), its natural logarithm of the probability by the model itself (before temperature and
+    penalties; null for the first token of a text, which nothing stands before), and [[text, logprob], ...] of the
+    likeliest tokens.
     """
-    inputs: dict[str, DataType] = {
-        "prompt": Text(description="Text to go on from"),
+    complete = Command(
+        name="complete",
+        inputs={"prompt": Text(description="Text to go on from"), **_writing(context)},
+        outputs={
+            "completion": Text(description="What the model wrote after the prompt"),
+            "finish_reason": Text(
+                description='"stop" at an end of text or a stop string, "length" at the longest length, "cancelled"'
+            ),
+            "tokens": Number(min=0, step=1, description="Tokens written"),
+            "tokens_per_second": Number(min=0, description="Speed of writing"),
+            "prompt_tokens": Number(min=0, step=1, description="Tokens of the prompt that were read"),
+            "dropped": Number(min=0, step=1, description="Tokens cut from the left of a prompt that was too long"),
+            "logprobs": Any(description="Of each token that was written, if they were asked for"),
+        },
+        description="Go on from a prompt",
+        streaming=True,
+        batchable=True,
+    )
+    score = Command(
+        name="score",
+        inputs={
+            "text": Text(description="Text to read"),
+            "top": Number(default=5, min=0, max=MOST_ALTERNATIVES, step=1, description="Likeliest tokens to tell"),
+        },
+        outputs={
+            "logprobs": Any(description="Of each token of the text"),
+            "dropped": Number(min=0, step=1, description="Tokens cut from the left of a text that was too long"),
+        },
+        description="Tell how likely the model finds each token of a text",
+    )
+    precision = Category(
+        choices=list(PRECISIONS), default="auto", description="Arithmetic: int8 is small and fast on CPUs"
+    )
+    return Interface({"precision": precision}, {command.name: command for command in (complete, score)})
+
+
+def _writing(context: int) -> dict[str, DataType]:
+    """The inputs that decide how a text is written."""
+    return {
         "max_tokens": Number(
             default=min(128, context), min=1, max=context, step=1, description="Longest completion, in tokens"
         ),
@@ -169,21 +226,26 @@ def text_interface(context: int) -> Interface:
             default=0.95, min=0, max=1, step=0.01, description="Share of the probability that tokens are drawn from"
         ),
         "seed": Number(default=0, min=0, max=MAX_SEED, step=1, description="The same seed gives the same text"),
+        "top_k": Number(
+            default=0, min=0, max=1000, step=1, description="Draw from this many of the likeliest tokens; 0: from all"
+        ),
+        "repetition_penalty": Number(
+            default=1, min=1, max=2, step=0.01, description="Above 1, what the text has already becomes less likely"
+        ),
+        "max_characters": Number(
+            default=0, min=0, max=8 * context, step=1, description="Longest completion in characters; 0: tokens count"
+        ),
+        "stop": Array(
+            item_type=Text(min_length=1, max_length=200),
+            max_length=MOST_STOPS,
+            default=[],
+            description="The text ends before the first of these",
+        ),
+        "logprobs": Number(
+            default=-1,
+            min=-1,
+            max=MOST_ALTERNATIVES,
+            step=1,
+            description="Tell the probability of each token and this many alternatives; -1: none",
+        ),
     }
-    outputs: dict[str, DataType] = {
-        "completion": Text(description="What the model wrote after the prompt"),
-        "finish_reason": Text(description='"stop" at an end of text, "length" at max_tokens, "cancelled"'),
-        "tokens": Number(min=0, step=1, description="Tokens written"),
-        "tokens_per_second": Number(min=0, description="Speed of writing"),
-    }
-    complete = Command(
-        name="complete",
-        inputs=inputs,
-        outputs=outputs,
-        description="Go on from a prompt",
-        streaming=True,
-    )
-    precision = Category(
-        choices=list(PRECISIONS), default="auto", description="Arithmetic: int8 is small and fast on CPUs"
-    )
-    return Interface(options={"precision": precision}, commands={"complete": complete})

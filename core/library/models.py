@@ -6,9 +6,6 @@ number of studios can share a library: a reader sees a model whole or not at all
 
 from __future__ import annotations
 
-import difflib
-import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import NotFound, Refused, TarmacError
 from core.interface.command import Interface
-from core.library.folders import claim, discard, folders, identity, size, stage
+from core.library.folders import claim, discard, folders, size, stage, steadily
 from core.library.interfaces import interface_of
 from core.library.manifest import FILE_NAME, Manifest, clean_line
+from core.library.naming import STARTER_PREFIX, find, not_found, slug, the_one
 from core.paths import data_dir as default_data_dir
 from core.paths import storage_errors
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Library", "Manifest", "Model"]
 
 STARTERS = Path(__file__).parent / "starters"
-STARTER_PREFIX = "starter/"
 
 _NEEDS = {
     "stylegan1": ("weights.safetensors",),
@@ -155,10 +152,7 @@ class Library:
         Raises:
             NotFound: No such model; names the nearest ones.
         """
-        matches = self._matches(id_or_name)
-        if matches:
-            return matches[0]
-        raise self._not_found(id_or_name)
+        return find(self.models(), id_or_name, "model")[0]
 
     def remove(self, id_or_name: str) -> Model:
         """Delete a model of the library for ever; returns what it was.
@@ -168,17 +162,12 @@ class Library:
             Refused: It is a starter, or several models have this name.
             StorageError: The disk said no.
         """
-        matches = self._matches(id_or_name)
-        if not matches:
-            raise self._not_found(id_or_name)
-        model = matches[0]
-        if model.source == "starter":
-            raise Refused(f"{model.id} cannot be deleted", "it is a part of Tarmac")
-        if len(matches) > 1:
-            ids = ", ".join(match.id for match in matches)
-            raise Refused(f"{clean_line(id_or_name)} is the name of {len(matches)} models", ids, "Give the id of one")
+        found = find(self.models(), id_or_name, "model")
+        if found[0].source == "starter":
+            raise Refused(f"{found[0].id} cannot be deleted", "it is a part of Tarmac")
+        model = the_one(found, id_or_name, "model")
         if not discard(model.folder, self.folder):
-            raise self._not_found(id_or_name)
+            raise not_found(self.models(), id_or_name, "model")
         return model
 
     def staging(self) -> Path:
@@ -209,43 +198,11 @@ class Library:
             raise NotFound(f"the model {manifest.name} was removed as soon as it was added")
         return model
 
-    def _matches(self, text: str) -> list[Model]:
-        models = self.models()
-        for model in models:
-            if model.id == text:
-                return [model]
-        for same in (str, str.casefold):  # as it was typed, then regardless of upper and lower case
-            named = [model for model in models if model.source == "library" and same(model.name) == same(text)]
-            short = [model for model in models if same(model.id) == STARTER_PREFIX + same(text)]
-            if named or short:
-                return named or short
-        begun = [model for model in models if len(text) >= 8 and model.id.startswith(text)]
-        return begun if len(begun) == 1 else []
-
-    def _not_found(self, text: str) -> NotFound:
-        models = self.models()
-        words = {word for model in models for word in (model.name, model.id, model.id.removeprefix(STARTER_PREFIX))}
-        near = difflib.get_close_matches(text, sorted(words), n=3, cutoff=0.5)
-        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac models list`"
-        return NotFound(f"no model is called {clean_line(text)[:80]!r}", "", do)
-
     def _read(self, folder: Path, source: str) -> Model | None:
         """The model in `folder`, broken or not; None if the folder has gone meanwhile."""
-        for _ in range(_LOOKS):
-            before = identity(folder)
-            model = _look(folder, source)
-            if identity(folder) == before:
-                break  # else another process removed it while we read, and perhaps put a new one in its place
-        return model if before is not None else None
+        return steadily(folder, lambda place: _look(place, source))
 
 
-def slug(name: str, longest: int = 24, otherwise: str = "model") -> str:
-    """`name` as a part of an id: a-z, 0-9 and single hyphens; `otherwise` if nothing is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-") or otherwise
-
-
-_LOOKS = 5
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 

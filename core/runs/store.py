@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
-import errno
 import fcntl
 import os
-import secrets
-import shutil
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,10 +14,10 @@ from pathlib import Path
 
 from core import notify
 from core.errors import InvalidInput, NotFound, Refused, TarmacError
-from core.library.manifest import clean_line
-from core.library.models import slug
+from core.library.folders import claim, delete, discard, stage
+from core.library.naming import find, slug
 from core.paths import data_dir as default_data_dir
-from core.paths import private_dir, storage_errors
+from core.paths import storage_errors
 from core.runs.branching import carry_over
 from core.runs.events import Ended, Extended, Queued
 from core.runs.folder import RunFolder, write_json
@@ -33,8 +28,6 @@ from core.runs.plan import RunPlan
 from core.runs.plan_file import check_options, check_plan, read_plan, write_plan
 from core.runs.reading import UNREAD, Follower
 from core.runs.view import RunView
-
-_ABANDONED_AFTER = 3600.0  # seconds; making a run takes less than one
 
 
 class Runs:
@@ -64,21 +57,7 @@ class Runs:
         Raises:
             NotFound: No such run; names the nearest ones.
         """
-        runs = self.runs()
-        for run in runs:
-            if run.id == id_or_name:
-                return run
-        for same in (str, str.casefold):
-            for run in runs:
-                if same(run.plan.name) == same(id_or_name):
-                    return run
-        begin = [run for run in runs if id_or_name and run.id.startswith(id_or_name)]
-        if len(begin) == 1:
-            return begin[0]
-        words = {word for run in runs for word in (run.id, run.plan.name)}
-        near = difflib.get_close_matches(id_or_name, sorted(words), n=3, cutoff=0.5)
-        do = f"Did you mean {' or '.join(near)}?" if near else "See `tarmac runs list`"
-        raise NotFound(f"no run is called {clean_line(id_or_name)[:80]!r}", "", do)
+        return find(self.runs(), id_or_name, "run")[0]
 
     def create(self, plan: RunPlan, *, check: bool = True) -> RunView:
         """A new run of `plan`, not started yet.
@@ -105,13 +84,8 @@ class Runs:
         if (run.active and (run.folder / "supervisor.json").exists()) or _runs_unread(run):
             state = run.state if run.active else "running"
             raise Refused(f"the run {run.plan.name} cannot be deleted", f"it is {state}", "Stop it first")
-        trash = self.folder / f".trash-{secrets.token_hex(6)}"
-        with storage_errors(run.folder):
-            try:
-                os.rename(run.folder, trash)
-            except FileNotFoundError:
-                raise NotFound(f"the run {run.plan.name} is gone already") from None
-        shutil.rmtree(trash, ignore_errors=True)
+        if not discard(run.folder, self.folder):
+            raise NotFound(f"the run {run.plan.name} is gone already")
         return run
 
     def stop(self, id_or_name: str) -> RunView:
@@ -221,42 +195,20 @@ class Runs:
             launcher(plan.resources.launcher).check(plan)
             if plan.notify:
                 notify.check(plan.notify)
-        private_dir(self.folder)
-        self._sweep()
-        building = self.folder / f".staging-{secrets.token_hex(6)}"
+        building = stage(self.folder)
         with storage_errors(building):
             try:
-                building.mkdir(mode=0o700)
                 for part in ("samples", "checkpoints", "attempts"):
                     (building / part).mkdir(mode=0o700)
                 write_plan(building, plan)
                 write_json(building / "desired.json", {"wish": "run", "steps": 0})
                 if parent is not None:
                     carry_over(parent.folder, building, plan.parent_step)
-                place = self._claim(building, plan.name)
+                place = claim(building, self.folder, slug(plan.name))
             except BaseException:
-                shutil.rmtree(building, ignore_errors=True)
+                delete(building)
                 raise
         return self.get(place.name)
-
-    def _claim(self, building: Path, name: str) -> Path:
-        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug(name)}"
-        for number in range(1, 10_000):
-            place = self.folder / (stem if number == 1 else f"{stem}-{number}")
-            try:
-                os.rename(building, place)  # never replaces a run: a folder that is not empty refuses
-                return place
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise
-        raise Refused("the run cannot be made", f"there are 10,000 called {stem}")
-
-    def _sweep(self) -> None:
-        for path in self.folder.glob(".*"):
-            with contextlib.suppress(OSError):
-                old = time.time() - path.stat().st_mtime > _ABANDONED_AFTER
-                if path.name.startswith(".trash-") or (path.name.startswith(".staging-") and old):
-                    shutil.rmtree(path, ignore_errors=True)
 
 
 async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:

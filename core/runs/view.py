@@ -79,6 +79,11 @@ class RunView:
     model: str = ""
 
     @property
+    def name(self) -> str:
+        """What its owner calls it; others may be called the same."""
+        return self.plan.name
+
+    @property
     def active(self) -> bool:
         """Whether something of it is running or will by itself."""
         return self.state in ACTIVE

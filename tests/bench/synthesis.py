@@ -1,8 +1,7 @@
 """StyleGAN2 pictures per CPU second, one thread, against the published formulation in the same process.
 
-The peer is StyleGAN2 as its paper and first implementations state it: a weight tensor per sample (N x O x I x 3 x 3),
-modulated and demodulated, one grouped convolution over the batch folded into channels, and a separate 4 x 4 filter in
-NCHW. It is written here from Karras et al. 2020, section 2.2, and shares parameters and mapping network with ours.
+The peer is StyleGAN2 as its paper and first implementations state it (_published.py); it shares parameters and mapping
+network with ours.
 
 Both run in pairs, turn by turn, so that a busy machine hurts them alike; the figures are the best CPU seconds per
 picture of all rounds and the median of the rounds' ratios.
@@ -19,71 +18,16 @@ import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.ml.adapters.synthesis_choice import choose_synthesis
 from core.ml.hardware import fast_bfloat16
 from core.ml.networks.fast_synthesis import FastSynthesis
-from core.ml.networks.ops import EPSILON, LEAK, SQRT2
-from core.ml.networks.stylegan2 import Generator, SynthesisBlock, SynthesisLayer, SynthesisNetwork
+from core.ml.networks.stylegan2 import Generator
+from tests.bench._published import published_synthesis
 
 CASES = [(resolution, batch) for resolution in (64, 256) for batch in (4, 16)]
 TARGET = {torch.float32: 2.5, torch.bfloat16: 5.0}
-
-
-def published_filter(x: Tensor, taps: Tensor, before: int, after: int) -> Tensor:
-    """The 4 x 4 low-pass with gain 4, in NCHW."""
-    x = F.pad(x, [before, after, before, after])
-    return F.conv2d(x, (taps * 4)[None, None].repeat(x.shape[1], 1, 1, 1), groups=x.shape[1])
-
-
-def published_convolution(
-    x: Tensor, weight: Tensor, styles: Tensor, taps: Tensor, *, up: bool = False, demodulate: bool = True
-) -> Tensor:
-    """Modulated convolution with one weight per sample: [N, I, H, W] to [N, O, ...]."""
-    n, i, h, w = x.shape
-    o, k = weight.shape[0], weight.shape[-1]
-    per_sample = weight[None] * styles[:, None, :, None, None]
-    if demodulate:
-        per_sample = per_sample * (per_sample.square().sum([2, 3, 4], keepdim=True) + EPSILON).rsqrt()
-    x = x.reshape(1, n * i, h, w)
-    if not up:
-        return F.conv2d(x, per_sample.reshape(n * o, i, k, k), padding=k // 2, groups=n).reshape(n, o, h, w)
-    x = F.conv_transpose2d(x, per_sample.transpose(1, 2).reshape(n * i, o, k, k), stride=2, groups=n)
-    return published_filter(x.reshape(n, o, 2 * h + 1, 2 * w + 1), taps, 1, 1)
-
-
-def published_synthesis(network: SynthesisNetwork, ws: Tensor) -> Tensor:
-    """The peer: w [N, num_ws, w_dim] to pictures, with the parameters of `network` and its stored noise."""
-
-    def layer(part: SynthesisLayer, x: Tensor, w: Tensor) -> Tensor:
-        x = published_convolution(x, part.weight, part.affine(w), part.resample_filter, up=part.up)
-        x = x + part.noise_const * part.noise_strength
-        return F.leaky_relu(x + part.bias[None, :, None, None], LEAK) * SQRT2
-
-    index = 0
-    x: Tensor | None = None
-    img: Tensor | None = None
-    for resolution in network.resolutions:
-        block: SynthesisBlock = getattr(network, f"b{resolution}")
-        if x is None:
-            x = block.const[None].repeat(len(ws), 1, 1, 1)
-        else:
-            x = layer(block.conv0, x, ws[:, index])
-            index += 1
-        x = layer(block.conv1, x, ws[:, index])
-        index += 1
-        styles = block.torgb.affine(ws[:, index]) * block.torgb.weight_gain
-        rgb = published_convolution(x, block.torgb.weight, styles, block.resample_filter, demodulate=False)
-        rgb = rgb + block.torgb.bias[None, :, None, None]
-        if img is not None:
-            n, c, h, w = img.shape
-            stuffed = F.pad(img.reshape(n, c, h, 1, w, 1), [0, 1, 0, 0, 0, 1]).reshape(n, c, 2 * h, 2 * w)
-            rgb = rgb + published_filter(stuffed, block.resample_filter, 2, 1)
-        img = rgb
-    assert img is not None
-    return img
 
 
 def random_generator(resolution: int) -> Generator:

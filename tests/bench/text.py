@@ -1,7 +1,7 @@
 """Text generation at the size of GPT-2 small, beside `transformers.generate` and the memory's speed, in one run.
 
-One thread, batch 1, greedy, a prompt of 32 tokens and 128 new ones, random weights (their values change no speed). The
-engines take turns; each one's best round counts. CPU time is what a quiet machine would need.
+One thread, batches of 1 and of 8, greedy, prompts of 32 tokens and 128 new ones, random weights (their values change no
+speed). The engines take turns; each one's best round counts. CPU time is what a quiet machine would need.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from core.ml.hardware import fast_bfloat16
 from core.ml.metrics.perplexity import perplexity
 
 PROMPT, NEW = 32, 128
-TARGETS = {"float32": 1.0, "bfloat16": 1.4, "int8": 3.0}
+TARGETS = {1: {"float32": 1.0, "bfloat16": 1.4, "int8": 3.0}, 8: {"float32": 1.0, "bfloat16": 1.4, "int8": 3.0}}
+"""By rows in a batch: how many times the tokens a second of `transformers.generate` in float32 at the same batch."""
 STARTER = Path(__file__).parents[2] / "core" / "library" / "starters" / "gpt2-python"
 
 
@@ -57,17 +58,18 @@ def main(arguments: Sequence[str]) -> None:
     """Print the table, then what each precision costs in perplexity on the starter."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=4)
-    rounds = parser.parse_args(list(arguments)).rounds
+    parser.add_argument("--batches", type=int, nargs="+", default=list(TARGETS), choices=list(TARGETS))
+    options = parser.parse_args(list(arguments))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        _speed(rounds)
+        _speed(options.rounds, options.batches)
         _quality()
     finally:
         torch.set_num_threads(before)
 
 
-def _speed(rounds: int) -> None:
+def _speed(rounds: int, batches: Sequence[int]) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging
 
@@ -75,40 +77,47 @@ def _speed(rounds: int) -> None:
     torch.manual_seed(0)
     peer = GPT2LMHeadModel(GPT2Config()).eval()
     weights = {name: tensor.detach() for name, tensor in peer.state_dict().items()}
-    prompt = torch.randint(50257, (PROMPT,)).tolist()
+    prompts = torch.randint(50257, (max(batches), PROMPT)).tolist()
     engines: dict[str, Engine] = {}
-    for precision in TARGETS:
+    for precision in TARGETS[1]:
         with contextlib.suppress(TarmacError):
             engines[precision] = GPT2(peer.config.to_dict(), weights, precision, torch.device("cpu"))
-    times = {"transformers": Timed(), **{name: Timed() for name in engines}}
+    times = {batch: {"transformers": Timed(), **{name: Timed() for name in engines}} for batch in batches}
     bandwidth = 0.0
     for _ in range(rounds):
         bandwidth = max(bandwidth, _bandwidth())
-        times["transformers"].take(lambda done: _peer(peer, prompt, done))
-        for name, engine in engines.items():
-            times[name].take(lambda done, engine=engine: _ours(engine, prompt, done))  # type: ignore[misc]
+        for batch in batches:
+            rows = prompts[:batch]
+            times[batch]["transformers"].take(lambda done, rows=rows: _peer(peer, rows, done))  # type: ignore[misc]
+            for name, engine in engines.items():
+                times[batch][name].take(lambda done, engine=engine, rows=rows: _ours(engine, rows, done))  # type: ignore[misc]
     print(f"memory bandwidth, reading, one thread: {bandwidth / 1e9:.1f} GB/s")
     print(f"bfloat16 in this CPU's hardware: {'yes' if fast_bfloat16(torch.device('cpu')) else 'no'}")
-    heads = ("tok/s", "CPU ms/tok", "1st tok ms", "ratio", "CPU ratio", "target", "limit")
-    print(f"\n{'engine':22}" + "".join(f"{head:>12}" for head in heads))
+    for batch in batches:
+        _table(batch, times[batch], engines, bandwidth)
+    print("CPU: processor time, the least disturbed tenth of the steps; limit: share of the memory bandwidth by it.")
+
+
+def _table(batch: int, times: dict[str, Timed], engines: dict[str, Engine], bandwidth: float) -> None:
+    heads = ("tok/s", "CPU ms/step", "1st tok ms", "ratio", "CPU ratio", "target", "limit")
+    print(f"\n{f'batch {batch}':22}" + "".join(f"{head:>12}" for head in heads))
     base = times["transformers"]
     size = engines["float32"].bytes_per_token
     for name, timed in times.items():
         read = engines[name].bytes_per_token if name in engines else size
         cells = (
-            f"{NEW / timed.wall:.1f}",
+            f"{batch * NEW / timed.wall:.1f}",
             f"{timed.token * 1e3:.1f}",
             f"{timed.first * 1e3:.0f}",
             f"{base.wall / timed.wall:.2f}x",
             f"{base.token / timed.token:.2f}x",
-            f"{TARGETS[name]:.1f}x" if name in TARGETS else "",
+            f"{TARGETS[batch][name]:.1f}x" if name in engines else "",
             f"{read / timed.token / bandwidth:.0%}",
         )
         label = "transformers float32" if name not in engines else f"ours {name}"
         print(f"{label:22}" + "".join(f"{cell:>12}" for cell in cells))
-    print("CPU: processor time, the least disturbed tenth of the tokens; limit: share of the memory bandwidth by it.")
     same = sum(a == b for a, b in zip(base.ids, times["float32"].ids))
-    print(f"\nfloat32 writes the same tokens as transformers: {same} of {NEW}")
+    print(f"float32 writes the same tokens as transformers: {same} of {batch * NEW}")
 
 
 def _quality() -> None:
@@ -118,7 +127,7 @@ def _quality() -> None:
         return
     ids, size = _python(STARTER)
     base = None
-    for precision in TARGETS:
+    for precision in TARGETS[1]:
         engine, _ = load_engine(STARTER, precision)
         score = perplexity(engine, ids, size, stride=engine.context // 2).perplexity
         base = base or score
@@ -147,10 +156,10 @@ class _Stamp:
 
 
 @torch.inference_mode()
-def _peer(model: torch.nn.Module, prompt: list[int], done: Callable[[], None]) -> list[int]:
+def _peer(model: torch.nn.Module, prompts: list[list[int]], done: Callable[[], None]) -> list[int]:
     from transformers import StoppingCriteriaList
 
-    rows = torch.tensor([prompt])
+    rows = torch.tensor(prompts)
     result: torch.Tensor = model.generate(  # type: ignore[operator]
         rows,
         do_sample=False,
@@ -160,17 +169,20 @@ def _peer(model: torch.nn.Module, prompt: list[int], done: Callable[[], None]) -
         min_new_tokens=NEW,
         stopping_criteria=StoppingCriteriaList([_Stamp(done)]),
     )
-    return [int(number) for number in result[0, PROMPT:]]
+    return [int(number) for number in result[:, PROMPT:].flatten()]
 
 
-def _ours(engine: Engine, prompt: list[int], done: Callable[[], None]) -> list[int]:
-    sampler, cache, unread = Sampler(0, 1, 0), engine.start(), prompt
-    ids: list[int] = []
-    while len(ids) < NEW:
-        ids.append(sampler(engine.read(unread, cache)))
-        unread = ids[-1:]
+def _ours(engine: Engine, prompts: list[list[int]], done: Callable[[], None]) -> list[int]:
+    """Rows with memories of their own, each with its sampler, as they are when several people ask."""
+    sampler, caches, unread = Sampler(0, 1, 0), [engine.start() for _ in prompts], prompts
+    written: list[list[int]] = [[] for _ in prompts]
+    while len(written[0]) < NEW:
+        logits = engine.read_rows(unread, caches)
+        unread = [[sampler(row)] for row in logits]
+        for ids, new in zip(written, unread):
+            ids += new
         done()
-    return ids
+    return [number for ids in written for number in ids]
 
 
 def _bandwidth() -> float:

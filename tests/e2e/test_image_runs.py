@@ -18,6 +18,8 @@ from core.runs.store import Runs
 from tests import kills, tight_training
 from tests.e2e.test_runs import begin, over, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:

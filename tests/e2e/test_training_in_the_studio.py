@@ -24,6 +24,8 @@ def begin_with_the_wizard(running: Studio, steps: int) -> None:
     running.press("3")
     running.wait_for("No training runs yet", PATIENCE)
     running.press("n")
+    running.wait_for(r"What shall it make\?[\s\S]*▸ *images", PATIENCE)
+    running.press("enter")
     running.wait_for(r"What shall it learn from\?[\s\S]*slopes", PATIENCE)
     running.wait_for(r"▸ *slopes", PATIENCE)
     running.press("enter")

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.datasets.adding_text import FoundField, Look
 from core.datasets.adjustments import Adjustment
 from core.datasets.cropping import Preparation
 from core.datasets.library import Dataset
-from core.datasets.review import Look
+from core.datasets.review import Look as CropLook
 from core.datasets.scanning import Record
 from core.datasets.subject import Subject
 from core.errors import Refused, TarmacError
 from tests.tui.stage import LONG_AGO
 from tests.tui.training_stage import FakeTraining, TrainingStage
-from tui.dataset_services import DatasetServices, Progress
+from tui.dataset_services import DatasetServices, Document, Progress
 
 if TYPE_CHECKING:
     from tui.dataset_services import Pixels
@@ -57,7 +58,35 @@ TORN = Dataset(
     "20261118-100000-torn", "20261118-100000-torn", "image", NOWHERE / "torn", "library",
     problem="dataset.toml is missing",
 )  # fmt: skip
-ALL = (CARS, UNDRAWN, CATS, RAW, TORN)
+SCRIPTS = Dataset(
+    "20261121-100000-scripts", "scripts", "text", NOWHERE / "20261121-100000-scripts", "library", 1204,
+    created=LONG_AGO, size_bytes=4_320_000, ready=True,
+    about={
+        "origin": {"sources": ["/texts/scripts.jsonl.gz"], "fields": ["code"]},
+        "split": {"held_out": 0.05, "seed": 0},
+        "report": {
+            "files": 14, "kept": 1204, "documents": 1204, "bytes": 4_310_000, "held_out": 61, "held_bytes": 215_000,
+            "duplicates": 12, "empty": 1, "broken_lines": 3, "bad_records": 2, "without_field": 0, "cut_lines": 0,
+            "level": "right", "advice": "4.3 MB in 1,204 documents: right", "left_out": {"binary": 2, "minified": 1},
+            "encodings": {"UTF-8": 13, "Windows-1252": 1},
+            "longest": [{"name": "a.jsonl.gz/8", "bytes": 81_200}, {"name": "a.jsonl.gz/2", "bytes": 9_900}],
+            "samples": [
+                "const fs = require('fs');\n\nfunction readLines(path) {\n  return fs.readFileSync(path, 'utf8');\n}\n",
+                "// Returns the sum of all numbers in the list, or zero where there is none of them in it.\n"
+                "exports.sum = function (list) {\n\treturn list.reduce((total, number) => total + number, 0);\n};\n",
+                "module.exports = { sum, readLines };\n",
+            ],
+        },
+    },
+)  # fmt: skip
+LIBRARY = Dataset(
+    "starter/python", "python", "text", NOWHERE / "starter-python-0", "starter", 0,
+    about={"description": "The source of the running Python's own library.", "licence": "PSF-2.0"},
+)  # fmt: skip
+ALL = (CARS, UNDRAWN, LIBRARY, CATS, RAW, TORN, SCRIPTS)
+PICTURES = Look("image", 100, 0, 2, 45_000_000, True)
+CODE, DOCS = FoundField("code", "const fs = require"), FoundField("docstring", "Returns the lines")
+RECORDS = Look("text", 0, 14, 3, 4_320_000, True, (CODE, DOCS), "code")
 
 
 class FakeDatasets(DatasetServices):
@@ -73,6 +102,10 @@ class FakeDatasets(DatasetServices):
         self.decided: dict[int, Adjustment] = {}
         self.stopped = 0
         self.unreadable: set[int] = set()
+        self.looked: list[list[str]] = []
+        self.seen = asyncio.Event()
+        """Set to let looks come."""
+        self.seen.set()
 
     def datasets(self) -> list[Dataset]:
         return list(self.found)
@@ -102,8 +135,38 @@ class FakeDatasets(DatasetServices):
         self.found.append(new)
         return new
 
+    async def look(self, paths: Sequence[Path]) -> Look:
+        self.looked.append([str(path) for path in paths])
+        await self.seen.wait()
+        return RECORDS if any("texts" in path.parts for path in paths) else PICTURES
+
+    async def add_text(
+        self, paths: Sequence[Path], name: str | None, field: str | None, held_out: float, progress: Progress
+    ) -> Dataset:
+        self.asked.append(("add_text", [str(path) for path in paths], name, field, held_out))
+        await self._work(progress, "file 3 of 14, 800 documents, 3 MB, 21.0 MB/s")
+        name = name or paths[0].stem
+        new = replace(SCRIPTS, id=f"20261125-120000-{name}", name=name)
+        self.found.append(new)
+        return new
+
+    def documents(self, dataset: Dataset, *, held: bool) -> Sequence[int]:
+        return range(0, dataset.count, 20) if held else range(dataset.count)
+
+    def document(self, dataset: Dataset, number: int, most: int) -> Document:
+        text = f"// number {number}\n" + "\n".join(f"line {line} of it" for line in range(90))
+        long = 10 * most if number == 8 else len(text)
+        return Document(number, text, long, min(long, most), number % 20 == 0)
+
     async def prepare(self, dataset_id: str, preparation: Preparation | None, progress: Progress) -> Dataset:
         self.asked.append(("prepare", dataset_id, preparation))
+        if dataset_id == LIBRARY.id:
+            await self._work(progress, "gathering python, 200 documents, 5 MB, 30.0 MB/s")
+            self.found = [
+                replace(SCRIPTS, id=LIBRARY.id, name="python", source="starter") if each.id == LIBRARY.id else each
+                for each in self.found
+            ]
+            return next(each for each in self.found if each.id == LIBRARY.id)
         await self._work(progress, "preparing 40 of 100, 90 pictures/s")
         (place,) = [index for index, each in enumerate(self.found) if each.id == dataset_id]
         chosen = preparation or Preparation(128, "auto")
@@ -129,13 +192,13 @@ class FakeDatasets(DatasetServices):
             Record(23, 0, "23", "nearly.png", width=640, height=480, like=2),
         ]
 
-    def looks(self, dataset: Dataset) -> tuple[list[Look], bool]:
+    def looks(self, dataset: Dataset) -> tuple[list[CropLook], bool]:
         found = []
         for number in range(12):
             sure = 0.1 + 0.07 * number
             subject = Subject((100.0, 100.0, 300.0, 260.0), sure)
             decided = self.decided.get(number)
-            found.append(Look(number, f"{number}.png", number, 640, 480, subject, decided))
+            found.append(CropLook(number, f"{number}.png", number, 640, 480, subject, decided))
         return found, bool(self.decided)
 
     async def sources(

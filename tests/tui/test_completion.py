@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from core.interface.types import Number
 from core.library.workspaces import Entry, Workspace, Workspaces
@@ -34,6 +36,11 @@ async def pane_on(
         pane = app.screen.query_one(CompletionPane)
         await until(pilot, lambda: isinstance(app.focused, PromptEditor))
         yield app, pilot, pane
+
+
+def shown(pane: CompletionPane) -> object:
+    """What the output shows."""
+    return pane.query_one("#output-text", Static).content
 
 
 async def ready(pilot: Pilot[int], pane: CompletionPane) -> None:
@@ -106,17 +113,20 @@ async def test_next_sample_takes_the_next_seed_and_history_keeps_both(home: Path
         assert pane.sample == pane.history[1]
 
 
-async def test_continue_goes_on_in_place(home: Path) -> None:
+async def test_continue_goes_on_below_what_was_there(home: Path) -> None:
     async with pane_on(furnish(home)) as (_, pilot, pane):
         await ready(pilot, pane)
         await pilot.press("a", "enter")
         await until(pilot, lambda: pane.history and not pane.busy)
         first = pane.history[0].text
         await pilot.press("c")
-        await until(pilot, lambda: len(pane.history[0].text) > len(first) and not pane.busy)
-        assert len(pane.history) == 1
-        assert pane.history[0].text.startswith(first)
-        assert pane.history[0].prompt == "a"
+        await until(pilot, lambda: len(pane.history) == 2 and not pane.busy)
+        before, after = pane.history
+        assert before.text == first
+        assert (after.prompt, after.parent) == ("a" + first, before.number)
+        assert pane.sample == after
+        # All that was written since the prompt stands there.
+        assert "".join(f"a{first}{after.text}".split())[:60] in "".join(str(shown(pane)).split())
 
 
 async def test_edit_takes_prompt_and_completion_into_the_editor(home: Path) -> None:
@@ -282,5 +292,6 @@ async def test_a_state_that_somebody_spoilt_is_taken_as_far_as_it_goes(home: Pat
 def test_samples_go_through_plain_data_unchanged() -> None:
     sample = Sample("p", "t", {"seed": 3, "temperature": 0.5}, "stop", 7, 41.5)
     assert Sample.from_state(sample.to_state()) == sample
-    assert history_from_state([sample.to_state()] * 100)[0] == sample
-    assert len(history_from_state([sample.to_state()] * 100)) == 60
+    numbered = replace(sample, number=3, parent=1, stop=("\n",), dropped=4)
+    assert Sample.from_state(numbered.to_state()) == numbered
+    assert [each.number for each in history_from_state([sample.to_state()] * 100)] == list(range(1, 61))

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from core.errors import Refused
-from tests.tui.dataset_stage import ALL, CARS, CATS, RAW, UNDRAWN, DatasetStage, FakeDatasets, stage
+from tests.tui.dataset_stage import ALL, CARS, CATS, LIBRARY, RAW, SCRIPTS, UNDRAWN, DatasetStage, FakeDatasets, stage
 from tests.tui.stage import lines, studio, text, until
 from tests.tui.training_stage import run
 from tui.screens.add_dataset import AddDatasetPage
@@ -56,12 +56,19 @@ def cells(app: TarmacApp, dataset_id: str) -> list[str]:
 async def test_the_list_says_what_there_is_and_in_which_state(home: Path, size: tuple[int, int]) -> None:
     async with studio(stage(home), start="datasets", size=size) as (app, pilot, _):
         table = await listed(app, pilot)
-        assert [row.key for row in table.rows] == [CATS.id, RAW.id, "20261118-100000-torn", CARS.id, UNDRAWN.id]
-        assert cells(app, CATS.id)[:4] == ["cats", "812", "128×128 auto", "● right"]
-        assert cells(app, RAW.id)[2:4] == ["! not yet", "! few"]
-        assert cells(app, UNDRAWN.id)[2] == "drawn when it is used"
-        assert cells(app, "20261118-100000-torn")[3] == "✕ broken"
-        assert "3 of your own, 2 starters" in text(app)
+        assert [row.key for row in table.rows] == [
+            *(CATS.id, RAW.id, "20261118-100000-torn", SCRIPTS.id, CARS.id, UNDRAWN.id, LIBRARY.id)
+        ]
+        assert cells(app, CATS.id)[:5] == ["cats", "image", "812 pictures", "128×128 auto", "● right"]
+        assert cells(app, RAW.id)[3:5] == ["! not yet", "! few"]
+        assert cells(app, UNDRAWN.id)[3] == "drawn when it is used"
+        assert cells(app, "20261118-100000-torn")[4] == "✕ broken"
+        assert cells(app, SCRIPTS.id)[:6] == [
+            *("scripts", "text", "1,204 documents", "61 held out", "● right", "4.3 MB")
+        ]
+        assert cells(app, LIBRARY.id)[:5] == ["starter/python", "text", "documents", "gathered when used", "–"]
+        assert "4 of your own, 3 starters" in text(app)
+        assert "1,204 documents" in text(app)
         assert all(len(line) <= size[0] for line in lines(app))
 
 
@@ -103,7 +110,7 @@ async def test_nothing_there_a_slow_disk_and_one_that_fails(home: Path) -> None:
     async with studio(services, start="datasets") as (app, pilot, _):
         await until(pilot, lambda: "◐ reading the datasets" in text(app))
         gate.set()
-        await until(pilot, lambda: "No datasets yet. n adds a folder" in text(app))
+        await until(pilot, lambda: "No datasets yet. n adds pictures or texts" in text(app))
 
         def broken() -> list[Any]:
             raise Refused("the folder cannot be read")
@@ -137,8 +144,8 @@ async def test_pictures_are_added_then_prepared_and_chosen(home: Path, size: tup
         page = await give(app, pilot, "/pictures/dogs", "/pictures/more.zip")
         assert "/pictures/more.zip  zip" in text(app)
         await until(pilot, lambda: app.focused is page.name_field)
-        await pilot.press("down", "space")  # classes by folder
-        await pilot.press("up", *"Dogs", "enter")
+        await pilot.press("down", "down", "space")  # the kind, classes by folder
+        await pilot.press("up", "up", *"Dogs", "enter")
         await until(pilot, lambda: "looking at 40 of 100, 38 good, 2 left out, 45 MB/s" in text(app))
         assert "Datasets ◐1" in lines(app)[0]
         assert sets.asked == [("add", ["/pictures/dogs", "/pictures/more.zip"], "Dogs", True, False)]
@@ -155,7 +162,7 @@ async def test_pictures_are_added_then_prepared_and_chosen(home: Path, size: tup
         await until(pilot, lambda: "◐ preparing 40%" in text(app))
         assert app.screen.query_one(Table).current == "20261125-120000-Dogs"
         sets.go.set()
-        await until(pilot, lambda: cells(app, "20261125-120000-Dogs")[2] == "256×256 auto")
+        await until(pilot, lambda: cells(app, "20261125-120000-Dogs")[3] == "256×256 auto")
         verb, dataset_id, preparation = sets.asked[-1]
         assert (verb, dataset_id, preparation.size, preparation.crop) == (  # type: ignore[attr-defined]
             "prepare", "20261125-120000-Dogs", 256, "auto",
@@ -172,7 +179,7 @@ async def test_refusals_are_sentences_in_place(home: Path) -> None:
         page.prompt.input.value = ""
         page.set_focus(page.name_field)
         await pilot.press("enter")
-        await until(pilot, lambda: "✕ Give a folder, an archive or a picture first." in text(app))
+        await until(pilot, lambda: "✕ Give a folder, an archive or a file first." in text(app))
         services.sets.failure = Refused("dogs cannot be added", "12 pictures: at least 50 are needed")
         services.sets.go.set()
         await give_more(page, pilot, "/pictures/dogs")
@@ -246,12 +253,12 @@ async def test_a_job_that_is_stopped_or_fails_leaves_the_list_as_it_was(home: Pa
             await until(pilot, lambda: "◐ preparing 40%" in text(app))
             if ending == "stop":
                 await pilot.press("s")
-                await until(pilot, lambda: cells(app, RAW.id)[2] == "! not yet")
+                await until(pilot, lambda: cells(app, RAW.id)[3] == "! not yet")
             else:
                 services.sets.failure = Refused("few cannot be prepared", "its sources have gone")
                 services.sets.go.set()
                 await until(pilot, lambda: "✕ few cannot be prepared: its sources have gone" in text(app))
-                assert cells(app, RAW.id)[2] == "✕ failed"
+                assert cells(app, RAW.id)[3] == "✕ failed"
         assert services.sets.stopped == 1
 
 
@@ -351,7 +358,8 @@ async def test_the_wizard_adds_one_and_comes_back_with_it_chosen(home: Path) -> 
         await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.page.query_one(Table).rows)
         wizard = app.screen
         assert isinstance(wizard, Wizard)
-        await pilot.press("end", "enter")
+        await until(pilot, lambda: wizard.materials.text_bases is not None)
+        await pilot.press("home", "enter", "end", "enter")
         await until(pilot, lambda: isinstance(app.screen, AddDatasetPage))
         page = app.screen
         assert isinstance(page, AddDatasetPage)

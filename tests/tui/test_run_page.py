@@ -23,6 +23,7 @@ from tests.core.exports.test_film import movie
 from tests.tui.stage import lines, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.test_training import offered
+from tests.tui.text_runs import put_texts
 from tests.tui.training_stage import NOW, TrainingStage, put_sheets, run, stage
 from tui.messages import ShowModel
 from tui.screens.chooser import Chooser
@@ -60,7 +61,7 @@ class Opened:
 
     def shown(self) -> list[int]:
         """The steps whose sheets are drawn."""
-        return [sheet.step for sheet in self.sheet._drawn]
+        return [sheet.step for sheet in self.page.samples._drawn]
 
     def slider(self) -> str:
         return str(self.page.query_one(StepSlider).render())
@@ -86,7 +87,7 @@ class Opened:
 
 @asynccontextmanager
 async def opened(home: Path, view: RunView, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Opened]:
-    put_sheets(view)
+    (put_texts if view.plan.kind == "text" else put_sheets)(view)
     services = stage(home, [view])
     async with studio(services, size=size, start="training") as (app, pilot, messages):
         await until(pilot, lambda: app.runs)

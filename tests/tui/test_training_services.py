@@ -8,18 +8,25 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.datasets.manifest import Manifest as DatasetManifest
+from core.datasets.text_store import HELD, INDEX, TEXTS
 from core.errors import OutOfMemory, Refused, TarmacError
+from core.library.interfaces import text_interface
+from core.library.manifest import Manifest
 from core.library.models import Library
 from core.runs.events import Checkpoint
+from tests.e2e.tiny import CONTEXT, write_text_model
 from tests.tui.stage import put_model
-from tests.tui.training_stage import run
+from tests.tui.training_stage import FakeDataset, run
+from tui import wizard_texts
 from tui.training_services import Estimate, TrainingServices, _read_estimate
 
 FOUND = {
     "device": "cpu", "batch": 8, "seconds": 61.5, "memory": 5, "memory_available": 9, "disk": 3, "disk_free": 7,
-    "measured": 20, "offer": {"batch": 4},
+    "measured": 20, "offer": {"batch": 4}, "per_second": 5192.0, "chosen": {"context": 256},
 }  # fmt: skip
 
 
@@ -36,7 +43,7 @@ async def estimate(*lines: object) -> tuple[Estimate, list[tuple[str, float | No
 
 async def test_an_estimate_is_read_from_the_lines_of_its_process() -> None:
     found, told = await estimate({"phase": "reading the base"}, "no json", [1], {"share": 0.5}, {"estimate": FOUND})
-    assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4})
+    assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4}, 5192.0, {"context": 256})
     assert told == [("reading the base", None), ("reading the base", 0.5)]
 
 
@@ -98,3 +105,42 @@ def test_one_account_of_the_runs_is_kept(home: Path) -> None:
     services = TrainingServices(home / "data")
     first, second = services.look(), services.look()
     assert first[0] is second[0]  # nothing was read anew
+
+
+def test_what_text_can_begin_from_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(home / "none"))
+    write_text_model(home / "starters" / "mine")
+    put = Manifest("mine", "text", "causal-lm", text_interface(CONTEXT).spec(), licence="MIT")
+    put.write(home / "starters" / "mine")
+    library = Library(home / "data", starters=home / "starters")
+    found = {each.name: each for each in TrainingServices(home / "data").text_bases(library)}
+    assert next(iter(found)) == "mine"
+    assert {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"} <= set(found)
+    assert (found["mine"].on_disk, found["mine"].context, found["mine"].licence) == (True, CONTEXT, "MIT")
+    assert (found["gpt2-xl"].on_disk, found["gpt2-xl"].id) == (False, "gpt2-xl")
+    assert found["gpt2-xl"].full_memory > found["gpt2-xl"].lora_memory > found["gpt2"].lora_memory > 0
+    (nothing,) = [each for each in found.values() if not each.id]
+    assert nothing.parameters > 0
+    for each in found.values():  # what the pages ask of them
+        assert wizard_texts.verdict(each)[0]
+        assert wizard_texts.refusal(each) or each.on_disk
+
+
+def test_texts_are_read_from_all_over_a_dataset(home: Path) -> None:
+    folder = home / "essays"
+    folder.mkdir()
+    texts = [f"document {number} ".encode() * 9 for number in range(10)]
+    manifest = DatasetManifest("essays", "text", count=10)
+    (folder / manifest.file(TEXTS, "bin")).write_bytes(b"".join(texts))
+    np.save(folder / manifest.file(INDEX), np.cumsum([0, *map(len, texts)], dtype=np.int64))
+    np.save(folder / manifest.file(HELD), np.arange(10) == 3)
+    manifest.write(folder)
+    dataset = FakeDataset("essays", "essays", "text", folder, count=10, ready=True)
+    pieces = TrainingServices(home).texts(dataset, 3, 12)
+    assert [(each.number, each.text, each.bytes) for each in pieces] == [
+        (0, "document 0 d", 99), (3, "document 3 d", 99), (6, "document 6 d", 99)
+    ]  # fmt: skip
+    assert len(TrainingServices(home).texts(dataset, 100, 12)) == 10
+    (folder / manifest.file(HELD)).unlink()
+    with pytest.raises(Refused, match="cannot be used"):
+        TrainingServices(home).texts(dataset, 3, 12)

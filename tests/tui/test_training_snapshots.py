@@ -56,10 +56,10 @@ PLACES: dict[str, Keys] = {
     "run": ("enter",),
     "curves": ("enter", "left", "left", "tab"),
     "compared": ("enter", "0"),
-    "dataset": ("n",),
-    "base": ("n", "enter"),
-    "options": ("n", "enter", "enter", "down", "down"),
-    "summary": ("n", "enter", "enter", "enter"),
+    "dataset": ("n", "enter"),
+    "base": ("n", "enter", "enter"),
+    "options": ("n", "enter", "enter", "enter", "down", "down"),
+    "summary": ("n", "enter", "enter", "enter", "enter"),
 }
 
 
@@ -74,10 +74,12 @@ def test_training(
             await pilot.press(key)
             screen = pilot.app.screen
             if isinstance(screen, Wizard):
-                await until(pilot, lambda: screen.materials.models is not None)  # noqa: B023
+                await until(pilot, lambda: screen.materials.text_bases is not None)  # noqa: B023
         screen = pilot.app.screen
         if isinstance(screen, RunPage) and screen.query_one(RunLog).region:
             await until(pilot, lambda: screen.query_one(RunLog).line_count)
+        if isinstance(screen, Wizard) and screen.page.key == "dataset":
+            await until(pilot, lambda: screen.page.query_one(GridCanvas).scene.tiles)
         if isinstance(screen, Wizard) and screen.page.key == "summary":
             screen.query_one(Input).cursor_blink = False
             services.fake.measured.set()

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from core.errors import Refused
-from core.runs.plan import ImageOptions, RunPlan
+from core.runs.plan import RunPlan
 from tests.tui.stage import put_model, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.training_stage import PORTRAITS, RAW, SMALL, UNDRAWN, TrainingStage, run, stage
@@ -22,7 +22,6 @@ from tui.screens.run_page import RunPage
 from tui.screens.training import TrainingScreen
 from tui.screens.wizard import Wizard
 from tui.studio import TarmacApp
-from tui.training_options import MORE, PLAN_FIELDS, TOP, image_fields
 from tui.training_services import next_name
 from tui.widgets.form import Form
 from tui.widgets.table import Table
@@ -72,15 +71,19 @@ class Planned:
 
 @asynccontextmanager
 async def planned(
-    home: Path, *, size: tuple[int, int] = (100, 30), services: TrainingStage | None = None
+    home: Path, *, size: tuple[int, int] = (100, 30), services: TrainingStage | None = None, kind: str = "image"
 ) -> AsyncIterator[Planned]:
+    """A wizard that was opened and told its kind; it asks for the dataset."""
     services = services or stage(home)
     async with studio(services, size=size, start="training") as (app, pilot, messages):
         await until(pilot, lambda: app.runs is not None)
         await pilot.press("n")
         found = Planned(app, pilot, services, messages)
-        await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.materials.models is not None)
+        await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.materials.text_bases is not None)
         await pilot.pause()
+        assert found.key == "kind"
+        await pilot.press("end" if kind == "text" else "home", "enter")
+        assert found.wizard.answers.kind == kind
         yield found
 
 
@@ -99,7 +102,7 @@ async def test_six_keys_from_new_to_training_on_a_starter(home: Path, dataset: o
     async with studio(services, start="training") as (app, pilot, _):
         await until(pilot, lambda: app.runs is not None)
         await pilot.press(keys.pop(0))
-        await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.materials.models is not None)
+        await until(pilot, lambda: isinstance(app.screen, Wizard) and app.screen.materials.text_bases is not None)
         while isinstance(app.screen, Wizard) and keys:
             await pilot.press(keys.pop(0))
             await pilot.pause()
@@ -156,7 +159,7 @@ async def test_a_wizard_that_was_left_is_gone_on_with(home: Path) -> None:
     async with planned(home) as found:
         await found.to("options")
         await found.press("7", "7", "7")
-        await found.press("escape", "escape", "escape")
+        await found.press("escape", "escape", "escape", "escape")
         await until(found.pilot, lambda: isinstance(found.app.screen, TrainingScreen))
         await found.press("n")
         await until(found.pilot, lambda: isinstance(found.app.screen, Wizard) and found.wizard.materials.models)
@@ -175,7 +178,7 @@ async def test_what_was_typed_and_is_no_number_stays_and_holds_enter_up(home: Pa
         assert found.form().typed == {"rate": "2.5"}
         await found.press("down", "backspace", "backspace", "backspace", "0", ".", "0", "0", "1", "enter")
         assert found.key == "summary"
-        assert found.wizard.answers.values == {"rate": 0.001}
+        assert found.wizard.answers.image.values == {"rate": 0.001}
 
 
 async def test_too_few_pictures_are_refused_with_the_reason(home: Path) -> None:
@@ -270,18 +273,6 @@ async def test_without_datasets_it_says_so(home: Path) -> None:
     services = stage(home)
     services.fake.found = []
     async with planned(home, services=services) as found:
-        await until(found.pilot, lambda: "There are no datasets yet" in text(found.app))
+        await until(found.pilot, lambda: "There are no datasets of pictures yet" in text(found.app))
         await found.press("enter")
         await until(found.pilot, lambda: isinstance(found.app.screen, AddDatasetPage))
-
-
-def test_every_option_of_a_run_is_in_the_form_with_its_explanation() -> None:
-    fields = image_fields()
-    options = set(ImageOptions.__dataclass_fields__) - {"architecture", "size"}  # they have pages of their own
-    assert set(fields) == options | set(PLAN_FIELDS)
-    assert set(fields) == {*TOP, *MORE}
-    for name, each in fields.items():
-        assert each.about, name
-        assert each.about.endswith("."), name
-    assert fields["gamma"].about.startswith("Weight of R1")
-    assert fields["augment_cap"].about.startswith("The probability p never exceeds this")

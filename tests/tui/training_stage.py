@@ -15,9 +15,10 @@ from core.errors import TarmacError
 from core.interface.pictures import encode
 from core.runs.events import Checkpoint, Ended, Sample, Score, Warned
 from core.runs.plan import RunPlan
+from core.runs.text_bases import TextBase
 from core.runs.view import Curve, RunView
 from tests.tui.stage import LONG_AGO, StageServices
-from tui.training_services import Estimate, Progress, TrainingServices
+from tui.training_services import Estimate, Progress, TextPiece, TrainingServices
 
 if TYPE_CHECKING:
     from core.library.models import Library
@@ -50,6 +51,30 @@ UNDRAWN = FakeDataset(
 RAW = FakeDataset("20261120-100000-cats", "cats", count=120)
 SMALL = FakeDataset("20261120-100001-few", "few", count=12, size=64, ready=True)
 
+PYTHON = FakeDataset("starter/python", "python", "text", source="starter", about={"description": "Python's library."})
+ESSAYS = FakeDataset(
+    "20261121-100000-essays", "essays", "text", count=812, about={"report": {"bytes": 3_400_000}}, ready=True
+)
+NOTES = FakeDataset("20261121-100001-notes", "notes", "text", count=3, about={"report": {"bytes": 19_000}}, ready=True)
+
+_THERE = 16 * 10**9
+_CAUSAL = (
+    ("starter/gpt2-python", "starter/gpt2-python", "starter", 5_100_000, 256, "PSF-2.0", True, 0.3, 0.1),
+    ("20261120-090000-gpt2", "gpt2", "library", 124_439_808, 1024, "MIT", True, 3.3, 1.2),
+    ("gpt2-medium", "gpt2-medium", "hub", 354_823_168, 1024, "MIT", True, 24.9, 8.1),
+    ("gpt2-large", "gpt2-large", "hub", 774_030_080, 1024, "MIT", False, 15.1, 4.8),
+    ("20261120-090002-gpt2-xl", "gpt2-xl", "library", 1_557_611_200, 1024, "MIT", True, 31.2, 18.4),
+    ("", "random weights", "", 4_300_000, 256, "", True, 0.4, 0.0),
+)
+BASES = [
+    TextBase(
+        id_, name, source, parameters, 4 * parameters, context, 50_257, licence, here, int(full * 1e9), int(lora * 1e9),
+        _THERE, "" if here else "Run `hf download openai-community/gpt2-large`",
+    )
+    for id_, name, source, parameters, context, licence, here, full, lora in _CAUSAL
+]  # fmt: skip
+"""One of each sort: fits, fits with LoRA only, is not here, is too large."""
+
 
 class FakeTraining(TrainingServices):
     """Answers from memory and remembers what it was asked for."""
@@ -58,6 +83,7 @@ class FakeTraining(TrainingServices):
         super().__init__(Path("/nowhere"))
         self.views = views or []
         self.found: list[FakeDataset] = [PORTRAITS, UNDRAWN, RAW, SMALL]
+        self.bases = list(BASES)
         self.asked: list[tuple[object, ...]] = []
         self.plans: list[RunPlan] = []
         self.looks = 0
@@ -123,6 +149,20 @@ class FakeTraining(TrainingServices):
     def pictures(self, dataset: object, count: int, side: int) -> list[Pixels]:
         return [np.full((side, side, 3), 9 * number, np.uint8) for number in range(count)]
 
+    def texts(self, dataset: object, count: int, length: int) -> list[TextPiece]:
+        assert isinstance(dataset, FakeDataset)
+        self.asked.append(("texts", dataset.id, count))
+        words = "The first line of it.\n\n\tAnd a second one, which is longer than a narrow page is wide: " + "so " * 60
+        return [TextPiece(number * 100, words[:length], 4200) for number in range(count)]
+
+    def text_bases(self, library: object) -> list[TextBase]:
+        return list(self.bases)
+
+    async def bring_base(self, name: str, library: object, progress: Progress) -> str:
+        self.asked.append(("bring", name))
+        progress("converting", 0.5)
+        return f"20261125-170000-{name}"
+
     async def prepare(self, dataset: object, size: int, crop: str, progress: Progress) -> FakeDataset:
         assert isinstance(dataset, FakeDataset)
         self.asked.append(("prepare", dataset.id, size, crop))
@@ -134,7 +174,10 @@ class FakeTraining(TrainingServices):
     async def estimate(self, plan: RunPlan, progress: Progress) -> Estimate:
         progress("measuring 20 steps", 0.4)
         await self.measured.wait()
-        return Estimate(2520.0, 1_900_000_000, 24 * 10**9, 310_000_000, 88 * 10**9, "20 steps of 32 timed on gpu7")
+        found = Estimate(2520.0, 1_900_000_000, 24 * 10**9, 310_000_000, 88 * 10**9, "20 steps of 32 timed on gpu7")
+        if plan.kind == "image":
+            return found
+        return replace(found, per_second=1832.4, chosen={"batch": 8, "context": 256, "tokens": 434_859})
 
 
 class TrainingStage(StageServices):

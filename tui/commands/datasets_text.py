@@ -43,7 +43,8 @@ def kind_of(options: argparse.Namespace) -> str:
     if seen.kind == "text":
         pictures = f", {seen.pictures:,} pictures" if seen.pictures else ""
         more = "" if seen.complete else "more than "
-        print(f"taken as text: {more}{seen.texts:,} files of text{pictures} (see --kind)", file=sys.stderr)
+        files = "1 file" if seen.texts == 1 else f"{seen.texts:,} files"
+        print(f"taken as text: {more}{files} of text{pictures} (see --kind)", file=sys.stderr)
     elif seen.texts and seen.pictures:
         told = f"{seen.pictures:,} pictures, {seen.texts:,} files of text"
         print(f"taken as pictures: {told} (see --kind)", file=sys.stderr)
@@ -136,7 +137,7 @@ def held_share(dataset: Dataset) -> str:
 
 
 def _given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if getattr(options, name) not in (None, False)]
+    return [name for name in names if getattr(options, name) is not None and getattr(options, name) is not False]
 
 
 def _table(dataset: Dataset, key: str) -> Mapping[str, Any]:

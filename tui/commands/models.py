@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.commands import score
+from tui.commands import export_model, score
 from tui.commands.common import Progress, json_flag, print_json, run_async, size, table
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser("models", help="list, show, import, score and delete models")
-    verbs = parser.add_subparsers(metavar="list|show|import|score|rm", required=True)
+    parser = commands.add_parser("models", help="list, show, import, score, export and delete models")
+    verbs = parser.add_subparsers(metavar="list|show|import|score|export|rm", required=True)
 
     listing = verbs.add_parser("list", help="all models: starters, then your own, the newest first")
     json_flag(listing)
@@ -39,6 +39,7 @@ def add(commands: Any) -> None:
     bring.set_defaults(run=_import)
 
     score.add(verbs)
+    export_model.add(verbs)
 
     remove = verbs.add_parser("rm", help="delete a model of your own for ever")
     remove.add_argument("model", metavar="MODEL", help="id, or a name that only one model has")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from tui.run_facts import latest_score, main_scores
 from tui.words import ago, duration
 
 if TYPE_CHECKING:
+    from core.runs.events import Score
     from core.runs.store import Runs
     from core.runs.view import RunView
 
@@ -86,7 +88,7 @@ def details(run: RunView) -> dict[str, object]:
         "changed": run.changed,
         "per_second": run.per_second,
         "memory": run.memory,
-        "metrics": {name: value if value == value else None for name, value in run.latest.items()},
+        "metrics": _metrics(run),
         "options": dict(run.plan.options),
         "chosen": dict(run.chosen),
         "resources": asdict(run.plan.resources),
@@ -100,21 +102,27 @@ def details(run: RunView) -> dict[str, object]:
     }
 
 
+def _metrics(run: RunView) -> dict[str, float | None]:
+    """The newest value of every curve and every score by name; None for what is no number."""
+    newest = {score.metric: score.value for score in run.scores}
+    return {name: value if math.isfinite(value) else None for name, value in {**run.latest, **newest}.items()}
+
+
 def _list(options: argparse.Namespace) -> int:
     runs = _asked().runs()
     if options.json:
         print_json([summary(run) for run in runs])
         return 0
     if not runs:
-        print("no runs; `tarmac train image` starts one")
+        print("no runs; `tarmac train image` or `tarmac train text` starts one")
         return 0
-    rows = [["id", "name", "state", "step", "of", "score", "left", "changed"]]
+    rows = [["id", "name", "kind", "state", "step", "of", "score", "left", "changed"]]
     for run in runs:
         changed = ago(datetime.fromtimestamp(run.changed, UTC)) if run.changed else "–"
         left = duration(run.eta) if run.eta is not None and run.state == "running" else "–"
         steps = [f"{run.step:,}", f"{run.plan.steps:,}"]
-        rows.append([run.id, run.plan.name, run.state, *steps, _score(run) or "–", left, changed])
-    print(harmless(table(rows, right=frozenset({3, 4, 6}))))
+        rows.append([run.id, run.plan.name, run.plan.kind, run.state, *steps, _score(run) or "–", left, changed])
+    print(harmless(table(rows, right=frozenset({4, 5, 7}))))
     return 0
 
 
@@ -131,19 +139,37 @@ def _show(options: argparse.Namespace) -> int:
     facts = [
         ["id", run.id],
         ["name", run.plan.name],
+        ["kind", run.plan.kind],
         ["state", run.state],
         ["step", f"{run.step:,} of {run.plan.steps:,}"],
     ]
     facts += [["doing", run.phase]] if run.phase and run.active else []
     facts += [["dataset", run.plan.dataset], ["base", run.plan.base or "random weights"]]
     facts += [[name, f"{value:.5g}"] for name, value in run.latest.items()]
-    facts += [[f"{each.metric}, step {each.step:,}", f"{each.value:.5g}"] for each in run.scores if each.best]
+    facts += [[f"{each.metric}, step {each.step:,}", _score_told(run, each)] for each in _first_and_best(run)]
     facts += [["checkpoints", ", ".join(f"{each.step:,}" for each in run.checkpoints) or "none"]]
     facts += [["model", run.model]] if run.model else []
     facts += [["problem", _problem(run)]] if _problem(run) else []
     facts += [["folder", str(run.folder)]]
     print(harmless(table(facts)))
     return 0
+
+
+def _first_and_best(run: RunView) -> list[Score]:
+    """Of each score what it was at first and what it was at its best, in the order in which they were taken."""
+    first: dict[str, Score] = {}
+    for score in run.scores:
+        first.setdefault(score.metric, score)
+    return [score for score in run.scores if score.best or score is first[score.metric]]
+
+
+def _score_told(run: RunView, score: Score) -> str:
+    """A score; of text with what it cannot be read without: "8.9024  context 256, stride 128"."""
+    value = f"{score.value:.5g}"
+    if run.plan.kind != "text":
+        return value
+    numbers = {name.replace("_", " "): each for name, each in score.about.items() if isinstance(each, int | float)}
+    return f"{value}  {', '.join(f'{name} {each:.6g}' for name, each in numbers.items())}".rstrip()
 
 
 def _attach(options: argparse.Namespace) -> int:

@@ -21,9 +21,9 @@ def add(verbs: Any) -> None:
         "score",
         help="compare a model's pictures with a dataset, or take its perplexity",
         description="Text models: perplexity of a text dataset's held-out documents."
-        " Image models: FID and KID where Inception's published weights are on this machine (TARMAC_INCEPTION or --fetch);"
-        " otherwise the same distances on the features of the portraits starter's discriminator, called FD-D and KD-D,"
-        " which compare only with themselves.",
+        " Image models: FID and KID where Inception's published weights are on this machine (TARMAC_INCEPTION or"
+        " --fetch); otherwise the same distances on the features of the portraits starter's discriminator, called FD-D"
+        " and KD-D, which compare only with themselves.",
     )
     parser.add_argument("model", metavar="MODEL", help="id or name")
     parser.add_argument("--dataset", metavar="NAME", required=True, help="prepared pictures or texts")

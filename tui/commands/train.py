@@ -6,10 +6,9 @@ import argparse
 import inspect
 import re
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn
+from typing import Any
 
-from core.errors import InvalidInput
-from core.runs.plan import CHOICES, ImageOptions, Resources, RunPlan
+from core.runs.plan import CHOICES, ImageOptions, Resources, RunPlan, TextOptions
 from tui.commands.common import Progress, json_flag, print_json, run_async
 
 
@@ -18,25 +17,40 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model on your own data")
     kinds = parser.add_subparsers(metavar="image|text", required=True)
 
-    image = kinds.add_parser(
-        "image",
-        help="train an image model on a prepared dataset",
+    image = _kind(kinds, "image", "train an image model on a prepared dataset", ImageOptions)
+    image.set_defaults(run=_train, kind="image")
+    text = _kind(kinds, "text", "train a language model on a text dataset", TextOptions)
+    text.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        dest="prompts",
+        action="append",
+        help="completed before the first step and all along, always with the same seeds; may be given several times "
+        "(default: the beginnings of some held-out texts)",
+    )
+    text.set_defaults(run=_train, kind="text")
+
+
+def _kind(kinds: Any, name: str, about: str, shape: type[Any]) -> argparse.ArgumentParser:
+    """The parser of a kind whose settings are the fields of `shape`."""
+    parser: argparse.ArgumentParser = kinds.add_parser(
+        name,
+        help=about,
         description="Starts a training run and prints its id. The run goes on when the terminal is closed; "
         "`tarmac runs attach ID` looks at it again. Numbers that are not given are chosen when it starts.",
     )
-    image.add_argument("--dataset", metavar="NAME", required=True, help="id or name of a prepared dataset")
-    image.add_argument("--base", metavar="MODEL", default="", help="model to begin from (default: random weights)")
-    image.add_argument("--steps", type=int, metavar="N", required=True, help="batches to train")
-    image.add_argument("--name", help="what to call the run and its model (default: Training experiment N)")
-    image.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
-    for name in ("sample", "save", "score"):
-        thing = {"sample": "sample sheets", "save": "checkpoints", "score": "scores"}[name]
-        image.add_argument(f"--{name}-every", type=int, metavar="N", default=0, help=f"steps between {thing}")
-    image.add_argument(
-        "--keep", type=int, metavar="N", default=2, help="checkpoints kept besides the best and the last"
+    parser.add_argument("--dataset", metavar="NAME", required=True, help="id or name of a prepared dataset")
+    parser.add_argument("--base", metavar="MODEL", default="", help="model to begin from (default: random weights)")
+    parser.add_argument("--steps", type=int, metavar="N", required=True, help="batches to train")
+    parser.add_argument("--name", help="what to call the run and its model (default: Training experiment N)")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
+    for what, thing in (("sample", "samples"), ("save", "checkpoints"), ("score", "scores")):
+        parser.add_argument(f"--{what}-every", type=int, metavar="N", default=0, help=f"steps between two {thing}")
+    parser.add_argument(
+        "--keep", type=int, metavar="N", default=2, help="checkpoints kept besides the best and the last (default: 2)"
     )
-    _options(image.add_argument_group("how it is trained"), ImageOptions)
-    place = image.add_argument_group("where it is trained")
+    _options(parser.add_argument_group("how it is trained"), shape, skip=("prompts",))
+    place = parser.add_argument_group("where it is trained")
     place.add_argument("--launcher", choices=("local", "slurm"), default="local", help="(default: local)")
     _options(place, Resources, skip=("launcher", "extra"))
     place.add_argument(
@@ -46,29 +60,26 @@ def add(commands: Any) -> None:
         default=[],
         help="an option for Slurm: --sbatch=--account=lab",
     )
-    image.add_argument(
+    parser.add_argument(
         "--notify", metavar="URL", action="append", default=[], help="where to tell of the end, as apprise writes it"
     )
-    image.add_argument("--watch", action="store_true", help="show how it goes; ctrl+c leaves the run going")
-    image.add_argument("--detach", action="store_true", help="return once it has started (the default)")
-    json_flag(image)
-    image.set_defaults(run=_image)
-
-    text = kinds.add_parser("text", help="not yet")
-    text.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    text.set_defaults(run=_text)
+    parser.add_argument("--watch", action="store_true", help="show how it goes; ctrl+c leaves the run going")
+    parser.add_argument("--detach", action="store_true", help="return once it has started (the default)")
+    json_flag(parser)
+    return parser
 
 
-def _image(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> int:
+    from core.runs.plan_file import OPTIONS
     from core.runs.store import Runs, start
     from tui.commands.watching import watch
 
     runs = Runs()
-    given = {each.name: getattr(options, each.name) for each in fields(ImageOptions)}
+    given = {each.name: getattr(options, each.name) for each in fields(OPTIONS[options.kind])}
     places = {each.name: getattr(options, each.name) for each in fields(Resources) if hasattr(options, each.name)}
     plan = RunPlan(
         name=options.name or _next_name([run.plan.name for run in runs.runs()]),
-        kind="image",
+        kind=options.kind,
         dataset=options.dataset,
         base=options.base,
         steps=options.steps,
@@ -83,7 +94,8 @@ def _image(options: argparse.Namespace) -> int:
         ),
         notify=tuple(options.notify),
     )
-    _draw_starter(plan)
+    _make_starter(plan)
+    _bring_base(plan)
     run = runs.create(plan)
     run = run_async(start(run))
     if options.json:
@@ -93,11 +105,11 @@ def _image(options: argparse.Namespace) -> int:
     return watch(run, json=options.json) if options.watch else 0
 
 
-def _draw_starter(plan: RunPlan) -> None:
-    """Draw the dataset where it is a starter that was not used yet, at the size that is asked for or the base's.
+def _make_starter(plan: RunPlan) -> None:
+    """Make the dataset where it is a starter that was not used yet; pictures at the size asked for, or the base's.
 
     Raises:
-        TarmacError: An option or the base cannot be used, or it cannot be drawn here.
+        TarmacError: An option or the base cannot be used, or it cannot be made here.
     """
     from core.datasets.adding import prepare_dataset
     from core.datasets.cropping import Preparation
@@ -105,9 +117,10 @@ def _draw_starter(plan: RunPlan) -> None:
     from core.library.models import Library
     from core.runs.plan_file import check_plan, options_of
 
-    size = options_of(check_plan(plan)).size
+    options = options_of(check_plan(plan))
+    size = options.size if plan.kind == "image" else 0
     found = Datasets().get(plan.dataset, size or None)
-    if found.source != "starter" or found.ready:
+    if found.source != "starter" or found.ready or found.kind != plan.kind:
         return
     side = Library().get(plan.base).architecture.get("img_resolution") if plan.base else None
     progress = Progress()
@@ -118,10 +131,22 @@ def _draw_starter(plan: RunPlan) -> None:
         progress.clear()
 
 
-def _text(options: argparse.Namespace) -> NoReturn:
-    raise InvalidInput(
-        "text models cannot be trained yet", "this Tarmac trains images", "See `tarmac train image --help`"
-    )
+def _bring_base(plan: RunPlan) -> None:
+    """Take a published text model into the library that is only in the cache of Hugging Face's tools.
+
+    Raises:
+        TarmacError: There is none of this name, or it cannot be used.
+    """
+    if plan.kind != "text" or not plan.base:
+        return
+    from core.library.gpt2 import bring_base
+    from core.library.models import Library
+
+    progress = Progress()
+    try:
+        run_async(bring_base(plan.base, Library(), progress))
+    finally:
+        progress.clear()
 
 
 def _next_name(taken: list[str]) -> str:
@@ -159,12 +184,12 @@ def _explanations(shape: type[Any]) -> dict[str, str]:
     lines = inspect.getdoc(shape) or ""
     section = lines.partition("Attributes:\n")[2]
     found: dict[str, str] = {}
-    name = ""
+    names: list[str] = []
     for line in section.splitlines():
-        head = re.fullmatch(r"    (\w+): (.*)", line)
+        head = re.fullmatch(r"    (\w+(?:, \w+)*): (.*)", line)
         if head:
-            name, text = head.groups()
-            found[name] = text if text[1:2].isupper() else text[:1].lower() + text[1:]
-        elif name and line.startswith("        "):
-            found[name] += " " + line.strip()
+            names, text = head[1].split(", "), head[2]
+            found |= dict.fromkeys(names, text if text[1:2].isupper() else text[:1].lower() + text[1:])
+        elif names and line.startswith("        "):
+            found |= dict.fromkeys(names, f"{found[names[0]]} {line.strip()}")
     return {name: text.replace("`", "").rstrip(".") for name, text in found.items()}

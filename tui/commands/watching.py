@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from datetime import datetime
+from pathlib import Path
 
+from core.errors import TarmacError
 from core.runs.events import (
     Attempt,
     Checkpoint,
@@ -21,16 +25,26 @@ from core.runs.events import (
     Stopping,
     Warned,
 )
+from core.runs.text_samples import read_samples
 from core.runs.view import RunView
 from tui.commands.common import Progress, harmless
 from tui.exits import DONE, INTERRUPTED, NOT_DONE
-from tui.words import duration, size
+from tui.run_facts import main_scores, metric, pace
+from tui.words import duration, figures, size
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the journal."""
 
 _NUMBERS_EVERY = 30.0
 """Seconds between two lines of numbers where no line can be rewritten."""
+
+_EXCERPT = 5
+"""Lines that are shown of a completion."""
+
+_PROMPT_END = 40
+"""Characters that are shown of the end of its prompt."""
+
+_INDENT = " " * 10
 
 _SETTLING = 2.0
 """Seconds that a run must have ended for before nothing more is expected of it."""
@@ -53,7 +67,7 @@ def _follow(run: RunView, as_json: bool) -> int:
     from core.runs.reading import Follower
 
     progress = Progress()
-    lines = _Lines(progress, as_json)
+    lines = _Lines(progress, run.folder, as_json)
     follower = Follower(run.folder, lines.tell)
     ended = 0.0
     while True:
@@ -86,9 +100,13 @@ def status(view: RunView) -> str:
     parts = [view.phase if view.phase and view.state in ("starting", "running") else view.state]
     if view.step or view.latest:
         parts.append(f"step {view.step:,} of {view.plan.steps:,}")
-    parts += [f"{name} {value:.4g}" for name, value in list(view.latest.items())[:4]]
+    if view.plan.kind == "text":
+        parts += [f"loss {view.latest['loss']:.3f}"] if "loss" in view.latest else []
+        parts += [change] if (change := before_and_now(view)) else []
+    else:
+        parts += [f"{name} {value:.4g}" for name, value in list(view.latest.items())[:4]]
     if view.per_second:
-        parts.append(f"{view.per_second:.3g}/s")
+        parts.append(pace(view))
     if view.memory:
         parts.append(size(view.memory))
     if view.eta is not None and view.state == "running":
@@ -96,11 +114,21 @@ def status(view: RunView) -> str:
     return " · ".join(parts)
 
 
+def before_and_now(view: RunView) -> str:
+    """ "perplexity 31.4 → 8.90": of the score that decides which checkpoint is the best; empty before the first."""
+    scores = main_scores(view)
+    if not scores:
+        return ""
+    first, last = (figures(score.value) for score in (scores[0], scores[-1]))
+    return f"{metric(scores[0].metric)} {first}" + (f" → {last}" if len(scores) > 1 else "")
+
+
 class _Lines:
     """Prints what is told."""
 
-    def __init__(self, progress: Progress, as_json: bool) -> None:
+    def __init__(self, progress: Progress, folder: Path, as_json: bool) -> None:
         self._progress = progress
+        self._folder = folder
         self._json = as_json
         self._numbers = 0.0
 
@@ -117,6 +145,16 @@ class _Lines:
             self._progress.clear()
             clock = datetime.fromtimestamp(at).strftime("%H:%M:%S")
             print(harmless(f"{clock}  {words}"), flush=True)
+            if isinstance(event, Sample) and event.file.endswith(".json"):
+                print(harmless(self._writing(event.file)), flush=True)
+
+    def _writing(self, file: str) -> str:
+        """What the model goes on with after the first prompt, set in, in few lines."""
+        try:
+            first = read_samples(self._folder / "samples" / file)[:1]
+        except TarmacError as error:
+            return f"{_INDENT}{error}"
+        return "\n".join(line for sample in first for line in excerpt(sample.prompt, sample.text))
 
     def numbers(self, view: RunView) -> None:
         """The numbers now and then, where stderr is no terminal that shows them all the time."""
@@ -125,6 +163,19 @@ class _Lines:
             return
         self._numbers = now
         print(harmless(f"{datetime.now().strftime('%H:%M:%S')}  {status(view)}"), flush=True)
+
+
+def excerpt(prompt: str, text: str) -> list[str]:
+    """A completion in few lines as wide as the terminal: the end of its prompt, a bar, what was written."""
+    width = max(20, min(shutil.get_terminal_size().columns, 120) - len(_INDENT))
+    there = prompt.rstrip()  # its last line with something in it, and the empty ones after that
+    given = prompt[there.rfind("\n") + 1 :][-_PROMPT_END:]
+    lines = f"{given}│{text}".expandtabs(4).rstrip().split("\n")
+    broken = [piece for line in lines for piece in textwrap.wrap(line, width, drop_whitespace=False) or [""]]
+    shown = broken[:_EXCERPT]
+    if len(broken) > _EXCERPT:
+        shown[-1] = shown[-1][: width - 2].rstrip() + " …"
+    return [_INDENT + line for line in shown]
 
 
 def sentence(event: Event) -> str:
@@ -138,10 +189,10 @@ def sentence(event: Event) -> str:
         case Phase(doing):
             return doing
         case Started(step, steps, device, chosen):
-            words = " ".join(f"{name}={value}" for name, value in chosen.items())
+            words = " ".join(f"{name}={value}" for name, value in chosen.items() if name not in ("device", "prompts"))
             return f"training from step {step:,} to {steps:,} on {device} {words}".rstrip()
         case Sample(step, file):
-            return f"step {step:,}: sample {file}"
+            return f"step {step:,}: {'writes' if file.endswith('.json') else f'sample {file}'}"
         case Score(step, metric, value):
             return f"step {step:,}: {metric} {value:.4g}{', the best so far' if event.best else ''}"
         case Checkpoint(step):

@@ -18,7 +18,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.workers.wire import Message as WireMessage
-from tui.graphics import blocks, dots, kitty
+from tui.graphics import kitty
+from tui.graphics.block_rows import BlockRows
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.compose import Colour, Look, Place, Scene
 from tui.graphics.driver import Span
@@ -28,6 +29,7 @@ from tui.graphics.plain import row_colours
 from tui.graphics.quality import FULL, Quality
 from tui.graphics.strips import PictureStrip, SparingStrip
 from tui.graphics.surface import Mask, Request, Surface
+from tui.graphics.visible import visible_cells
 
 Pixels = NDArray[np.uint8]
 
@@ -75,8 +77,7 @@ class GridCanvas(Widget):
         self._tiles: Mapping[int, Pixels] = {}
         self._pictures: Pictures | None = None
         self._surface: Surface | None = None
-        self._lines: list[str] = []
-        self._line_pixels: Pixels | None = None
+        self._blocks = BlockRows()
         self._shown_size = (0, 0)
         self._awaits_paint = False
         self._strips: list[Strip] = []
@@ -128,7 +129,7 @@ class GridCanvas(Widget):
     def start_anew(self, info: TerminalInfo, images: Sequence[int]) -> None:
         """Show everything again, in the way that `info` says."""
         self._surface = Surface(info, images)
-        self._lines, self._line_pixels, self._look_now = [], None, None
+        self._look_now = None
         self._shown_size, self._awaits_paint, self._strips_key = (0, 0), False, None
         self.refresh()
         self.post_message(self.Sized(self))
@@ -190,18 +191,14 @@ class GridCanvas(Widget):
         columns, rows = request.columns, request.rows
         if self._shown_size != (columns, rows):
             self._shown_size = (columns, rows)
-            self._line_pixels = np.empty((2 * rows, columns, 3), np.uint8)
-            self._line_pixels[:] = self._look().background
-            self._lines = blocks.encode(self._line_pixels[:2], self.surface.info.colours) * rows
+            self._blocks = BlockRows(columns, rows, self._look().background, self.surface.info.colours)
             self._strips_key = None
             self.refresh()
-        assert self._line_pixels is not None
-        strips, made = self._strips_now(), 0
-        for _, top, _, height in request.rects:
-            self._lines[top : top + height] = lines[made : made + height]
-            self._line_pixels[2 * top : 2 * (top + height)] = pixels[2 * made : 2 * (made + height)]
-            made += height
-            strips[top : top + height] = [self._block_strip(y, self.size.width) for y in range(top, top + height)]
+        strips = self._strips_now()
+        spans = [(top, height) for _, top, _, height in request.rects]
+        self._blocks.put(spans, lines, pixels)
+        for top, height in spans:
+            strips[top : top + height] = [self._blocks.strip(y, self.size.width) for y in range(top, top + height)]
             self.refresh(Region(0, top, self.size.width, height))
 
     def after_paint(self, spans: list[Span]) -> bool:
@@ -287,7 +284,7 @@ class GridCanvas(Widget):
         if key != self._strips_key:
             self._strips_key = key
             if ready and protocol == "blocks":
-                self._strips = [self._block_strip(y, width) for y in range(rows)]
+                self._strips = [self._blocks.strip(y, width) for y in range(rows)]
             elif ready and protocol == "kitty":
                 self._strips = [self._placeholder_strip(y, columns, rows, width) for y in range(rows)]
             elif surface is not None and surface.lies_over_text:
@@ -295,15 +292,6 @@ class GridCanvas(Widget):
             else:
                 self._strips = [Strip(self._plain_segments(y, 0, width), width) for y in range(height)]
         return self._strips
-
-    def _block_strip(self, y: int, width: int) -> Strip:
-        return PictureStrip(
-            lambda start, stop: self._block_text(y, start, stop),
-            lambda start, stop: self._block_segments(y, start, stop),
-            0,
-            width,
-            whole=dots.painted(self._lines[y]) if self.surface.info.colours in ("mono", "ascii") else self._lines[y],
-        )
 
     def _sparing_strip(self, y: int, width: int) -> Strip:
         plain = Strip(self._plain_segments(y, 0, width), width)
@@ -329,23 +317,6 @@ class GridCanvas(Widget):
             return kitty.placeholders(image, row, start, min(stop, columns)) + " " * (stop - max(start, columns))
 
         return PictureStrip(text, lambda start, stop: self._plain_segments(y, start, stop), 0, width)
-
-    def _block_text(self, y: int, start: int, stop: int) -> str:
-        assert self._line_pixels is not None
-        if self.surface.info.colours in ("mono", "ascii"):
-            return dots.painted(self._lines[y][start:stop])
-        part = self._line_pixels[2 * y : 2 * y + 2, start:stop]
-        return blocks.encode(part, self.surface.info.colours)[0]
-
-    def _block_segments(self, y: int, start: int, stop: int) -> list[Segment]:
-        assert self._line_pixels is not None
-        if self.surface.info.colours in ("mono", "ascii"):
-            return [Segment(self._lines[y][start:stop], RichStyle(color="bright_white", bgcolor="black"))]
-        top, bottom = self._line_pixels[2 * y : 2 * y + 2, start:stop].tolist()
-        return [
-            Segment(blocks.HALF, RichStyle(color=RichColor.from_rgb(*below), bgcolor=RichColor.from_rgb(*above)))
-            for above, below in zip(top, bottom)
-        ]
 
     def _plain_segments(self, y: int, start: int, stop: int) -> list[Segment]:
         """Dim squares where pictures will be, as long as there are none."""
@@ -400,22 +371,9 @@ class GridCanvas(Widget):
     def _visible(self) -> Mask:
         """Which cells can be drawn on: on the top screen, not clipped, not covered, not on the terminal's last row."""
         columns, rows = self._cells()
-        mask = np.zeros((rows, columns), bool)
         if not self.is_attached or not self.display or self.app.screen is not self.screen:
-            return mask
-        compositor = self.screen._compositor
-        found = compositor.visible_widgets.get(self)
-        if found is None:
-            return mask
-        region, clip = found
-        seen = region.intersection(clip).intersection(self.screen.size.region.shrink((0, 0, self._kept_rows(), 0)))
-        _fill(mask, region, seen, True)
-        for widget, geometry in compositor.layers:
-            if widget is self:
-                break
-            if widget in compositor.visible_widgets:
-                _fill(mask, region, geometry.visible_region, False)
-        return mask
+            return np.zeros((rows, columns), bool)
+        return visible_cells(self, columns, rows, self._kept_rows())
 
     def _kept_rows(self) -> int:
         """A sixel picture that reaches the last row scrolls the screen."""
@@ -425,8 +383,3 @@ class GridCanvas(Widget):
 def _colour(rgb: tuple[int, ...]) -> Colour:
     red, green, blue = rgb
     return red, green, blue
-
-
-def _fill(mask: Mask, canvas: Region, part: Region, value: bool) -> None:
-    part = part.intersection(canvas).translate(-canvas.offset)
-    mask[part.y : part.bottom, part.x : part.right] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -29,14 +30,25 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("dataset", 16, grow=True),
-    Column("pictures", 8, right=True),
+    Column("kind", 5, importance=2),
+    Column("holds", 16, right=True),
     Column("prepared", 21),
     Column("advice", 9, importance=8),
     Column("size", 7, right=True, importance=5),
     Column("when", 11, importance=3),
 )
+_LOOK = Binding.Group("look")
+"""What shows more of a dataset: stands as one where room is short."""
 _TWO = 100
 """Columns from which the card stands beside the list."""
+
+
+class DatasetTable(Table, inherit_bindings=False):
+    """The arrows choose here as in every list, but are not told: what the other keys do needs the room."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        replace(each, show=False, group=None) for each in Table.BINDINGS if isinstance(each, Binding)
+    ]
 
 
 class DatasetsPane(Titled, Vertical):
@@ -50,20 +62,27 @@ class DatasetsScreen(StudioScreen):
     CSS_PATH = "datasets.tcss"
     AUTO_FOCUS = "Table"
     HELP = (
-        "What a model can be trained on. Starters are drawn by code when they are used; your own are folders, archives "
-        "and pictures that you added with n. A dataset is prepared once: cut to squares of one size. With auto-crop, "
-        "c shows what was found in each picture, to accept or adjust. Nothing here changes your own files."
+        "What a model learns from, pictures or texts. Starters are made when they are used; your own are folders, "
+        "archives or files that you added with n. Pictures are prepared once: cut to squares of one size; with "
+        "auto-crop, c shows what was found in each, to accept or adjust. Of texts a part is held out to measure on. "
+        "Nothing here changes your own files."
     )
     HELP_TITLE = "Datasets"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new", "new", id="datasets.new", tooltip="Add a folder, an archive or pictures"),
-        Binding("enter", "open", "open", id="datasets.open", tooltip="The whole card, or the contact sheet"),
+        Binding("n", "new", "new", id="datasets.new", tooltip="Add a folder, an archive or files"),
+        Binding("enter", "open", "open", id="datasets.open", tooltip="The whole card, or all of it"),
         Binding("escape", "close", "list", id="datasets.list", tooltip="Back to the list"),
         Binding("t", "train", "train", id="datasets.train", tooltip="Plan an experiment that learns from it"),
-        Binding("p", "prepare", "prepare", id="datasets.prepare", tooltip="Cut it to squares; again, or for the first"),
-        Binding("c", "review", "crops", id="datasets.crops", tooltip="Judge what auto-crop found, picture by picture"),
-        Binding("o,space", "sheet", "pictures", id="datasets.pictures", tooltip="The contact sheet, large"),
-        Binding("l", "left_out", "left out", id="datasets.left-out", tooltip="The files that are not used, and why"),
+        Binding("p", "prepare", "prepare", id="datasets.prepare", tooltip="Cut it to squares; make a starter"),
+        Binding(
+            "c", "review", "crops", id="datasets.crops", group=_LOOK, tooltip="Judge what auto-crop found, one by one"
+        ),
+        Binding(
+            "o,space", "sheet", "browse", id="datasets.pictures", group=_LOOK, tooltip="All pictures, or all documents"
+        ),
+        Binding(
+            "l", "left_out", "left out", id="datasets.left-out", group=_LOOK, tooltip="Files that are not used, and why"
+        ),
         Binding("s", "stop", "stop", id="datasets.stop", tooltip="Stop what is being done; what was there stays"),
         Binding("x,delete", "delete", "delete", id="datasets.delete", tooltip="Delete it here; your files stay"),
         Binding("r,f5", "reload", "Read again", id="datasets.reload", show=False, tooltip="Read the folder again"),
@@ -82,7 +101,7 @@ class DatasetsScreen(StudioScreen):
     def body(self) -> ComposeResult:
         with Horizontal(id="datasets"):
             with DatasetsPane(id="dataset-list", classes="pane"):
-                yield Table(_COLUMNS)
+                yield DatasetTable(_COLUMNS)
                 yield Static(id="datasets-state", markup=False)
             yield DatasetCard()
 
@@ -149,7 +168,7 @@ class DatasetsScreen(StudioScreen):
                 Content.assemble(
                     ("None of your own yet. " if datasets else "No datasets yet. ", "$text"),
                     ("n", "bold $accent"),
-                    (" adds a folder of pictures or an archive; the files are only read.", "$muted"),
+                    (" adds pictures or texts, a folder or an archive; the files are only read.", "$muted"),
                 )
             )
         self._show_card()
@@ -165,7 +184,8 @@ class DatasetsScreen(StudioScreen):
             dataset.id,
             (
                 (dataset.id if starter else dataset.name, "bad" if dataset.problem and not starter else ""),
-                (f"{dataset.count:,}" if dataset.count else "–", ""),
+                (dataset.kind, "muted"),
+                (dataset_facts.holds(dataset), ""),
                 (ready, tone),
                 dataset_facts.advice(dataset),
                 (words.size(dataset.size_bytes) if dataset.size_bytes else "–", "muted"),
@@ -228,7 +248,7 @@ class DatasetsScreen(StudioScreen):
         own, busy = dataset.source != "starter", dataset.id in self.app.dataset_jobs.running
         return {
             "train": not dataset.problem,
-            "prepare": not busy and dataset.kind == "image" and (own or not dataset.problem),
+            "prepare": not busy and (_gathers(dataset) if dataset.kind == "text" else own or not dataset.problem),
             "review": dataset_facts.reviewable(dataset) and not busy,
             "sheet": dataset.ready,
             "left_out": own and not (dataset.problem and not dataset.count),
@@ -253,7 +273,7 @@ class DatasetsScreen(StudioScreen):
         self.refresh_bindings()
 
     def action_new(self) -> None:
-        """Add one; then ask how it is prepared."""
+        """Add one; then ask how it is prepared, where it is of pictures."""
         from tui.screens.add_dataset import AddDatasetPage
 
         def added(dataset_id: str | None) -> None:
@@ -265,15 +285,18 @@ class DatasetsScreen(StudioScreen):
     async def _ask(self, dataset_id: str) -> None:
         """How the dataset that has just come is prepared."""
         await self._load(dataset_id)
-        if self.dataset is not None and self.dataset.id == dataset_id:
+        if self.dataset is not None and self.dataset.id == dataset_id and self.dataset.kind == "image":
             self.action_prepare()
 
     def action_prepare(self) -> None:
-        """Ask how, then prepare it; a starter is drawn."""
+        """Ask how, then prepare it; a starter is drawn, or gathered without a question."""
         from tui.screens.prepare_dataset import PrepareDatasetPage
 
         dataset = self.dataset
         if dataset is None:
+            return
+        if dataset.kind == "text":
+            self.prepare(dataset, None)
             return
         page = PrepareDatasetPage(dataset)
 
@@ -286,11 +309,11 @@ class DatasetsScreen(StudioScreen):
     def prepare(self, dataset: Dataset, preparation: Preparation | None) -> None:
         """Prepare it in the background."""
         services = self.app.services.datasets
-        starter = dataset.source == "starter"
+        verb = "gathering" if dataset.kind == "text" else "drawing" if dataset.source == "starter" else "preparing"
         lost = f"{dataset.name} is being prepared; " + (
             "it stays as it was." if dataset.ready else "it stays unprepared."
         )
-        job = Job(dataset.id, dataset.name, "drawing" if starter else "preparing")
+        job = Job(dataset.id, dataset.name, verb)
         self.app.dataset_jobs.start(job, lost, lambda progress: services.prepare(dataset.id, preparation, progress))
 
     def action_stop(self) -> None:
@@ -313,11 +336,13 @@ class DatasetsScreen(StudioScreen):
         self.app.push_screen(ReviewCropsPage(dataset), done)
 
     def action_sheet(self) -> None:
-        """The pictures, large."""
+        """The pictures, large, or the documents, one by one."""
         from tui.screens.dataset_sheet import DatasetSheet
+        from tui.screens.dataset_texts import DatasetTexts
 
         if self.dataset is not None:
-            self.app.push_screen(DatasetSheet(self.dataset))
+            page = DatasetTexts if self.dataset.kind == "text" else DatasetSheet
+            self.app.push_screen(page(self.dataset))
 
     def action_left_out(self) -> None:
         """What is not used, and why."""
@@ -344,10 +369,10 @@ class DatasetsScreen(StudioScreen):
         taken = words.size(dataset.size_bytes)
         if dataset.source == "starter":
             if not dataset.size_bytes:
-                why = "A starter cannot be deleted, and takes no space: it is drawn when it is used."
+                why = "A starter cannot be deleted, and takes no space: it is made when it is used."
                 self.notify(why, severity="warning", timeout=6, markup=False)
                 return
-            lost = f"What was drawn of it ({taken}) will be gone. It stays in the list and is drawn again when used."
+            lost = f"What was made of it ({taken}) will be gone. It stays in the list and is made again when used."
         else:
             lost = f"{taken} in {dataset.folder} will be gone for ever. The files that it was made from stay."
             used = [view for view in dataset_facts.made_from(dataset, self.app.runs or ()) if view.active]
@@ -364,3 +389,8 @@ class DatasetsScreen(StudioScreen):
         await asyncio.to_thread(self.app.services.datasets.remove, dataset.id)
         self.detail = False
         await self._load(None)
+
+
+def _gathers(dataset: Dataset) -> bool:
+    """Whether it is a starter of texts that is not there yet: texts of one's own are ready as they are added."""
+    return dataset.source == "starter" and not dataset.ready and not dataset.problem

@@ -44,8 +44,8 @@ class LeftOutPage(StudioScreen):
     CSS_PATH = "left_out.tcss"
     AUTO_FOCUS = "Table"
     HELP = (
-        "Files that were looked at and are not used, by reason; then pictures that are almost the same as another one "
-        "and are used all the same. Your own files are never changed."
+        "Files that were looked at and are not used, by reason; of pictures then those that are almost the same as "
+        "another one and are used all the same. Your own files are never changed."
     )
     HELP_TITLE = "Left out"
     BINDINGS: ClassVar[list[BindingType]] = [

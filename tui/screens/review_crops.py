@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import WorkerError
 
 from core.errors import TarmacError
-from tui import dataset_facts
+from tui import crop_facts, dataset_facts
 from tui.graphics.canvas import GridCanvas
 from tui.screens.base import StudioScreen
 from tui.widgets.tile_sheet import TileSheet
@@ -78,7 +78,7 @@ class ReviewCropsPage(StudioScreen):
         self._missing: set[int] = set()
         self._shown: object = None
         self._problem = self._noted = ""
-        self._counts = 0, 0, 0
+        self._counts = crop_facts.Counts()
         self._writing = asyncio.Lock()
         self._last: object = None
 
@@ -237,22 +237,13 @@ class ReviewCropsPage(StudioScreen):
 
     def _count(self) -> None:
         """Many pictures are counted when something was decided, not at each move."""
-        decided = [look for look in self.looks if look.decided is not None]
-        self._counts = sum(look.unsure for look in self.looks), len(decided), sum(look.excluded for look in decided)
+        self._counts = crop_facts.counted(self.looks)
 
     def _tell(self) -> None:
-        undecided, decided, excluded = self._counts
-        parts: list[tuple[str, str]] = [(f" {self.dataset.name}", "bold $text")]
-        parts.append((f" · {len(self.looks):,} pictures · ", "$muted"))
-        parts.append((f"{undecided:,} unsure" if undecided else "none unsure", "$warning" if undecided else "$success"))
-        if decided:
-            words = f" · {decided:,} decided" + (f", {excluded:,} excluded" if excluded else "")
-            parts.append((words, "$text"))
-        if self._changed:
-            parts.append((" · p applies them", "$accent"))
-        if self._noted:
-            parts.append((f"   {self._noted}", "$warning"))
-        self.query_one("#crops-line", Static).update(Content.assemble(*parts))
+        heading = crop_facts.heading(self.dataset.name, len(self.looks), self._counts)
+        notes = [(" · p applies them", "$accent")] if self._changed else []
+        notes += [(f"   {self._noted}", "$warning")] if self._noted else []
+        self.query_one("#crops-line", Static).update(Content.assemble(*heading, *notes))
         self.query_one("#crops-told", Static).update(self._about())
 
     def _about(self) -> Content:
@@ -261,16 +252,9 @@ class ReviewCropsPage(StudioScreen):
             return Content.styled(f" {self._problem}", "$error")
         if look is None:
             return Content("")
-        word, tone = verdict(look)
-        parts = [
-            (f" {self.at + 1:,} of {len(self.looks):,}  ", "$muted"),
-            (word, tone),
-            (f"  {look.name}", "$text"),
-            (f"  {look.width}×{look.height}", "$muted"),
-        ]
-        if look.number in self._missing:
-            parts.append(("  ✕ cannot be read any more", "$error"))
-        return Content.assemble(*parts)
+        gone = [("  ✕ cannot be read any more", "$error")] if look.number in self._missing else []
+        place = (f" {self.at + 1:,} of {len(self.looks):,}  ", "$muted")
+        return Content.assemble(place, *crop_facts.about(look), *gone)
 
     # -- keys
 
@@ -389,14 +373,3 @@ class ReviewCropsPage(StudioScreen):
         """Back to the list; the decisions are kept."""
         await self._written()
         self.dismiss(None)
-
-
-def verdict(look: Look) -> tuple[str, str]:
-    """(words, tone) of what is thought of a picture's crop."""
-    sure = f"{look.subject.confidence:.2f}" if look.subject is not None else ""
-    if look.decided is not None:
-        told = {"accept": "● accepted", "box": "● adjusted", "exclude": "✕ excluded"}[look.decided.action]
-        return told, "$error" if look.excluded else "$success"
-    if look.subject is None:
-        return "– not looked at", "$muted"
-    return (f"? unsure {sure}", "$warning") if look.unsure else (f"● found {sure}", "$success")

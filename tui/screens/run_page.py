@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,13 +15,14 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import run_facts, words
+from tui import run_facts, run_lines
 from tui.messages import Trouble
 from tui.run_steering import Steering
 from tui.screens.base import StudioScreen
 from tui.widgets.run_card import TONES, sheets
 from tui.widgets.run_curves import RunCurves
 from tui.widgets.run_log import RunLog
+from tui.widgets.run_texts import RunTexts
 from tui.widgets.sample_sheet import SampleSheet, Sheet
 from tui.widgets.step_slider import StepSlider
 
@@ -39,6 +39,7 @@ _LOG_EVERY = 1.0
 _BREAK = 14
 """Cells that may stay empty where a line breaks at a space, on both lines of the notice."""
 _STEP = Binding.Group("step", compact=True)
+_SCROLL = Binding.Group("read", compact=True)
 
 
 class RunPage(Steering, StudioScreen):
@@ -52,14 +53,17 @@ class RunPage(Steering, StudioScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["run_page.tcss"]
     AUTO_FOCUS = ""
     HELP = (
-        "One run, now or long after its end. The slider goes through all samples, drawn from the same vectors each "
-        "time; 0 puts the first beside the one that is shown, space plays them. The curves show their values at the "
-        "step that is looked at. Leaving the page, or the studio, does not stop the run."
+        "One run, now or long after its end. The slider goes through all samples: pictures of the same vectors each "
+        "time, or what is written after the same prompts with the same seeds. 0 puts the first beside those that are "
+        "shown, space plays them. The curves show their values at the step that is looked at. Leaving the page, or the "
+        "studio, does not stop the run."
     )
     HELP_TITLE = "Run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "Step before", id="run.back", group=_STEP, tooltip="The samples before"),
         Binding("right", "step(1)", "Next step", id="run.forward", group=_STEP, tooltip="The samples after"),
+        Binding("up,k", "scroll(-1)", "Up", id="run.up", group=_SCROLL, tooltip="Texts: further up"),
+        Binding("down,j", "scroll(1)", "Down", id="run.down", group=_SCROLL, tooltip="Texts: further down"),
         Binding("space", "play", "play", id="run.play", tooltip="Play the history, or stop it"),
         Binding("0", "compare", "beside the start", id="run.compare", tooltip="The first samples side by side"),
         Binding("tab", "turn", "curves/log", id="run.turn", tooltip="The next pane", priority=True),
@@ -75,6 +79,10 @@ class RunPage(Steering, StudioScreen):
         Binding("F", "history", "History", id="run.history", show=False, tooltip="Write the samples so far as a film"),
         Binding("y", "scale", "Logarithmic", id="run.scale", show=False, tooltip="Losses on a logarithmic axis"),
         Binding("m", "metric", "Next score", id="run.metric", show=False, tooltip="Draw another of the scores"),
+        Binding("pageup", "scroll_page(-1)", "Page up", id="run.page-up", show=False, tooltip="Texts: a page up"),
+        Binding(
+            "pagedown", "scroll_page(1)", "Page down", id="run.page-down", show=False, tooltip="Texts: a page down"
+        ),
         Binding("home,g", "step(-1000000)", "First", id="run.first", show=False, tooltip="The first samples"),
         Binding("end,G", "step(1000000)", "Newest", id="run.newest", show=False, tooltip="Follow the newest samples"),
         Binding("x,delete", "delete", "Delete", id="run.delete", show=False, tooltip="Delete the run's folder"),
@@ -102,6 +110,7 @@ class RunPage(Steering, StudioScreen):
         yield Static(id="run-notice", markup=False)
         with Horizontal(id="run-panes"):
             yield SampleSheet()
+            yield RunTexts()
             yield RunCurves()
             yield RunLog()
         yield StepSlider()
@@ -120,6 +129,12 @@ class RunPage(Steering, StudioScreen):
         """The run as it stands."""
         return next((view for view in self.app.runs or () if view.id == self.run_id), None)
 
+    @property
+    def samples(self) -> SampleSheet | RunTexts:
+        """Where the samples of a run of this kind are shown."""
+        text = self.view is not None and self.view.plan.kind == "text"
+        return self.query_one(RunTexts) if text else self.query_one(SampleSheet)
+
     # -- showing
 
     def on_resize(self, event: events.Resize) -> None:
@@ -132,6 +147,7 @@ class RunPage(Steering, StudioScreen):
         if view is None:
             self._say("run-line", Content.styled(" ◐ reading the run" if self.app.runs is None else "", "$warning"))
             return
+        self.set_class(view.plan.kind == "text", "-text")
         steps = [sample.step for sample in view.samples]
         here = self._here(steps)
         self._say("run-line", self._line(view))
@@ -158,7 +174,7 @@ class RunPage(Steering, StudioScreen):
 
     def _show_sheets(self, view: RunView, here: int | None) -> None:
         found: list[Sheet] = sheets(view)
-        pane = self.query_one(SampleSheet)
+        pane = self.samples
         shown = [sheet for sheet in found if sheet.step == here]
         if not shown:
             waits = "◐ the first samples come when the base has been read" if view.active else "There are no samples."
@@ -174,54 +190,14 @@ class RunPage(Steering, StudioScreen):
             pane.set_title(f"samples at step {here:,}", told)
 
     def _line(self, view: RunView) -> Content:
-        glyph, word, tone = run_facts.state(view)
-        where = f" on {view.host}" if view.host and view.active else ""
-        base = f"from {run_facts.thing(view.plan.base)}" if view.plan.base else "from nothing"
-        facts = [base, f"dataset {run_facts.thing(view.plan.dataset)}"]
         left = self._settled.left(view.eta, view.changed, self.now()) if view.state == "running" else None
-        if view.active:
-            right = run_facts.percent(view) + (f"  {run_facts.left(left)} left" if left is not None else "")
-        else:
-            took = words.duration(run_facts.lasted(view)) if view.started else ""
-            right = "  ".join(filter(None, (run_facts.percent(view), f"took {took}" if took else "")))
-        head = Content.assemble(
-            (f" {view.plan.name}", "bold $text"), (" · ", "$muted"), (f"{glyph} {word}{where}", TONES[tone])
-        )
-        room = self.size.width - head.cell_length - cell_len(right) - 3
-        while facts and sum(cell_len(fact) + 3 for fact in facts) > room:
-            facts.pop(0)
-        middle = "".join(f" · {fact}" for fact in facts)
-        gap = max(1, self.size.width - head.cell_length - cell_len(middle) - cell_len(right) - 1)
-        return Content.assemble(head, (middle, "$muted"), " " * gap, (right, "$text"))
+        return run_lines.head(view, left, self.size.width)
 
     def _now_line(self, view: RunView) -> Content:
         """What is measured now; a film that is written has the line to itself."""
         if self._film is not None:
-            done, count = self._film
-            first = "starting the model" if self._film_of == "the model" else "reading the samples"
-            part = f"{done / count:.0%}" if count else first
-            return Content.styled(f" ◐ writing a film of {self._film_of}: {part} · esc stops", "$warning")
-        if view.active and view.phase and view.state != "running":
-            return Content.styled(f" ◐ {view.phase}", "$warning")
-        parts = []
-        for name in (*run_facts.LOSSES, *run_facts.AUGMENTATION):
-            if name in view.latest:
-                cap = view.plan.options.get("augment_cap")
-                of = f" of {cap:.2f}" if name == "p" and isinstance(cap, float) else ""
-                parts.append(f"{run_facts.curve_name(name)} {words.figures(view.latest[name])}{of}")
-        scores = run_facts.main_scores(view)
-        parts.append(run_facts.latest_score(scores))
-        status = self.app.status
-        if view.active:
-            parts += [run_facts.pace(view), run_facts.memory(view, status.total if status else 0)]
-            heat = status.temperature if status else None
-            parts.append(f"{heat} °C" if heat is not None else "")
-            if view.phase:
-                parts.append(f"◐ {view.phase}")
-        parts = [part for part in parts if part]
-        while parts and sum(cell_len(part) + 3 for part in parts) > self.size.width:
-            parts.pop(0)
-        return Content.styled(" " + " · ".join(parts), "$muted")
+            return run_lines.film(self._film, self._film_of)
+        return run_lines.now(view, self.app.status, self.size.width)
 
     def _say(self, name: str, content: Content) -> None:
         told = content.plain, content.spans
@@ -261,7 +237,7 @@ class RunPage(Steering, StudioScreen):
         self._show()
 
     def _play_on(self) -> None:
-        if self.app.screen is not self or not self.query_one(SampleSheet).ready:
+        if self.app.screen is not self or not self.samples.ready:
             return  # nobody sees it, or the link has not taken the last one yet
         self._move(1)
         if self.step is None:
@@ -277,6 +253,14 @@ class RunPage(Steering, StudioScreen):
         """The first samples beside those that are shown, or alone again."""
         self.compared = not self.compared
         self._show()
+
+    def action_scroll(self, lines: int) -> None:
+        """Further up or down in the texts."""
+        self.query_one(RunTexts).view.go(lines)
+
+    def action_scroll_page(self, by: int) -> None:
+        """A page up or down in the texts."""
+        self.query_one(RunTexts).view.page(by)
 
     @on(StepSlider.Picked)
     def _picked(self, event: StepSlider.Picked) -> None:
@@ -344,12 +328,17 @@ class RunPage(Steering, StudioScreen):
             return view is not None and len(view.samples) > 1
         if action == "history":
             return view is not None and len(view.samples) > 1 and view.plan.kind == "image" and self._film is None
+        if action in ("scroll", "scroll_page"):
+            return view is not None and view.plan.kind == "text" and bool(self.query_one(RunTexts).region)
         if action == "metric":
             return view is not None and len(run_facts.metrics(view)) > 1
         if action == "turn":
             return bool(self._turns)
-        if action in ("film", "further"):
+        if action == "film":
             return view is not None and bool(view.model) and view.plan.kind == "image" and self._film is None
+        if action == "further":
+            known = view is not None and view.plan.kind in self.app.services.training.kinds
+            return view is not None and bool(view.model) and known and self._film is None
         return self.can(action)
 
     def action_back(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tui.wizard_answers import Answers
 
 _BAR = 10
+_PERPLEXITY = 13
+"""Cells of "ppl 31.4→10.9"."""
 _COLUMNS = (
     Column("", 1),
     Column("run", 16, grow=True),
@@ -36,6 +39,21 @@ _COLUMNS = (
     Column("time left", 10, right=True, importance=6),
     Column("started", 11, importance=3),
 )
+
+
+def _columns(texts: bool) -> tuple[Column, ...]:
+    """Perplexities before and after take more room than other scores; the name gives it. The kind tells more then."""
+    if not texts:
+        return _COLUMNS
+    widths, importance = {"score": _PERPLEXITY, "run": 13}, {"kind": 5}
+    return tuple(
+        replace(
+            column,
+            width=widths.get(column.title, column.width),
+            importance=importance.get(column.title, column.importance),
+        )
+        for column in _COLUMNS
+    )
 
 
 def _import_ahead() -> None:
@@ -107,6 +125,7 @@ class TrainingScreen(Steering, StudioScreen):
             self._tell("◐ reading the runs" if problem is None else f"✕ {problem}", "$error" if problem else "$warning")
             return
         names = run_facts.names(views)
+        self.query_one(Table).columns = _columns(any(view.plan.kind == "text" and view.scores for view in views))
         self.query_one(Table).set_rows([self._row(view, names[view.id]) for view in views])
         self.query_one(RunsPane).set_class(not views, "-empty")
         active = sum(view.active for view in views)
@@ -145,7 +164,7 @@ class TrainingScreen(Steering, StudioScreen):
                 (run_facts.steps(view), "" if view.active else "muted"),
                 (run_facts.bar(done, _BAR) if view.active or done < 1 else "", tone if view.active else "muted"),
                 (score, score_tone),
-                (run_facts.metric(scores[-1].metric) if scores else "", "muted"),
+                (run_facts.metric(scores[-1].metric) if scores and view.plan.kind != "text" else "", "muted"),
                 (run_facts.left(left) if view.active else "–", "" if view.active else "muted"),
                 (run_facts.started(view), "muted"),
             ),

@@ -13,24 +13,26 @@ from textual.reactive import var
 from textual.widgets import Input
 
 from core.errors import TarmacError
-from tui import wizard_answers as facts
 from tui import words
 from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
 from tui.widgets.wizard_dataset import DatasetPage
-from tui.widgets.wizard_page import Materials, Page
+from tui.widgets.wizard_page import Page
 from tui.widgets.wizard_pages import PAGES
 from tui.widgets.wizard_steps import WizardSteps
 from tui.widgets.wizard_summary import SummaryPage
+from tui.wizard_kinds import KINDS
+from tui.wizard_materials import Materials
 
 if TYPE_CHECKING:
+    from core.runs.text_bases import TextBase
     from tui.studio import TarmacApp
     from tui.training_services import DatasetFacts, Estimate
     from tui.wizard_answers import Answers
 
-_FIRST = 1
-"""The page that is asked first: what kind has its answer, and one goes back to it."""
+_DATASET = 1
+"""The page after the one that asks for the kind: asked first where the kind is known."""
 
 
 class Wizard(StudioScreen):
@@ -59,34 +61,44 @@ class Wizard(StudioScreen):
     ]
 
     app: TarmacApp
-    number: var[int] = var(_FIRST)
+    number: var[int] = var(_DATASET)
     starting: var[bool] = var(False)
 
     def __init__(self, answers: Answers) -> None:
         super().__init__()
         self.answers = answers
         self.materials = Materials()
-        self._reached = _FIRST
+        self._made: dict[type[Page], Page] = {}
+        self._first = _DATASET
+        self._reached: dict[str, int] = {}
         self._estimate: Estimate | None = None
         self._measuring = ""
         self._measured: object = None
+        self._steps = 0
 
     def body(self) -> ComposeResult:
         with Horizontal(id="wizard"):
             yield WizardSteps()
             with Container(id="pages"):
-                for page in PAGES:
-                    yield page(self.answers, self.materials)
+                for page in dict.fromkeys(each for pages in PAGES.values() for each in pages):
+                    self._made[page] = page(self.answers, self.materials)
+                    yield self._made[page]
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._enter(_FIRST)
+        kinds, answers = self.app.services.training.kinds, self.answers
+        fresh = not answers.asked and not answers.wanted
+        if fresh and (lately := [view.plan.kind for view in self.app.runs or () if view.plan.kind in kinds]):
+            answers.kind = lately[0]
+        self._first = 0 if fresh and len(kinds) > 1 else _DATASET
+        answers.asked = True
+        self._enter(self._first)
         self.run_worker(self._load(), group="materials", exit_on_error=False, description="reading the datasets")
 
     @property
     def pages(self) -> list[Page]:
-        """In their order."""
-        return list(self.query(Page))
+        """Those of the kind that was chosen, in their order."""
+        return [self._made[page] for page in PAGES[self.answers.kind]]
 
     @property
     def page(self) -> Page:
@@ -98,7 +110,23 @@ class Wizard(StudioScreen):
         materials.taken = [view.plan.name for view in self.app.runs or ()]
         datasets = asyncio.to_thread(lambda: list(services.training.datasets()))
         models = asyncio.to_thread(services.library.models)
+        bases = asyncio.to_thread(lambda: list(services.training.text_bases(services.library)))
         materials.datasets, materials.models = await asyncio.gather(datasets, models)
+        self._decide()
+        materials.text_bases = await bases
+        self._show_page()
+
+    def _decide(self) -> None:
+        """The kind is that of the dataset or the base that was wanted."""
+        before = self.answers.kind
+        self.answers.decide(self.materials.kinds())
+        if self.answers.kind != before:
+            self._enter(self.number)
+        else:
+            self._show_page()
+
+    def _show_page(self) -> None:
+        """Of what was read, this page may show something."""
         self.page.enter()
         self._tell()
 
@@ -111,9 +139,11 @@ class Wizard(StudioScreen):
 
     def _enter(self, number: int) -> None:
         self.number = number
-        self._reached = max(self._reached, number)
-        for index, page in enumerate(self.pages):
-            page.set_class(index == number, "-here")
+        self._first = min(self._first, number)
+        self._reached[self.answers.kind] = max(self._reached.get(self.answers.kind, 0), number)
+        here = self.page
+        for page in self._made.values():
+            page.set_class(page is here, "-here")
         self.page.enter()
         self.set_focus(self.page.first)
         if isinstance(self.page, SummaryPage):
@@ -125,7 +155,7 @@ class Wizard(StudioScreen):
 
     def _tell(self) -> None:
         steps = [(page.key, page.answer()) for page in self.pages]
-        self.query_one(WizardSteps).show(steps, self.number, self._reached)
+        self.query_one(WizardSteps).show(steps, self.number, self._reached.get(self.answers.kind, self.number))
         if isinstance(self.page, SummaryPage):
             self._summarise(self.page)
 
@@ -140,7 +170,7 @@ class Wizard(StudioScreen):
         if refusal := page.refusal():
             self.notify(f"{refusal[:1].upper()}{refusal[1:]}", severity="warning", timeout=5, markup=False)
             return
-        if self.number == len(PAGES) - 1:
+        if isinstance(page, SummaryPage):
             self.run_worker(self._start(), group="start", exclusive=True, exit_on_error=False, description="")
             return
         number = self.number + 1
@@ -163,7 +193,7 @@ class Wizard(StudioScreen):
             self.workers.cancel_group(self, "start")
         elif isinstance(self.focused, WizardSteps):
             self.set_focus(self.page.first)
-        elif self.number == 0 or (self.number == _FIRST and len(self.app.services.training.kinds) == 1):
+        elif self.number <= self._first:
             self.dismiss(None)
         else:
             number = self.number - 1
@@ -192,7 +222,7 @@ class Wizard(StudioScreen):
 
         def added(dataset_id: str | None) -> None:
             if dataset_id:
-                self.answers.dataset = dataset_id
+                self.answers.want(dataset=dataset_id)
 
         self.app.push_screen(AddDatasetPage(self.MODE), added)
 
@@ -209,30 +239,24 @@ class Wizard(StudioScreen):
     def _dataset(self) -> DatasetFacts | None:
         return self.materials.dataset(self.answers)
 
+    @property
+    def _cached_base(self) -> TextBase | None:
+        """The chosen base where it is on the disk, but not in the library."""
+        found = self.materials.text_base(self.answers.text.base or "") if self.answers.kind == "text" else None
+        return found if found is not None and found.source == "hub" else None
+
     def _settle(self) -> None:
         """What was left to itself becomes an answer."""
-        dataset = self._dataset()
+        dataset, here = self._dataset(), self.answers.here
         if dataset is not None:
-            self.answers.dataset = dataset.id
-        self.answers.base = self.materials.base(self.answers)
-        base = next((model for model in self.materials.models or () if model.id == self.answers.base), None)
-        if base is not None:
-            self.answers.architecture = facts.architecture_of(base) or self.answers.architecture
+            here.dataset = dataset.id
+        here.base = self.materials.base(self.answers)
+        KINDS[self.answers.kind].settle(self.answers, self.materials)
 
     def _summarise(self, page: SummaryPage) -> None:
-        by_key = {each.key: each.answer() for each in self.pages}
-        dataset = self._dataset()
-        named = dict(facts.ARCHITECTURES)[self.answers.architecture]
-        base = self.answers.base
-        lines = [
-            ("dataset", f"{by_key['dataset']}, {dataset.count:,} pictures" if dataset and dataset.count else "–"),
-            ("preparation", by_key["preparation"]),
-            ("base", f"{base}, {named}" if base else by_key["base"]),
-            ("options", by_key["options"]),
-            ("where", "this machine, in a process of its own: closing the studio does not stop it"),
-        ]
-        if dataset is not None and not dataset.count:
-            lines[0] = ("dataset", f"{by_key['dataset']}, drawn at the start")
+        answers = {each.key: each.answer() for each in self.pages}
+        lines = KINDS[self.answers.kind].summary(self.answers, self.materials, answers)
+        lines.append(("where", "this machine, in a process of its own: closing the studio does not stop it"))
         found = self._estimate
         if found is not None:
             fits = found.memory <= found.memory_there
@@ -240,6 +264,7 @@ class Wizard(StudioScreen):
                 ("time", f"about {words.duration(found.seconds)}"),
                 ("memory", f"about {words.size(found.memory)} of {words.size(found.memory_there)}"),
                 ("disk", f"about {words.size(found.disk)}, {words.size(found.disk_free)} are free"),
+                *KINDS[self.answers.kind].measured(self._steps, found),
                 ("", f"estimate: {found.about}"),
             ]
             if found.offer or not fits:
@@ -256,12 +281,13 @@ class Wizard(StudioScreen):
         if dataset is None:
             return
         plan = self.answers.plan("estimate", dataset)
-        key = plan.dataset, plan.base, plan.steps, dict(plan.options), dataset.ready
+        key = plan.kind, plan.dataset, plan.base, plan.steps, dict(plan.options), dataset.ready
         if key == self._measured and self._estimate is not None:
             return
-        self._measured, self._estimate = key, None
-        if not dataset.ready:
-            self._measuring = "shown when training has begun: the dataset is not prepared yet"
+        self._measured, self._estimate, self._steps = key, None, plan.steps
+        if not dataset.ready or self._cached_base is not None:
+            what = "the dataset is not prepared" if not dataset.ready else "the base is not in the library"
+            self._measuring = f"shown when training has begun: {what} yet"
             return
         self._measuring = "◐ timing real steps; enter need not wait for it"
 
@@ -293,7 +319,12 @@ class Wizard(StudioScreen):
         try:
             if not dataset.ready:
                 progress(f"preparing {dataset.name}", None)
-                dataset = await training.prepare(dataset, self.answers.size, self.answers.crop, progress)
+                image = self.answers.image
+                dataset = await training.prepare(dataset, image.size, image.crop, progress)
+            if (base := self._cached_base) is not None:
+                progress(f"reading {base.name}", None)
+                library = self.app.services.library
+                self.answers.text.base = await training.bring_base(base.id, library, progress)
             progress("starting", None)
             run_id = await asyncio.to_thread(training.create, self.answers.plan(page.name_given, dataset))
             await training.start(run_id)

@@ -1,9 +1,8 @@
-"""The completion pane: a prompt above, what the model writes below, every sample kept."""
+"""The completion pane: a prompt above, what the model writes below, every sample kept with what it went on from."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -12,13 +11,19 @@ from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
 
-from core.errors import Cancelled, InvalidInput, TarmacError
-from tui.samples import MOST_KEPT, Sample, history_from_state
+from core.errors import InvalidInput, TarmacError
+from core.interface.types import Number
+from tui.samples import MOST_KEPT, Sample, ancestors, history_from_state, place_of
+from tui.widgets.completion_calls import growing
+from tui.widgets.completion_compare import Beside
 from tui.widgets.completion_output import Output
-from tui.widgets.options import OptionsPanel, label, shown
+from tui.widgets.completion_probabilities import Probabilities
+from tui.widgets.completion_sides import Sides
+from tui.widgets.completion_tree import TreePane
+from tui.widgets.options import OptionsPanel
 from tui.widgets.prompt import PromptEditor
 
 if TYPE_CHECKING:
@@ -26,10 +31,14 @@ if TYPE_CHECKING:
     from core.workers.session import Call, Session
 
 _PAINT_SECONDS = 0.07
+_TEXT_ACTIONS = frozenset({"complete", "next_sample", "continue", "edit", "copy", "copy_all", "probabilities", "tree"})
 _HISTORY = Binding.Group("history", compact=True)
 
 
-class CompletionPane(Vertical):
+_SAMPLES = Number(default=1, min=1, max=16, step=1, description="Completions at once, each with the next seed")
+
+
+class CompletionPane(Sides, Vertical):
     """A text model at work: any model whose command takes a text first and streams a text.
 
     Args:
@@ -38,19 +47,27 @@ class CompletionPane(Vertical):
         state: What `state` gave before.
     """
 
-    HELP = "Write a prompt, press enter, and the model goes on from it."
+    HELP = (
+        "Write a prompt, press enter, and the model goes on from it. Every completion is kept below what it went on "
+        "from; t shows them as a tree. p tells how likely each token was, v puts a second model beside the first."
+    )
     HELP_TITLE = "Completion"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "complete", "complete", id="completion.complete", tooltip="Complete the prompt once more"),
         Binding("escape", "stop", "stop", id="completion.stop", tooltip="Stop; what is there stays"),
-        Binding("n", "next_sample", "next sample", id="completion.next", tooltip="Another one, with the next seed"),
+        Binding("n", "next_sample", "another", id="completion.next", tooltip="Another one, with the next seed"),
         Binding("c", "continue", "continue", id="completion.continue", tooltip="Go on from where it ended"),
-        Binding("e", "edit", "edit as prompt", id="completion.edit", tooltip="Prompt and completion into the editor"),
+        Binding("e", "edit", "edit", id="completion.edit", tooltip="Prompt and completion into the editor"),
         Binding("y", "copy", "copy", id="completion.copy", tooltip="The completion to your own clipboard (OSC 52)"),
         Binding("Y", "copy_all", "Copy all", id="completion.copy-all", show=False, tooltip="Prompt and completion"),
         Binding("left,h", "history(-1)", "Earlier", id="completion.back", group=_HISTORY, tooltip="The sample before"),
         Binding("right,l", "history(1)", "Later", id="completion.forward", group=_HISTORY, tooltip="The sample after"),
-        Binding("o", "options", "options", id="completion.options", tooltip="Length, temperature, top-p, seed"),
+        Binding("t", "tree", "tree", id="completion.tree", tooltip="Every completion below what it went on from"),
+        Binding("p", "probabilities", "odds", id="completion.chances", tooltip="How likely each token was"),
+        Binding(
+            "v", "beside", "compare", id="completion.compare", tooltip="A second model on the same prompt, or none"
+        ),
+        Binding("o", "options", "options", id="completion.options", tooltip="Length, temperature, seed, stop strings"),
         Binding("i,tab", "write", "prompt", id="completion.write", tooltip="Back into the prompt"),
     ]
 
@@ -82,25 +99,36 @@ class CompletionPane(Vertical):
         self._command = next(iter(model.interface.commands.values()))
         self._prompt_input = next(name for name, kind in self._command.inputs.items() if kind.type_name == "text")
         self._text_output = next(name for name, kind in self._command.outputs.items() if kind.type_name == "text")
-        self._call: Call | None = None
-        self._waiting = False
+        self._calls: dict[int, Call] = {}
+        self._wanted: list[Sample] = []
+        """What waits until the model has loaded."""
+        self._source: int | None = None
+        """Number of the sample that was taken into the editor."""
         self._error: TarmacError | None = None
-        self._progress: float | None = None
         self._paint_due = False
         self._there = False
+        self.beside: Beside | None = None
+        self._kept_beside = kept.get("beside")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="completion-body"):
             with Vertical(id="completion-text"):
                 yield PromptEditor(self._prompt_text)
-                yield Output(id="output", classes="pane")
-            yield OptionsPanel(self._command.inputs, self._options)
+                with Container(id="completion-outputs"):
+                    yield Output(id="output", classes="pane")
+                    yield Probabilities()
+            yield TreePane()
+            inputs = dict(self._command.inputs)
+            if "seed" in inputs:  # else all samples would be the same
+                inputs["samples"] = _SAMPLES
+            yield OptionsPanel(inputs, self._options)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Show the history where it was left."""
         self._there = True
+        await self.restore_beside(self._kept_beside)
         self._show()
-        self._tell_state()
+        self.told()
 
     def focus_first(self) -> None:
         """Put the cursor where one starts: in the prompt."""
@@ -115,37 +143,43 @@ class CompletionPane(Vertical):
 
     @property
     def busy(self) -> bool:
-        """Whether the model is writing, or will as soon as it has loaded."""
-        return self._call is not None or self._waiting
+        """Whether a model is writing, or will as soon as it has loaded."""
+        return bool(self._calls or self._wanted) or (self.beside is not None and self.beside.busy)
 
     def state(self) -> dict[str, object]:
         """What the workspace file keeps."""
-        return {
+        state: dict[str, object] = {
             "prompt": self.query_one(PromptEditor).text if self._there else self._prompt_text,
-            "options": dict(self._values),
+            "options": self.query_one(OptionsPanel).state() if self._there else self._options,
             "history": [sample.to_state() for sample in self.history[-MOST_KEPT:]],
             "index": self.index - max(0, len(self.history) - MOST_KEPT),
         }
-
-    @property
-    def _values(self) -> dict[str, float]:
-        return self.query_one(OptionsPanel).values if self._there else self._options
+        if self.beside is not None:
+            state["beside"] = self.beside.state()
+        elif not self._there and isinstance(self._kept_beside, Mapping):
+            state["beside"] = self._kept_beside
+        return state
 
     def settings_line(self) -> str:
         """The options in a line: "length 128 · temperature 0.80 · top-p 0.95 · seed 0"."""
-        panel = self.query_one(OptionsPanel)
-        return " · ".join(f"{label(name)} {shown(kind, panel.values[name])}" for name, kind in panel.kinds.items())
+        return self.query_one(OptionsPanel).settings_line()
 
     def session_changed(self) -> None:
         """The worker is in another state: what waited for it starts, what it was doing has ended."""
-        if self._waiting and self.session.state == "ready":
-            self._waiting = False
-            self._start(self._wanted_prompt, self._wanted_sample)
-        elif self._waiting and self.session.state in ("dead", "stopped"):
-            self._waiting = False
+        if self._wanted and self.session.state == "ready":
+            wanted, self._wanted = self._wanted, []
+            self._start(wanted)
+        elif self._wanted and self.session.state in ("dead", "stopped"):
+            self._wanted = []
         self._show()
 
-    def _tell_state(self) -> None:
+    async def close(self) -> None:
+        """End what the pane itself has started."""
+        if self.beside is not None:
+            await self.beside.close()
+
+    def told(self) -> None:
+        """What the workspace file keeps is different."""
         self.post_message(self.StateChanged(self, self.settings_line()))
 
     # -- asking the model
@@ -154,14 +188,17 @@ class CompletionPane(Vertical):
     def action_complete(self) -> None:
         """Complete what is in the editor."""
         prompt = self.query_one(PromptEditor).text
-        self._ask(prompt, Sample(prompt, options=dict(self._values)))
+        place = place_of(self.history, self._source) if self._source is not None else None
+        source = self.history[place] if place is not None else None
+        # What was taken into the editor and changed is a branch; another beginning is another prompt.
+        self._ask(prompt, source.number if source is not None and prompt.startswith(source.prompt) else None)
 
     def action_next_sample(self) -> None:
-        """The same prompt with the next seed."""
+        """The same prompt with seeds that it has not had."""
         panel = self.query_one(OptionsPanel)
         if "seed" in panel.kinds:
             try:
-                panel.set_value("seed", panel.values["seed"] + 1)
+                panel.set_value("seed", panel.values["seed"] + panel.values.get("samples", 1))
             except InvalidInput:
                 panel.set_value("seed", 0)
         self.action_complete()
@@ -170,22 +207,23 @@ class CompletionPane(Vertical):
         """Go on from where the sample on the screen ended."""
         sample = self.sample
         if sample is not None:
-            self._ask(sample.prompt + sample.text, replace(sample, options=dict(self._values)))
+            self._ask(sample.prompt + sample.text, sample.number)
 
-    def _ask(self, prompt: str, sample: Sample) -> None:
+    def _ask(self, prompt: str, parent: int | None) -> None:
         if self.busy:
             return
         self._error = None
+        self.close_probabilities()
         if not prompt:
             self._error = InvalidInput("there is nothing to go on from", "", "Write a prompt first")
             self._show()
             return
-        self.screen.set_focus(self.query_one(Output))
-        self._wanted_prompt, self._wanted_sample = prompt, sample
+        self.focus_output()
+        wanted = self._samples(prompt, parent)
         if self.session.state == "ready":
-            self._start(prompt, sample)
+            self._start(wanted)
         elif self.session.state in ("new", "starting"):
-            self._waiting = True
+            self._wanted = wanted
             self._show()
         else:
             self._error = self.session.death or TarmacError(
@@ -193,64 +231,69 @@ class CompletionPane(Vertical):
             )
             self._show()
 
-    def _start(self, prompt: str, sample: Sample) -> None:
+    def _samples(self, prompt: str, parent: int | None) -> list[Sample]:
+        """The empty samples that are to be written, each with a seed of its own."""
+        panel = self.query_one(OptionsPanel)
+        options = dict(panel.values)
+        count = int(options.pop("samples", 1))
+        stop = tuple(panel.lists.get("stop", ()))
+        first = max((sample.number for sample in self.history), default=0) + 1
+        samples = []
+        for index in range(count):
+            # Seeds go round at the end of their range.
+            seed = {"seed": (int(options["seed"]) + index) % 2**31} if "seed" in options else {}
+            samples.append(Sample(prompt, "", options | seed, number=first + index, parent=parent, stop=stop))
+        return samples
+
+    def _start(self, samples: list[Sample]) -> None:
+        lists = [{"stop": list(sample.stop)} if "stop" in self._command.inputs else {} for sample in samples]
+        asked = [{self._prompt_input: one.prompt, **one.options, **more} for one, more in zip(samples, lists)]
         try:
-            self._call = self.session.run(self._command.name, {self._prompt_input: prompt, **sample.options})
+            calls = self.session.run_together(self._command.name, asked)
         except TarmacError as error:
             self._error = error
             self._show()
             return
-        if sample.text:  # a continuation takes the place of what it continues
-            self.history[self.index] = replace(sample, finish="")
-        else:
-            self.history.append(sample)
-            del self.history[:-MOST_KEPT]
-            self.index = len(self.history) - 1
-        self._progress = 0.0
-        self.run_worker(self._follow(self._call), group="complete", exit_on_error=False, description="completing")
-        self._show()
+        self.history += samples
+        del self.history[:-MOST_KEPT]
+        self.index = place_of(self.history, samples[0].number) or 0
+        self._calls = {sample.number: call for sample, call in zip(samples, calls)}
+        for sample, call in zip(samples, calls):
+            self.run_worker(self._follow(call, sample), group="complete", exit_on_error=False, description="completing")
+        if self.beside is not None:
+            self.beside.complete(samples)
+        self.turned()
 
-    async def _follow(self, call: Call) -> None:
-        place, base = self.index, self.history[self.index]
-        began = time.monotonic()
-        finish = "failed"
+    async def _follow(self, call: Call, sample: Sample) -> None:
         try:
-            async for part in call:
-                text = part.outputs.get(self._text_output)
-                tokens, rate = part.outputs.get("tokens"), part.outputs.get("tokens_per_second")
-                count = tokens if isinstance(tokens, int) else self._count_from(part.progress, base)
-                passed = time.monotonic() - began
-                speed = float(rate) if isinstance(rate, int | float) else count / passed if passed > 0.2 else 0.0
-                self._progress = part.progress
-                self.history[place] = base.grown(base.text + str(text or ""), count, speed)
+            async for sample in growing(call, sample, self._text_output):  # noqa: B020 (it is the same one, further on)
+                self._keep(sample)
                 self._paint_soon()
-                if call.done and part.progress == 1.0:
-                    finish = str(part.outputs.get("finish_reason") or "stop")
-        except Cancelled:
-            finish = "stopped"
         except asyncio.CancelledError:
-            finish = "stopped"
+            self._keep(replace(sample, finish="stopped"))
             raise
         except TarmacError as error:
             self._error = error
+            self._keep(replace(sample, finish="failed"))
             self.post_message(self.Failed(self, error))
         finally:
-            self.history[place] = replace(self.history[place], finish=finish)
-            self._call = None
-            self._progress = None
+            self._calls.pop(sample.number, None)
             if self.is_attached:
                 self._show()
-                self._tell_state()
+                self.told()
 
-    @staticmethod
-    def _count_from(progress: float | None, sample: Sample) -> int:
-        return round((progress or 0.0) * sample.options.get("max_tokens", 0))
+    def _keep(self, sample: Sample) -> None:
+        place = place_of(self.history, sample.number)
+        if place is not None:
+            self.history[place] = sample
 
     def action_stop(self) -> None:
-        """Stop the model; what it wrote stays."""
-        if self._call is not None:
-            self._call.cancel()
-        self._waiting = False
+        """Stop the models; what they wrote stays."""
+        self._wanted = []
+        for call in list(self._calls.values()):
+            call.cancel()
+        if self.beside is not None:
+            self.beside.stop()
         self._show()
 
     @on(PromptEditor.Escaped)
@@ -258,7 +301,7 @@ class CompletionPane(Vertical):
         if self.busy:
             self.action_stop()
         else:
-            self.screen.set_focus(self.query_one(Output))
+            self.focus_output()
 
     # -- showing
 
@@ -271,17 +314,42 @@ class CompletionPane(Vertical):
         self._paint_due = False
         self._show()
 
+    def focus_output(self) -> None:
+        """Give the keys to the text."""
+        self.screen.set_focus(self.query_one("#output", Output))
+
+    def turned(self) -> None:
+        """Another sample is on the screen."""
+        self._show()
+        if self.beside is not None:
+            self.beside.turn(self.sample.number if self.sample else None)
+
     def _show(self) -> None:
         if not (self._there and self.is_attached):
             return
-        self.query_one(Output).show(
-            self.sample,
-            f"{self.index + 1} of {len(self.history)}" if self.sample else "",
-            writing=self._call is not None,
-            waits_for=self.model.name if self._waiting else "",
+        sample = self.sample
+        self.query_one("#output", Output).show(
+            sample,
+            self._title(),
+            before=self._before(sample) if sample else "",
+            writing=len(self._calls) if sample and sample.number in self._calls else 0,
+            waits_for=self.model.name if self._wanted else "",
             error=self._error,
         )
+        if self.has_class("-tree"):
+            self.query_one(TreePane).show(self.history, None)
         self.refresh_bindings()
+
+    def _title(self) -> str:
+        place = f"{self.index + 1} of {len(self.history)}" if self.sample else ""
+        if self.beside is not None:  # two texts: each says whose it is
+            return f"{self.model.name} {place}"
+        return f"completion {place}"
+
+    def _before(self, sample: Sample) -> str:
+        """What stands between the first prompt and this sample."""
+        chain = ancestors(self.history, sample)
+        return sample.prompt[len(chain[0].prompt) :] if chain and sample.prompt.startswith(chain[0].prompt) else ""
 
     # -- what can be done with a sample
 
@@ -289,24 +357,34 @@ class CompletionPane(Vertical):
         """Keys that would do nothing are not offered."""
         if action == "stop":
             return self.busy
+        # In the tree the cursor is on another one than the text that these would act on.
+        if action in _TEXT_ACTIONS and self.query_one(TreePane).has_focus:
+            return False
         if action in ("complete", "next_sample"):
             return not self.busy
         if action in ("continue", "edit"):
             return self.sample is not None and not self.busy
+        if action == "probabilities":
+            return self.sample is not None and not self.busy and self.can_score
+        if action == "beside":
+            return not self.busy
+        if action == "tree":
+            return bool(self.history)
         if action in ("copy", "copy_all"):
             return self.sample is not None
         if action == "history":
-            return len(self.history) > 1 and not self.busy
+            return len(self.history) > 1
         return True
 
     def action_edit(self) -> None:
         """Prompt and completion become the prompt."""
         if self.sample is not None:
             editor = self.query_one(PromptEditor)
+            self._source = self.sample.number
             editor.text = self.sample.prompt + self.sample.text
             editor.move_cursor(editor.document.end)
             self.screen.set_focus(editor)
-            self._tell_state()
+            self.told()
 
     def action_copy(self) -> None:
         """The completion to the clipboard of the user's own terminal."""
@@ -327,9 +405,9 @@ class CompletionPane(Vertical):
         """The sample before or after."""
         self.index = max(0, min(len(self.history) - 1, self.index + by))
         self._error = None
-        self._show()
-        self.query_one(Output).scroll_home(animate=False)
-        self._tell_state()
+        self.turned()
+        self.query_one("#output", Output).scroll_home(animate=False)
+        self.told()
 
     def action_write(self) -> None:
         """Back into the prompt."""
@@ -344,16 +422,16 @@ class CompletionPane(Vertical):
     @on(OptionsPanel.Left)
     def _options_left(self) -> None:
         self.remove_class("-options")
-        self.screen.set_focus(self.query_one(Output))
+        self.focus_output()
 
     @on(OptionsPanel.Changed)
     def _options_changed(self) -> None:
-        self._tell_state()
+        self.told()
 
     @on(PromptEditor.Changed)
     def _prompt_changed(self, event: PromptEditor.Changed) -> None:
         self._fit_prompt(event.text_area.text)
-        self._tell_state()
+        self.told()
 
     def _fit_prompt(self, text: str) -> None:
         """The prompt takes the room that it needs, from three lines to half of the pane."""

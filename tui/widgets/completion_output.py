@@ -35,34 +35,51 @@ class Output(Titled, VerticalScroll, can_focus=True, inherit_bindings=False):
         yield Static(id="output-text", markup=False)
 
     def show(
-        self, sample: Sample | None, place: str, *, writing: bool, waits_for: str, error: TarmacError | None
+        self,
+        sample: Sample | None,
+        title: str,
+        *,
+        before: str = "",
+        writing: int = 0,
+        waits_for: str = "",
+        error: TarmacError | None = None,
+        empty: str = "What the model writes appears here.",
     ) -> None:
         """Show a sample.
 
         Args:
             sample: The one on the screen; None when there is none yet.
-            place: Which of how many: "2 of 3".
-            writing: Whether the model is writing it now; then the end stays in view.
+            title: What stands in the rule: "completion 2 of 3".
+            before: What was written before it, after the prompt that all of it goes on from.
+            writing: How many texts the model is writing now, this one among them; then the end stays in view.
             waits_for: The model that has to load first, or "".
             error: Why nothing more comes, or None.
+            empty: What to say when there is nothing.
         """
         follow = self.max_scroll_y - self.scroll_y <= 1
-        self.query_one("#output-text", Static).update(_content(sample, writing, waits_for, error))
-        self.set_title(f"completion {place}".rstrip(), _told(sample, writing))
+        self.query_one("#output-text", Static).update(_content(sample, before, writing, waits_for, error, empty))
+        self.set_title(title.rstrip(), _told(sample, writing))
         if follow and writing:
             self.scroll_end(animate=False)
 
 
-def _content(sample: Sample | None, writing: bool, waits_for: str, error: TarmacError | None) -> Content:
+def _content(
+    sample: Sample | None, before: str, writing: int, waits_for: str, error: TarmacError | None, empty: str
+) -> Content:
     parts: list[tuple[str, str] | str] = []
     if sample is not None:
+        if sample.dropped:
+            count = f"{sample.dropped:,} {'token' if sample.dropped == 1 else 'tokens'}"
+            parts.append((f"○ The prompt was too long: its first {count} were not read.\n", "$warning"))
         # The line that the model went on from, so that what it wrote stands where it belongs.
-        parts.append((sample.prompt.rsplit("\n", 1)[-1], "$muted"))
+        prompt = sample.prompt[: len(sample.prompt) - len(before)]
+        parts.append((prompt.rsplit("\n", 1)[-1], "$muted"))
+        parts.append((before, "$text"))
         parts.append((sample.text, "$accent"))
         if writing:
             parts.append(("▌", "$accent"))
     elif not waits_for and error is None:
-        parts.append(("What the model writes appears here.", "$muted"))
+        parts.append((empty, "$muted"))
     if waits_for:
         parts.append((f"\n◐ waits until {waits_for} has loaded", "$warning"))
     if error is not None:
@@ -70,14 +87,21 @@ def _content(sample: Sample | None, writing: bool, waits_for: str, error: Tarmac
     return Content.assemble(*parts)
 
 
-def _told(sample: Sample | None, writing: bool) -> str:
+def _told(sample: Sample | None, writing: int) -> str:
     if sample is None:
         return ""
     speed = f"{sample.rate:.0f} tok/s · " if sample.rate else ""
+    # Told here too: the sentence above the text is soon out of sight.
+    cut = f"prompt cut by {sample.dropped:,} · " if sample.dropped else ""
     if writing:
+        characters = sample.options.get("max_characters")
         most = sample.options.get("max_tokens")
         of = f" of {most:.0f}" if most else ""
-        return f"◐ writing · {sample.tokens}{of} tokens · {speed}".rstrip(" ·")
+        length = f"{len(sample.text)} of {characters:.0f} characters" if characters else f"{sample.tokens}{of} tokens"
+        many = f" {writing} at once" if writing > 1 else ""
+        return f"◐ writing{many} · {cut}{length} · {speed}".rstrip(" ·")
     seed = f"seed {sample.options['seed']:.0f} · " if "seed" in sample.options else ""
     # The most telling first: what does not fit is cut at the end.
-    return f"{_ENDS.get(sample.finish, sample.finish)} · {sample.tokens} tokens · {speed}{seed}".rstrip(" ·")
+    end = "● ended" if sample.finish == "stop" and sample.stop else _ENDS.get(sample.finish, sample.finish)
+    count = f"{sample.tokens} {'token' if sample.tokens == 1 else 'tokens'}"
+    return f"{end} · {cut}{count} · {speed}{seed}".rstrip(" ·")

@@ -1,4 +1,4 @@
-"""A dataset at a glance, beside the list: its contact sheet, what it holds, what was left out, where it came from."""
+"""A dataset at a glance, beside the list: some of what it holds, what was left out, where it came from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from textual.widgets import Static
 from core.errors import TarmacError
 from tui import dataset_facts, words
 from tui.graphics.canvas import GridCanvas
+from tui.text_lines import Laid, TextLine, flowed, rule
 from tui.widgets.run_card import TONES
+from tui.widgets.text_view import TextView
 from tui.widgets.tile_sheet import TileSheet
 from tui.widgets.titled import Titled
 
@@ -36,6 +38,9 @@ class DatasetCard(Titled, Vertical):
     DEFAULT_CSS = """
     DatasetCard > TileSheet { height: 1fr; max-height: 22; margin: 0 1 1 1; }
     DatasetCard > TileSheet.-told { height: auto; }
+    DatasetCard > TextView { height: 1fr; min-height: 4; margin-bottom: 1; padding: 0 0 0 1; display: none; }
+    DatasetCard.-text > TileSheet { display: none; }
+    DatasetCard.-text > TextView { display: block; }
     DatasetCard > VerticalScroll { height: auto; max-height: 60%; }
     DatasetCard #dataset-facts { height: auto; padding: 0 1; }
     """
@@ -46,10 +51,12 @@ class DatasetCard(Titled, Vertical):
         super().__init__(classes="pane")
         self._dataset: Dataset | None = None
         self._drawn: object = None
+        self._texts_of: str | None = None
         self._around: tuple[Job | None, str, Sequence[RunView]] = (None, "", ())
 
     def compose(self) -> ComposeResult:
         yield TileSheet(plain=True)
+        yield TextView()
         with VerticalScroll(can_focus=False):
             yield Static(id="dataset-facts", markup=False)
 
@@ -64,13 +71,21 @@ class DatasetCard(Titled, Vertical):
             self.query_one(VerticalScroll).scroll_home(animate=False)
         self._dataset, self._around = dataset, (job, failure, runs)
         self.set_title(dataset.name if dataset is not None else "")
+        self.set_class(dataset is not None and dataset.kind == "text" and dataset.ready, "-text")
         self._fill()
+        self._show_texts()
         self._show_pictures()
 
     def on_resize(self, event: events.Resize) -> None:
         """Long lines break where the card ends."""
         super().on_resize(event)
         self._fill()
+
+    def on_text_view_sized(self, event: TextView.Sized) -> None:
+        """Lines end somewhere else."""
+        event.stop()
+        self._texts_of = None
+        self._show_texts()
 
     def on_grid_canvas_sized(self, event: GridCanvas.Sized) -> None:
         """Another number of pictures may fit."""
@@ -96,9 +111,20 @@ class DatasetCard(Titled, Vertical):
             parts.append((f"{words.hanging(text, width, wide + 2)}\n", TONES[tone]))
         facts.update(Content.assemble(*parts))
 
+    def _show_texts(self) -> None:
+        """The beginnings of some documents, which the dataset's manifest holds."""
+        dataset, view = self._dataset, self.query_one(TextView)
+        if dataset is None or dataset.kind != "text" or not view.room or dataset.id == self._texts_of:
+            return
+        self._texts_of = dataset.id
+        lines: list[TextLine] = []
+        for text in dataset_facts.samples(dataset):
+            lines += [*([rule("", view.room)] if lines else ()), *flowed(((text.strip("\n"), "plain"),), view.room)]
+        view.put(Laid(lines))
+
     def _show_pictures(self) -> None:
         dataset, sheet = self._dataset, self.sheet
-        if dataset is None or not self.display:
+        if dataset is None or not self.display or (dataset.kind == "text" and dataset.ready):
             return
         key = dataset.id, dataset.size, dataset.about.get("preparation"), dataset.ready
         if key == self._drawn:
@@ -109,6 +135,8 @@ class DatasetCard(Titled, Vertical):
             if dataset.problem:
                 sheet.say("")
                 sheet.lay(1, 1)
+            elif dataset.kind == "text":
+                sheet.say("Gathered when it is used. p gathers it now.")
             elif dataset.source == "starter":
                 sheet.say("Drawn when it is used. p draws it now.")
             else:

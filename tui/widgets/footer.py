@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Footer(Widget):
     """Keys of the focused widget, then of the screen; help and the palette always last and always there.
 
-    Never wraps: keys that do not fit are left to the help screen.
+    Keys of a compact group stand together under its name; those of another group only where not all keys fit apart.
+    Never wraps: keys that do not fit even so are left to the help screen.
     """
 
     DEFAULT_CSS = """
@@ -40,16 +41,21 @@ class Footer(Widget):
     def _changed(self, screen: Screen[object]) -> None:
         self.refresh()
 
-    def items(self) -> list[tuple[str, str, str, bool]]:
-        """(keys to show, description, key to press, belongs to the whole app) of what can be done now."""
+    def items(self, *, grouped: bool = False) -> list[tuple[str, str, str, bool]]:
+        """(keys to show, description, key to press, belongs to the whole app) of what can be done now.
+
+        Args:
+            grouped: Groups that are not compact stand together too.
+        """
         merged: dict[str, tuple[str, str, str, bool]] = {}
         seen: set[tuple[str, str]] = set()
         for key, node, binding, _tooltip in live_bindings(self.screen):
             if not binding.show or (binding.action, binding.description) in seen:
                 continue
             seen.add((binding.action, binding.description))
-            label = binding.group.description if binding.group else binding.description
-            slot = f"group {label}" if binding.group else f"{node!r} {binding.action}"
+            group = binding.group if binding.group and (binding.group.compact or grouped) else None
+            label = group.description if group else binding.description
+            slot = f"group {label}" if group else f"{node!r} {binding.action}"
             shown = binding.key_display or key_name(key)
             if slot in merged:
                 keys, label, first, whole = merged[slot]
@@ -61,6 +67,8 @@ class Footer(Widget):
     def render(self) -> Content:
         """The line, never wider than the widget."""
         items = self.items()
+        if sum(map(self._width, items)) > self.size.width - 1:
+            items = self.items(grouped=True)
         tail = [item for item in items if item[3]]
         room = self.size.width - 1 - sum(self._width(item) for item in tail)
         shown: list[tuple[str, str, str, bool]] = []

@@ -195,7 +195,10 @@ class ModelTab(Vertical):
         self.post_message(self.Changed(self))
 
     async def close(self) -> None:
-        """Stop the worker; it has a moment to leave by itself."""
+        """Stop the worker, and what the pane has started besides; they have a moment to leave by themselves."""
+        end = getattr(self.pane, "close", None)
+        if end is not None and self.pane is not None and self.pane.is_mounted:
+            await end()
         if self.session is not None:
             self.session.on_change.clear()
             await asyncio.shield(self.session.stop())

@@ -1,9 +1,10 @@
-"""The numbers of a command, changed by keys: choose with up and down, change with left and right, or type one."""
+"""The options of a command, changed by keys: choose with up and down, change with left and right, or type one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,12 +16,28 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.errors import InvalidInput
-from core.interface.types import DataType, Number
+from core.interface.types import Array, DataType, Number, Text
+from tui import stop_strings
 from tui.widgets.titled import Titled
 
 CHOOSE = Binding.Group("choose", compact=True)
 CHANGE = Binding.Group("change", compact=True)
-_LABELS = {"max_tokens": "length", "top_p": "top-p"}
+_LABELS = {
+    "max_tokens": "length",
+    "max_characters": "or characters",
+    "top_p": "top-p",
+    "top_k": "top-k",
+    "repetition_penalty": "penalty",
+    "stop": "stop at",
+}
+_NONE_AT_ZERO = frozenset({"max_characters", "top_k"})
+"""Where nothing is limited by 0."""
+
+_ALWAYS = 4
+"""Options that the line on top tells in any case."""
+
+SILENT = frozenset({"logprobs"})
+"""Options that a person has another way to."""
 
 
 def label(name: str) -> str:
@@ -46,9 +63,12 @@ def stride(kind: Number) -> float:
 
 
 class OptionsPanel(Titled, Widget, can_focus=True):
-    """The number inputs of a command; posts `Changed` with all values."""
+    """The numbers among a command's inputs and its lists of texts; posts `Changed` with all numbers."""
 
-    HELP = "Options of the model. Up and down choose one, left and right change it; or type a number and press enter."
+    HELP = (
+        "Options of the model. Up and down choose one, left and right change it; or type a number and press enter. "
+        "Backspace brings the default back. Enter on the stop strings asks for them."
+    )
     HELP_TITLE = "Options"
     DEFAULT_CSS = """
     OptionsPanel { height: auto; padding: 0 1; }
@@ -78,22 +98,33 @@ class OptionsPanel(Titled, Widget, can_focus=True):
     def __init__(self, inputs: Mapping[str, DataType], values: Mapping[str, object]) -> None:
         super().__init__(classes="pane")
         self.set_title("options")
-        self.kinds = {name: kind for name, kind in inputs.items() if isinstance(kind, Number)}
+        self.kinds = {name: kind for name, kind in inputs.items() if isinstance(kind, Number) and name not in SILENT}
+        self.list_kinds = {name: kind for name, kind in inputs.items() if _is_list_of_texts(kind)}
+        self.lists: dict[str, list[str]] = {name: [] for name in self.list_kinds}
         self.values: dict[str, float] = {name: kind.default_value() for name, kind in self.kinds.items()}
         for name, value in values.items():
-            kind = self.kinds.get(name)
-            if kind is not None:
-                try:
-                    self.values[name] = kind.validate(name, value)
-                except InvalidInput:
-                    continue  # an edited file, or a model whose limits changed: the default is good
+            # What does not fit comes from an edited file, or a model whose limits changed: the default is good.
+            with suppress(InvalidInput):
+                if name in self.kinds:
+                    self.values[name] = self.kinds[name].validate(name, value)
+                elif name in self.list_kinds:
+                    self.lists[name] = _texts(self.list_kinds[name].validate(name, value))
         self._typed = ""
         self._problem = ""
 
     @property
     def name_chosen(self) -> str:
         """Which option the keys change."""
-        return list(self.kinds)[self.chosen] if self.kinds else ""
+        return self.names[self.chosen] if self.names else ""
+
+    @property
+    def names(self) -> list[str]:
+        """All options from top to bottom."""
+        return [*self.kinds, *self.list_kinds]
+
+    def state(self) -> dict[str, object]:
+        """All values by name."""
+        return {**self.values, **{name: list(texts) for name, texts in self.lists.items()}}
 
     def set_value(self, name: str, value: float) -> None:
         """Give one option a value that is allowed."""
@@ -102,24 +133,42 @@ class OptionsPanel(Titled, Widget, can_focus=True):
         self.refresh(layout=True)
         self.post_message(self.Changed(dict(self.values)))
 
+    def set_list(self, name: str, texts: list[str]) -> None:
+        """Give a list of texts a value that is allowed.
+
+        Raises:
+            InvalidInput: It is not.
+        """
+        self.lists[name] = _texts(self.list_kinds[name].validate(label(name), texts))
+        self.refresh(layout=True)
+        self.post_message(self.Changed(dict(self.values)))
+
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         """One line an option, and its range or a problem below."""
-        return len(self.kinds) + 3
+        return len(self.names) + 4
 
     def render(self) -> Content:
         """The options, the chosen one marked, then what is allowed."""
-        wide = max((len(label(name)) for name in self.kinds), default=0)
+        wide = max((len(label(name)) for name in self.names), default=0)
+        room = max(10, self.size.width - wide - 5)
+        # Numbers and texts end below each other.
+        broad = min(room, max((len(self._value(name)) for name in self.names), default=0))
         parts: list[tuple[str, str] | str] = []
-        for index, (name, kind) in enumerate(self.kinds.items()):
+        for index, name in enumerate(self.names):
             here = index == self.chosen and self.has_focus
-            value = shown(kind, self.values[name])
+            value = self._value(name)
             if here and self._typed:
                 value = f"{self._typed}▏"
-            default = self.values[name] == kind.default_value()
+            usual = (
+                not self.lists[name] if name in self.lists else self.values[name] == self.kinds[name].default_value()
+            )
+            # A length in characters takes the place of the one in tokens.
+            idle = usual or (name == "max_tokens" and bool(self.values.get("max_characters")))
+            value = value if len(value) <= room else value[: room - 1] + "…"
             parts.append(("▸ " if here else "  ", "$accent"))
             parts.append((f"{label(name):<{wide}}  ", "$text" if here else "$muted"))
-            parts.append((f"{value:>10}\n", "bold $accent" if here else "$muted" if default else "$text"))
-        chosen = self.kinds.get(self.name_chosen)
+            parts.append((f"{value:>{max(10, broad)}}\n", "bold $accent" if here else "$muted" if idle else "$text"))
+        chosen = self.kinds.get(self.name_chosen) or self.list_kinds.get(self.name_chosen)
         if self._problem:
             parts.append((f"✕ {self._problem}", "$error"))
         elif chosen is not None and self.has_focus:
@@ -127,11 +176,30 @@ class OptionsPanel(Titled, Widget, can_focus=True):
             parts.append((f"\n{about}", "$muted"))
         return Content.assemble(*parts)
 
+    def _value(self, name: str) -> str:
+        if name in self.lists:
+            return stop_strings.shown(self.lists[name]) or "–"
+        value = self.values[name]
+        return "–" if name in _NONE_AT_ZERO and not value else shown(self.kinds[name], value)
+
+    def settings_line(self) -> str:
+        """The options in a line, the first four always and the others where they are not as usual."""
+        characters = self.values.get("max_characters")
+        parts = []
+        for place, (name, kind) in enumerate(self.kinds.items()):
+            usual = self.values[name] == kind.default_value()
+            if name == "max_tokens" and characters:
+                parts.append(f"length {characters:.0f} characters")
+            elif name != "max_characters" and (place < _ALWAYS or not usual):
+                parts.append(f"{label(name)} {shown(kind, self.values[name])}")
+        parts += [f"{label(name)} {stop_strings.shown(texts)}" for name, texts in self.lists.items() if texts]
+        return " · ".join(parts)
+
     def action_choose(self, by: int) -> None:
         """The option above or below."""
-        if self.kinds:
+        if self.names:
             self._typed = self._problem = ""
-            self.chosen = (self.chosen + by) % len(self.kinds)
+            self.chosen = (self.chosen + by) % len(self.names)
             self.refresh()
 
     def action_change(self, direction: int) -> None:
@@ -150,13 +218,16 @@ class OptionsPanel(Titled, Widget, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         """A number is typed."""
-        if event.character and event.character in "0123456789.":
+        if event.character and event.character in "0123456789." and self.name_chosen in self.kinds:
             event.stop()
             self._typed, self._problem = (self._typed + event.character)[:12], ""
             self.refresh()
 
     def action_take(self) -> None:
-        """Take what was typed, or say why not."""
+        """Take what was typed, or say why not; on a list of texts, ask for it."""
+        if self.name_chosen in self.lists:
+            self._ask_for_texts(self.name_chosen)
+            return
         if not self._typed:
             self.action_leave()
             return
@@ -173,10 +244,34 @@ class OptionsPanel(Titled, Widget, can_focus=True):
         if self._typed:
             self._typed = self._typed[:-1]
             self.refresh()
+        elif self.name_chosen in self.lists:
+            self.set_list(self.name_chosen, [])
         elif self.kinds:
             self.set_value(self.name_chosen, self.kinds[self.name_chosen].default_value())
+
+    def _ask_for_texts(self, name: str) -> None:
+        from tui.screens.ask_text import AskText
+
+        def check(line: str) -> None:
+            self.list_kinds[name].validate(label(name), stop_strings.parse(line))
+
+        def take(line: str | None) -> None:
+            if line is not None:
+                self.set_list(name, stop_strings.parse(line))
+
+        about = "The text ends before the first of these. Commas between them; \\n is a line break, \\, a comma."
+        default = stop_strings.shown(self.lists[name])
+        self.app.push_screen(AskText("Stop strings", about, default, check), take)
 
     def action_leave(self) -> None:
         """Done."""
         self._typed = self._problem = ""
         self.post_message(self.Left())
+
+
+def _is_list_of_texts(kind: DataType) -> bool:
+    return isinstance(kind, Array) and isinstance(kind.item, Text)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(text) for text in value] if isinstance(value, list | tuple) else []

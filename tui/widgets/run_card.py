@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui import run_facts, words
+from tui.widgets.run_texts import RunTexts
 from tui.widgets.sample_sheet import SampleSheet, Sheet
 from tui.widgets.titled import Titled
 
@@ -37,6 +38,9 @@ class RunCard(Titled, Vertical):
 
     DEFAULT_CSS = """
     RunCard > SampleSheet { height: 3; max-height: 55%; margin: 0 1 1 1; }
+    RunCard > RunTexts { height: 1fr; max-height: 45%; margin-bottom: 1; display: none; }
+    RunCard.-text > RunTexts { display: block; }
+    RunCard.-text > SampleSheet { display: none; }
     RunCard > #run-facts { height: auto; padding: 0 1; }
     """
 
@@ -47,6 +51,7 @@ class RunCard(Titled, Vertical):
 
     def compose(self) -> ComposeResult:
         yield SampleSheet(titled=False)
+        yield RunTexts(titled=False)
         yield Static(id="run-facts", markup=False)
 
     def show(self, view: RunView | None, status: Status | None) -> None:
@@ -61,7 +66,9 @@ class RunCard(Titled, Vertical):
         self._fill()
 
     def _fill(self) -> None:
-        view, sheet = self._view, self.query_one(SampleSheet)
+        view, sheet, texts = self._view, self.query_one(SampleSheet), self.query_one(RunTexts)
+        of_text = view is not None and view.plan.kind == "text"
+        self.set_class(of_text, "-text")
         facts = self.query_one("#run-facts", Static)
         if view is None:
             sheet.show((), "")
@@ -69,6 +76,8 @@ class RunCard(Titled, Vertical):
             return
         empty = "no samples yet" if view.active else "it ended before its first samples"
         newest = sheets(view)[-1:]
+        texts.show(newest if of_text else (), empty)
+        newest = [] if of_text else newest
         sheet.show(newest, empty)
         sheet.styles.height = sheet.rows_for(newest[0], max(8, self.size.width - 2)) if newest else 3
         lines = card_lines(view, self._status)
@@ -82,8 +91,10 @@ class RunCard(Titled, Vertical):
 
 
 def _measured(score: Score) -> str:
-    """What a score is and from how many pictures."""
+    """What a score is and from how many pictures, or how much text."""
     about = run_facts.metric_about(score.metric)
+    if score.metric == run_facts.PERPLEXITY:
+        return ", ".join((f"{score.metric} {about}", *run_facts.perplexity_about(score)))
     drawn, reals = score.about.get("samples"), score.about.get("reals")
     counts = f"{drawn:,} drawn against {reals:,}" if isinstance(drawn, int) and isinstance(reals, int) else ""
     return "; ".join(filter(None, (f"{run_facts.metric(score.metric)}: {about}" if about else "", counts)))

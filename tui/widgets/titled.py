@@ -23,7 +23,10 @@ class Titled(_Base):
     _told = ""
 
     def set_title(self, title: str, told: str = "") -> None:
-        """Show `title` at the left and `told` at the right; the right one is shortened when room is short."""
+        """Show `title` at the left and `told` at the right.
+
+        When room is short the last of what is told (parts are divided by " · ") goes first; then it is clipped.
+        """
         if (title, told) != (self._title, self._told):
             self._title, self._told = title, told
             self._draw_title()
@@ -36,6 +39,8 @@ class Titled(_Base):
         title = f" {self._title} " if self._title else ""
         room = self.outer_size.width - cell_len(title) - 2
         told = self._told
+        while " · " in told and cell_len(told) + 4 > room:
+            told = told.rpartition(" · ")[0]
         if cell_len(told) + 4 > room:
             told = set_cell_size(told, room - 5).rstrip() + "…" if room > 12 else ""
         if not told:

@@ -1,4 +1,4 @@
-"""The wizard asks what to start from: a model of the library, or nothing and an architecture."""
+"""The wizard asks what pictures start from: a model of the library, or nothing and an architecture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from tui import wizard_answers as facts
+from tui import wizard_images as facts
 from tui import words
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.wizard_page import Page
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _NOTHING = "nothing:"
 
 
-class BasePage(Page):
+class ImageBasePage(Page):
     """What it starts from, and with which architecture."""
 
-    key, title = "base", "What shall it start from?"
+    key, title, kind = "base", "What shall it start from?", "image"
 
     def compose(self) -> ComposeResult:
         yield Table([Column("base", 18, grow=True), Column("", 28, grow=True)])
@@ -45,7 +45,7 @@ class BasePage(Page):
             rows.insert(sum(good for _, good, _ in found) + place, row)
         chosen = self.materials.base(self.answers)
         table = self.query_one(Table)
-        table.set_rows(rows, chosen or f"{_NOTHING}{self.answers.architecture}")
+        table.set_rows(rows, chosen or f"{_NOTHING}{self.answers.image.architecture}")
         table.styles.height = len(rows) + 1
         self._about()
 
@@ -54,11 +54,11 @@ class BasePage(Page):
         event.stop()
         if event.key and not self.refusal():
             nothing = event.key.startswith(_NOTHING)
-            self.answers.base = "" if nothing else event.key
+            self.answers.image.base = "" if nothing else event.key
             if nothing:
-                self.answers.architecture = event.key.removeprefix(_NOTHING)
+                self.answers.image.architecture = event.key.removeprefix(_NOTHING)
             else:
-                self.answers.architecture = facts.architecture_of(self._model(event.key)) or "stylegan2"
+                self.answers.image.architecture = facts.architecture_of(self._model(event.key)) or "stylegan2"
             self.post_message(self.Answered())
         self._about()
 
@@ -80,7 +80,7 @@ class BasePage(Page):
         if self.materials.models is None:
             return ""
         base = self.materials.base(self.answers).removeprefix("starter/")
-        return base or f"nothing, {dict(facts.ARCHITECTURES)[self.answers.architecture]}"
+        return base or f"nothing, {dict(facts.ARCHITECTURES)[self.answers.image.architecture]}"
 
     def refusal(self) -> str:
         key = self.query_one(Table).current

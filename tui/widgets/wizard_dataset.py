@@ -1,8 +1,10 @@
-"""The wizard asks what to learn from: the datasets that there are, some pictures of the one under the cursor."""
+"""The wizard asks what to learn from: the datasets of a kind, and something of the one under the cursor.
+
+What is shown of it is the subclasses' business: pictures, or the beginnings of texts.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,62 +13,90 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import wizard_answers as facts
-from tui.graphics.canvas import GridCanvas
-from tui.graphics.compose import Scene
 from tui.messages import AddDataset
 from tui.widgets.table import Column, Row, Table
-from tui.widgets.wizard_page import Materials, Page
+from tui.widgets.wizard_page import Page
 from tui.wizard_answers import Answers
+from tui.wizard_kinds import advice
+from tui.wizard_materials import Materials
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tui.training_services import DatasetFacts
 
-_SHEET = 24
-"""Pictures that are shown of a dataset."""
-
-_TILE = 64
 _ADD = "+"
 
 
 class DatasetPage(Page):
-    """What it learns from."""
+    """What it learns from; subclasses have a kind."""
 
     key, title = "dataset", "What shall it learn from?"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add_dataset", "add", id="wizard.add-dataset", tooltip="Bring in a folder or an archive"),
     ]
+    columns: ClassVar[tuple[Column, ...]] = ()
+    """The first one has the dataset's name."""
+
+    noun = ""
+    """What the datasets of the kind hold."""
+
+    adding = "+ a folder, an archive …"
+    """What the line says that adds another."""
+
+    undrawn = ""
+    """What is told of a starter that was not used yet."""
 
     def __init__(self, answers: Answers, materials: Materials) -> None:
         super().__init__(answers, materials)
         self._shown = ""
 
     def compose(self) -> ComposeResult:
-        yield Table([Column("dataset", 12, grow=True), Column("pictures", 8, right=True), Column("", 22, grow=True)])
+        yield Table(self.columns)
         yield Static(classes="told", markup=False)
-        yield GridCanvas()
+
+    # -- what the kinds do differently
+
+    def cells(self, dataset: DatasetFacts) -> tuple[tuple[str, str], ...]:
+        """(text, tone) of the columns between the name and the advice."""
+        raise NotImplementedError
+
+    def told_of(self, dataset: DatasetFacts) -> str:
+        """What a dataset that is ready holds, in a line."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Show nothing of any dataset."""
+        raise NotImplementedError
+
+    async def show(self, dataset: DatasetFacts) -> None:
+        """Read and show something of a dataset that is ready.
+
+        Raises:
+            TarmacError: It cannot be read.
+        """
+        raise NotImplementedError
+
+    # -- the list
 
     def enter(self) -> None:
         found, table = self.materials.datasets, self.query_one(Table)
         if found is None:
             self.tell("◐ reading the datasets", "$warning")
             return
-        rows = [self._row(each) for each in sorted(found, key=_order) if each.kind == self.answers.kind]
+        rows = [self._row(each) for each in sorted(self._mine(), key=_order)]
         if "datasets" in self.app.MODES:
-            rows.append(Row(_ADD, (("+ a folder, an archive …", "accent"), ("", ""), ("", ""))))
+            rows.append(Row(_ADD, ((self.adding, "accent"), *[("", "")] * (len(self.columns) - 1))))
         chosen = self.materials.dataset(self.answers)
         table.set_rows(rows, chosen.id if chosen else None)
         table.styles.height = min(len(rows) + 1, 12)
-        self._show_pictures()
+        self._show_some()
 
-    @staticmethod
-    def _row(dataset: DatasetFacts) -> Row:
-        text, tone = facts.advice(dataset)
-        count = f"{dataset.count:,}" if dataset.count else "–"
-        return Row(dataset.id, ((dataset.name, "muted" if tone == "bad" else ""), (count, "muted"), (text, tone)))
+    def _mine(self) -> list[DatasetFacts]:
+        return [each for each in self.materials.datasets or () if each.kind == self.kind]
+
+    def _row(self, dataset: DatasetFacts) -> Row:
+        text, tone = advice(dataset)
+        name = dataset.name, "muted" if tone == "bad" else ""
+        return Row(dataset.id, (name, *self.cells(dataset), (text, tone)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is offered that nobody answers."""
@@ -85,50 +115,38 @@ class DatasetPage(Page):
     def _moved(self, event: Table.Moved) -> None:
         event.stop()
         if event.key and event.key != _ADD:
-            self.answers.dataset = event.key
+            self.answers.of(self.kind).dataset = event.key
             self.post_message(self.Answered())
-        self._show_pictures()
+        self._show_some()
 
     def _under(self) -> DatasetFacts | None:
         key = self.query_one(Table).current
-        return next((each for each in self.materials.datasets or () if each.id == key), None)
+        return next((each for each in self._mine() if each.id == key), None)
 
-    def _show_pictures(self) -> None:
-        dataset, canvas = self._under(), self.query_one(GridCanvas)
+    def _show_some(self) -> None:
+        dataset = self._under()
         key = dataset.id if dataset is not None and dataset.ready else ""
         if key == self._shown and key:
             return
         self._shown = key
         if dataset is None:
-            none = self.materials.datasets is not None and not self.materials.datasets
-            self.tell("There are no datasets yet." if none else "", "$muted")
+            none = self.materials.datasets is not None and not self._mine()
+            self.tell(f"There are no datasets of {self.noun} yet." if none else "", "$muted")
         elif not dataset.ready:
             about = str(dataset.about.get("description", ""))
-            wait = "Drawn here when training begins." if dataset.source == "starter" else "It is not prepared yet."
+            wait = self.undrawn if dataset.source == "starter" else "It is not prepared yet."
             self.tell(" ".join(filter(None, (about, wait))))
         else:
-            self.tell(_told(dataset))
-        canvas.set_scene(Scene(1, 1, waiting=frozenset()), {})
+            self.tell(self.told_of(dataset))
+        self.clear()
         if dataset is not None and dataset.ready:
-            self.run_worker(self._load(dataset), group="pictures", exclusive=True, exit_on_error=False)
+            self.run_worker(self._load(dataset), group="some", exclusive=True, exit_on_error=False)
 
     async def _load(self, dataset: DatasetFacts) -> None:
         try:
-            pictures = await asyncio.to_thread(self.app.services.training.pictures, dataset, _SHEET, _TILE)
+            await self.show(dataset)
         except TarmacError as error:
             self.tell(f"✕ {error}", "$error")
-            return
-        self._show_sheet(pictures)
-
-    def _show_sheet(self, pictures: list[NDArray[np.uint8]]) -> None:
-        from tui.widgets.sample_sheet import _KEYS
-
-        canvas = self.query_one(GridCanvas)
-        keys = [next(_KEYS) for _ in pictures]
-        columns = 8 if canvas.size.width * canvas.surface.cell[0] > canvas.size.height * canvas.surface.cell[1] else 4
-        rows = -(-len(keys) // columns)
-        tiles = {(index % columns, index // columns): key for index, key in enumerate(keys)}
-        canvas.set_scene(Scene(columns, max(1, rows), tiles, frozenset()), dict(zip(keys, pictures)))
 
     def answer(self) -> str:
         dataset = self.materials.dataset(self.answers)
@@ -140,22 +158,10 @@ class DatasetPage(Page):
         dataset = self._under()
         if dataset is None:
             return "there is nothing to learn from yet"
-        text, tone = facts.advice(dataset)
+        text, tone = advice(dataset)
         return f"{dataset.name}: {text.removeprefix('✕ ')}" if tone == "bad" else ""
 
 
 def _order(dataset: DatasetFacts) -> tuple[bool, bool]:
     """One's own first, what cannot be used last; otherwise as they come."""
-    return facts.advice(dataset)[1] == "bad", dataset.source == "starter"
-
-
-def _told(dataset: DatasetFacts) -> str:
-    parts = [f"{dataset.count:,} pictures", f"{dataset.size}×{dataset.size}"]
-    report = dataset.about.get("report")
-    if isinstance(report, dict):
-        missing, twice = report.get("left_out"), report.get("duplicates")
-        if isinstance(missing, dict) and missing:
-            parts.append(f"{len(missing):,} left out")
-        if isinstance(twice, int) and twice:
-            parts.append(f"{twice:,} duplicates")
-    return " · ".join(parts)
+    return advice(dataset)[1] == "bad", dataset.source == "starter"

@@ -11,13 +11,15 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui import wizard_answers as facts
-from tui.training_options import MORE, TOP, Field, image_fields
+from tui.training_options import OPTIONS, Field
 from tui.widgets.form import Form
 from tui.widgets.wizard_page import Page
+from tui.wizard_answers import KindAnswers
+from tui.wizard_texts import misfit
 
 
 class OptionsPage(Page):
-    """How it is trained."""
+    """How it is trained; subclasses have a kind."""
 
     key, title = "options", "How shall it be trained?"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -25,42 +27,70 @@ class OptionsPage(Page):
     ]
 
     def compose(self) -> ComposeResult:
-        yield Form(self._fields(), self.answers.values, self.answers.typed)
+        yield Form(self._fields(False), self.mine.values, self.mine.typed)
         yield Static(classes="told", markup=False)
 
-    def _fields(self) -> list[Field]:
-        names = (*TOP, *MORE) if self.answers.more else TOP
-        return [image_fields()[name] for name in names]
+    @property
+    def mine(self) -> KindAnswers:
+        """What was answered about this kind."""
+        return self.answers.of(self.kind)
+
+    def _fields(self, more: bool) -> list[Field]:
+        return OPTIONS[self.kind].shown(more=more, new=self.mine.base == "")
 
     @property
     def first(self) -> Widget:
         return self.query_one(Form)
 
     def enter(self) -> None:
+        self.query_one(Form).set_fields(self._fields(self.mine.more))
         self._about()
 
     def _about(self) -> None:
-        more = "m  the few that matter most" if self.answers.more else f"m  {len(MORE)} more options"
-        self.tell(more)
+        further = len(self._fields(True)) - len(self._fields(False))
+        self.tell("m  the few that matter most" if self.mine.more else f"m  {further} more options")
 
     def action_more(self) -> None:
         """All options, or the few that matter most."""
-        self.answers.more = not self.answers.more
-        self.query_one(Form).set_fields(self._fields())
-        self._about()
+        self.mine.more = not self.mine.more
+        self.enter()
 
     @on(Form.Changed)
     def _changed(self, event: Form.Changed) -> None:
         event.stop()
+        self._about()
         self.post_message(self.Answered())
 
     def answer(self) -> str:
-        return facts.options_line(self.answers.values)
+        return facts.options_line(self.kind, self.mine.values)
 
     def refusal(self) -> str:
         form = self.query_one(Form)
-        for name in self.answers.typed:
+        for name in self.mine.typed:
             if name not in [each.name for each in form.fields]:
                 self.action_more()  # what is wrong is among those that are put away
                 break
         return form.problem
+
+
+class ImageOptionsPage(OptionsPage):
+    """How images are trained."""
+
+    kind = "image"
+
+
+class TextOptionsPage(OptionsPage):
+    """How text is trained."""
+
+    kind = "text"
+
+    def _about(self) -> None:
+        super()._about()
+        text = self.answers.text
+        if problem := misfit(self.answers, self.materials):
+            self.tell(f"✕ {problem}", "$error")
+        elif text.method == "lora" and "method" not in text.values:
+            self.tell("! LoRA is taken: there is too little memory to train all weights of the base", "$warning")
+
+    def refusal(self) -> str:
+        return super().refusal() or misfit(self.answers, self.materials)

@@ -1,12 +1,20 @@
-"""The wizard's pages in their order: one question each, with an answer filled in and a word about what it means."""
+"""The wizard's pages in their order, by kind: one question each, with an answer filled in and what it means."""
 
 from __future__ import annotations
 
-from tui.widgets.wizard_base import BasePage
-from tui.widgets.wizard_dataset import DatasetPage
+from collections.abc import Mapping
+
+from tui.widgets.wizard_base import ImageBasePage
+from tui.widgets.wizard_base_text import TextBasePage
+from tui.widgets.wizard_dataset_images import ImageDatasetPage
+from tui.widgets.wizard_dataset_texts import TextDatasetPage
 from tui.widgets.wizard_kind import KindPage
-from tui.widgets.wizard_options import OptionsPage
+from tui.widgets.wizard_options import ImageOptionsPage, TextOptionsPage
+from tui.widgets.wizard_page import Page
 from tui.widgets.wizard_preparation import PreparationPage
+from tui.widgets.wizard_prompts import PromptsPage
 from tui.widgets.wizard_summary import SummaryPage
 
-PAGES = (KindPage, DatasetPage, PreparationPage, BasePage, OptionsPage, SummaryPage)
+IMAGE_PAGES = (KindPage, ImageDatasetPage, PreparationPage, ImageBasePage, ImageOptionsPage, SummaryPage)
+TEXT_PAGES = (KindPage, TextDatasetPage, TextBasePage, PromptsPage, TextOptionsPage, SummaryPage)
+PAGES: Mapping[str, tuple[type[Page], ...]] = {"image": IMAGE_PAGES, "text": TEXT_PAGES}

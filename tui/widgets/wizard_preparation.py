@@ -7,10 +7,11 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui import wizard_answers as facts
+from tui import wizard_images as facts
 from tui.training_options import Field
 from tui.widgets.form import Form
 from tui.widgets.wizard_page import Page
+from tui.wizard_answers import USUAL_SIZE
 
 _SIZE_ABOUT = "Side in pixels of the pictures that it learns to draw. Twice the side has four times the pixels."
 _CROP_ABOUT = "How a square is taken from each picture."
@@ -19,14 +20,14 @@ _CROP_ABOUT = "How a square is taken from each picture."
 class PreparationPage(Page):
     """How pictures become squares of one size."""
 
-    key, title = "preparation", "How shall the pictures be cut?"
+    key, title, kind = "preparation", "How shall the pictures be cut?", "image"
 
     def compose(self) -> ComposeResult:
         sizes = tuple((str(size), "") for size in facts.SIZES)
         self._values: dict[str, bool | int | float | str] = {}
         yield Form(
             [
-                Field("size", "resolution", str(facts.USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
+                Field("size", "resolution", str(USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
                 Field("crop", "crop", "centre", _CROP_ABOUT, choices=facts.CROPS),
             ],
             self._values,
@@ -39,7 +40,7 @@ class PreparationPage(Page):
 
     def enter(self) -> None:
         form = self.query_one(Form)
-        form.values.update({"size": str(self.answers.size), "crop": self.answers.crop})
+        form.values.update({"size": str(self.answers.image.size), "crop": self.answers.image.crop})
         form.display = not self.passed()
         self.tell(f"Nothing to ask: {self.answer()}." if self.passed() else "")
 
@@ -47,8 +48,8 @@ class PreparationPage(Page):
     def _changed(self, event: Form.Changed) -> None:
         event.stop()
         form = event.form
-        self.answers.size = int(form.values.get("size", facts.USUAL_SIZE))
-        self.answers.crop = str(form.values.get("crop", "centre"))
+        self.answers.image.size = int(form.values.get("size", USUAL_SIZE))
+        self.answers.image.crop = str(form.values.get("crop", "centre"))
         self.post_message(self.Answered())
 
     def passed(self) -> bool:
@@ -61,5 +62,5 @@ class PreparationPage(Page):
             return ""
         if dataset.ready:
             return f"{dataset.size}×{dataset.size}, ready"
-        size = f"{self.answers.size}×{self.answers.size}"
-        return f"{size}, drawn" if dataset.source == "starter" else f"{size}, {self.answers.crop}"
+        size = f"{self.answers.image.size}×{self.answers.image.size}"
+        return f"{size}, drawn" if dataset.source == "starter" else f"{size}, {self.answers.image.crop}"

@@ -1,17 +1,18 @@
-"""Runs a causal language model: prompt to completion, streamed token by token."""
+"""Runs a causal language model: prompts to completions, streamed token by token; or how likely a text is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from core.errors import InvalidInput, OutOfMemory, Refused
 from core.interface import Interface
-from core.library.interfaces import text_interface
-from core.ml.generation.completion import Completion, Engine, Settings, complete
+from core.library.interfaces import TEXTS_TOGETHER, text_interface
+from core.ml.generation.completion import Chance, Completion, Engine, Settings, Wanted, complete_together
 from core.ml.generation.loading import load_engine, read_config
+from core.ml.generation.scoring import Scored, score
 from core.ml.generation.tokens import Tokens
 from core.ml.hardware import choose_device, device_name, out_of_memory
 from core.workers.adapter import Answer, Request
@@ -72,43 +73,79 @@ class CausalLM:
         }
 
     def max_batch(self, command: str) -> int:
-        """One: a text is streamed by itself."""
-        return 1
+        """Texts are written side by side."""
+        return TEXTS_TOGETHER if command == "complete" else 1
 
     def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer "complete": partial answers with all text so far, the last one with why it ended."""
+        """Answer "complete": partial answers with all text so far, the last one with why it ended; or "score"."""
+        answers = self._score(requests) if command == "score" else self._complete(requests)
+        what = "reading a text" if command == "score" else f"completing {_count(len(requests), 'text')}"
+        try:
+            yield from answers
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            answers.close()
+            raise OutOfMemory(what, "there is not enough memory", "Ask for fewer tokens, or free memory") from None
+
+    def _complete(self, requests: Sequence[Request]) -> Generator[Answer, None, None]:
+        wanted = [Wanted(str(each.inputs["prompt"]), _settings(each.inputs), each.cancelled) for each in requests]
+        for index, step in complete_together(self._engine, self._tokens, wanted):
+            yield _answer(index, step)
+
+    def _score(self, requests: Sequence[Request]) -> Generator[Answer, None, None]:
         for index, request in enumerate(requests):
-            inputs = request.inputs
-            settings = Settings(
-                max_tokens=_whole(inputs["max_tokens"]),
-                temperature=float(inputs["temperature"]),  # type: ignore[arg-type]
-                top_p=float(inputs["top_p"]),  # type: ignore[arg-type]
-                seed=_whole(inputs["seed"]),
-            )
-            steps = complete(self._engine, self._tokens, str(inputs["prompt"]), settings, request.cancelled)
-            try:
-                for step in steps:
-                    yield _answer(index, step, settings.max_tokens)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                steps.close()
-                what = f"completing a text of {settings.max_tokens} tokens"
-                raise OutOfMemory(what, "there is not enough memory", "Ask for fewer tokens, or free memory") from None
+            scored = score(self._engine, self._tokens, str(request.inputs["text"]), _whole(request.inputs["top"]))
+            yield Answer(index, _scores(scored), 1.0)
 
 
-def _answer(index: int, step: Completion, wanted: int) -> Answer:
+def _settings(inputs: Mapping[str, object]) -> Settings:
+    return Settings(
+        max_tokens=_whole(inputs["max_tokens"]),
+        temperature=_number(inputs["temperature"]),
+        top_p=_number(inputs["top_p"]),
+        seed=_whole(inputs["seed"]),
+        top_k=_whole(inputs["top_k"]),
+        repetition_penalty=_number(inputs["repetition_penalty"]),
+        stop=tuple(inputs["stop"]),  # type: ignore[arg-type]
+        max_characters=_whole(inputs["max_characters"]),
+        logprobs=_whole(inputs["logprobs"]),
+    )
+
+
+def _answer(index: int, step: Completion) -> Answer:
     outputs: dict[str, object] = {
         "completion": step.text,
         "tokens": step.tokens,
         "tokens_per_second": step.tokens_per_second,
+        "prompt_tokens": step.prompt_tokens,
+        "dropped": step.dropped,
     }
+    if step.chances or step.reason:
+        outputs["logprobs"] = [_chance(each) for each in step.chances]
     if step.reason:
         outputs["finish_reason"] = step.reason
-    return Answer(index, outputs, 1.0 if step.reason else step.tokens / wanted, bool(step.reason))
+    return Answer(index, outputs, step.progress, bool(step.reason))
+
+
+def _scores(scored: Scored) -> dict[str, object]:
+    return {"logprobs": [_chance(each) for each in scored.chances], "dropped": scored.dropped}
+
+
+def _chance(chance: Chance) -> dict[str, object]:
+    top = [[text, value] for text, value in chance.top]
+    return {"text": chance.text, "start": chance.start, "logprob": chance.logprob, "top": top}
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput("a number is needed", repr(value))
+    return float(value)
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput("a whole number is needed", repr(value))
-    return int(value)
+    return int(_number(value))

@@ -1,18 +1,17 @@
-"""The one loop that completes text, for every engine: prompt in, growing text out, always within the context."""
+"""The loop that completes texts, for every engine: prompts in, growing texts out, one row or many at a time."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from core.ml.generation.sampling import Sampler
-from core.ml.generation.stream import TextStream
+from core.ml.generation.row import Chance, Completion, Row, Settings
 from core.ml.generation.tokens import Tokens
+
+__all__ = ["Chance", "Completion", "Engine", "Settings", "Wanted", "advance", "complete", "complete_together"]
 
 
 class Engine(Protocol):
@@ -24,6 +23,7 @@ class Engine(Protocol):
         precision: float32, bfloat16 or int8.
         parameters: Number of weights.
         bytes_per_token: Bytes of weights that one token has to read; the speed limit is bandwidth over this.
+        rows_alike: Whether a row that is read with others gets the very bits that it gets alone.
     """
 
     context: int
@@ -31,42 +31,32 @@ class Engine(Protocol):
     precision: str
     parameters: int
     bytes_per_token: int
+    rows_alike: bool
 
     def start(self) -> Any:
         """An empty memory of what was read."""
+        ...
+
+    def fork(self, cache: Any) -> Any:
+        """A second memory of what `cache` remembers; each may go on by itself."""
         ...
 
     def read(self, ids: Sequence[int], cache: Any, *, every: bool = False) -> Tensor:
         """Read `ids` after what `cache` remembers; float32 logits [vocabulary], or [len(ids), vocabulary]."""
         ...
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How to complete: most tokens to write, temperature (0: greedy), nucleus share 0–1, seed."""
-
-    max_tokens: int = 128
-    temperature: float = 0.8
-    top_p: float = 0.95
-    seed: int = 0
+    def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[Any]) -> Tensor:
+        """Read several rows of ids, of any lengths, each after its own cache; float32 logits [rows, vocabulary]."""
+        ...
 
 
 @dataclass(frozen=True)
-class Completion:
-    """The state of a completion: all text so far, tokens written, seconds since the first was asked for.
+class Wanted:
+    """One text that somebody wants; `cancelled` is asked before every token."""
 
-    `reason` is "" until the last one: then "stop" (the model ended the text), "length" or "cancelled".
-    """
-
-    text: str
-    tokens: int
-    seconds: float
-    reason: str = ""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Speed of writing, the reading of the prompt included."""
-        return self.tokens / self.seconds if self.seconds > 0 else 0.0
+    prompt: str
+    settings: Settings
+    cancelled: Callable[[], bool] = lambda: False
 
 
 def complete(
@@ -76,64 +66,66 @@ def complete(
     settings: Settings,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Generator[Completion, None, None]:
-    """Complete `prompt`; yields after every token, at last with a reason.
+    """Complete `prompt`; yields after every token, at last with a reason. See `Row` for how prompts are read."""
+    for _, completion in complete_together(engine, tokens, [Wanted(prompt, settings, cancelled)]):
+        yield completion
 
-    A prompt longer than the context is read from its end backwards as far as fits. When the context is full, its
-    newer half is read again and the text goes on, so any number of tokens can be written.
 
-    White space at the end of a prompt is offered to the model as part of the next word ("def " and not "def" plus a
-    lone space), as it saw it when it was trained; what comes out still begins after the prompt.
+def complete_together(
+    engine: Engine, tokens: Tokens, wanted: Sequence[Wanted], *, exact: bool = True
+) -> Generator[tuple[int, Completion], None, None]:
+    """Complete several texts at once; yields (which, its state) after every token of each, at last with a reason.
+
+    Texts with the same prompt read it once. One that is cancelled ends before its next token, the others go on.
+
+    Args:
+        engine: The model.
+        tokens: Its tokenizer.
+        wanted: The texts.
+        exact: Each text comes out as if it were alone, to the last bit: rows are then read together only where the
+            engine computes them alike, and take turns elsewhere. Without it they are always read together.
     """
-    started = time.perf_counter()
-    sampler = Sampler(settings.temperature, settings.top_p, settings.seed)
-    ids = tokens.encode(prompt)
-    ids, owed = _without_trailing_space(ids, tokens)
-    ids = ids or [tokens.begin]
-    room = engine.context - min(settings.max_tokens, engine.context // 2)
-    ids = ids[-max(1, room) :]
-    stream = TextStream(tokens, ids)
-    skip = len(owed.decode())
-    cache = engine.start()
-    unread = ids
-    for written in range(1, settings.max_tokens + 1):
-        if cancelled():
-            yield Completion(stream.text[skip:], written - 1, time.perf_counter() - started, "cancelled")
-            return
-        if len(ids) > engine.context:
-            # Learned positions cannot slide: start again from the newer half.
-            ids = ids[-max(1, engine.context // 2) :]
-            unread, cache = ids, engine.start()
-        logits = engine.read(unread, cache)
-        if owed and tokens.pieces is not None:
-            logits = _only_continuing(logits, owed, tokens.pieces)
-        number = sampler(logits)
-        if number in tokens.ends:
-            yield Completion(stream.text[skip:], written - 1, time.perf_counter() - started, "stop")
-            return
-        if owed and tokens.pieces is not None:
-            owed = owed[len(tokens.pieces[number]) :]
-        ids = [*ids, number]
-        unread = [number]
-        stream.push(number)
-        reason = "length" if written == settings.max_tokens else ""
-        yield Completion(stream.text[skip:], written, time.perf_counter() - started, reason)
+    rows = [Row(each.prompt, each.settings, tokens, engine.context) for each in wanted]
+    first: dict[tuple[int, ...], tuple[Any, Tensor]] = {}
+    for index, row in enumerate(rows):
+        if wanted[index].cancelled():
+            yield index, row.end("cancelled")
+            continue
+        key = tuple(row.unread)
+        if key in first:
+            cache, logits = first[key]
+            row.cache = engine.fork(cache)
+        else:
+            row.cache = engine.start()
+            logits = engine.read(row.unread, row.cache)
+            if any(tuple(other.unread) == key for other in rows[index + 1 :]):
+                first[key] = engine.fork(row.cache), logits
+        yield index, row.take(logits)
+    first.clear()
+    while going := [index for index, row in enumerate(rows) if not row.ended]:
+        together = [index for index in going if not wanted[index].cancelled()]
+        for index in going:
+            if index not in together:
+                yield index, rows[index].end("cancelled")
+        if engine.rows_alike or not exact:
+            batch = [rows[index] for index in together]
+            yield from zip(together, advance(engine, batch), strict=True)
+            continue
+        for index in together:
+            yield index, advance(engine, [rows[index]])[0]
 
 
-def _without_trailing_space(ids: list[int], tokens: Tokens) -> tuple[list[int], bytes]:
-    """The ids before the white space that ends a prompt, and that white space."""
-    pieces = tokens.pieces if ids else None
-    if pieces is None:
-        return ids, b""
-    stop = len(ids)
-    while stop > 0 and pieces[ids[stop - 1]] and not pieces[ids[stop - 1]].strip(b" \n\t\r"):
-        stop -= 1
-    return ids[:stop], b"".join(pieces[number] for number in ids[stop:])
+def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion]:
+    """Read what is unread of every row, all of them in one go, and draw the next token of each.
 
-
-def _only_continuing(logits: Tensor, owed: bytes, pieces: list[bytes]) -> Tensor:
-    """Logits of the ids whose bytes agree with `owed`; minus infinity for the others."""
-    allowed = [n for n, piece in enumerate(pieces) if piece and (owed.startswith(piece) or piece.startswith(owed))]
-    result = torch.full_like(logits, -torch.inf)
-    index = torch.tensor(allowed, dtype=torch.int64, device=logits.device)
-    result[index] = logits[index]
-    return result
+    Rows may have been asked for by different people at different times; whoever calls decides who is in.
+    """
+    if not rows:
+        return []
+    for row in rows:
+        if row.cache is None:
+            row.cache = engine.start()
+    if len(rows) == 1:
+        return [rows[0].take(engine.read(rows[0].unread, rows[0].cache))]
+    logits = engine.read_rows([row.unread for row in rows], [row.cache for row in rows])
+    return [row.take(logits[index]) for index, row in enumerate(rows)]

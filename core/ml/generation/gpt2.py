@@ -71,6 +71,8 @@ class GPT2:
             raise Refused("config.json cannot be used", "it asks for a variant of GPT-2 that is not known")
         self._approximate = APPROXIMATIONS[activation]
         self.device, self.precision = device, precision
+        # Products of whole numbers are exact in any order; those of floats are added up as the shape suggests.
+        self.rows_alike = precision == "int8"
 
         def take(name: str, *shape: int) -> Tensor:
             tensor = weights.get(f"transformer.{name}", weights.get(name))
@@ -128,6 +130,14 @@ class GPT2:
         shape = (2, self._heads, self.context, self._width // self._heads)
         return Cache([torch.empty(shape, device=self.device) for _ in self._blocks])
 
+    def fork(self, cache: Cache) -> Cache:
+        """A copy of a cache."""
+        other = self.start()
+        for kept, copy in zip(cache.layers, other.layers):
+            copy[:, :, : cache.length] = kept[:, :, : cache.length]
+        other.length = cache.length
+        return other
+
     @torch.inference_mode()
     def read(self, ids: Sequence[int], cache: Cache, *, every: bool = False) -> Tensor:
         """Read tokens after those in `cache`, which grows by them.
@@ -140,26 +150,61 @@ class GPT2:
         Returns:
             Float32 logits [vocabulary], or [len(ids), vocabulary].
         """
-        start, count, heads = cache.length, len(ids), self._heads
-        stop = start + count
-        if not 0 < count <= self.context - start:
-            raise ValueError(f"{count} tokens after {start} do not fit a context of {self.context}")
-        index = torch.tensor(ids, dtype=torch.int64, device=self._table.device)
-        x = self._table[index].float() + self._positions[start:stop]
-        for block, kept in zip(self._blocks, cache.layers):
+        x = self._read([ids], [cache])
+        logits = self._logits(x if every else x[-1:])
+        return logits if every else logits[0]
+
+    @torch.inference_mode()
+    def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
+        """Read several rows, each after its own cache, which grows by it; every weight is read once for all.
+
+        Args:
+            rows: Token ids of each, of any lengths that `read` allows.
+            caches: What was read before, one for each row.
+
+        Returns:
+            Float32 logits after the last token of each row [rows, vocabulary].
+        """
+        x = self._read(rows, caches)
+        if len(x) > len(rows):
+            ends = torch.tensor([len(ids) for ids in rows], device=x.device).cumsum(0) - 1
+            x = x[ends]
+        return self._logits(x)
+
+    def _read(self, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
+        """The last block's output [tokens of all rows, width]."""
+        spans: list[tuple[int, int, int, int]] = []
+        places: list[int] = []
+        begin = 0
+        for ids, cache in zip(rows, caches, strict=True):
+            start, stop = cache.length, cache.length + len(ids)
+            if not 0 < len(ids) <= self.context - start:
+                raise ValueError(f"{len(ids)} tokens after {start} do not fit a context of {self.context}")
+            spans.append((begin, begin + len(ids), start, stop))
+            places += range(start, stop)
+            begin += len(ids)
+        index = torch.tensor([number for ids in rows for number in ids], dtype=torch.int64, device=self._table.device)
+        x = self._table[index].float() + self._positions[torch.tensor(places, device=self._table.device)]
+        for layer, block in enumerate(self._blocks):
             y = functional.layer_norm(x, (self._width,), *block.norm1, self._epsilon)
-            parts = block.attention(y).view(count, 3, heads, -1).permute(1, 2, 0, 3)
-            kept[:, :, start:stop] = parts[1:]
-            keys, values = kept[:, None, :, :stop]
-            y = _attend(parts[0:1], keys, values)
-            x = x + block.merge(y.transpose(1, 2).reshape(count, -1))
+            parts = block.attention(y).view(begin, 3, self._heads, -1).permute(1, 2, 0, 3)
+            seen = []
+            for cache, (first, last, start, stop) in zip(caches, spans):
+                kept = cache.layers[layer]
+                kept[:, :, start:stop] = parts[1:, :, first:last]
+                keys, values = kept[:, None, :, :stop]
+                seen.append(_attend(parts[0:1, :, first:last], keys, values).transpose(1, 2))
+            y = seen[0] if len(seen) == 1 else torch.cat(seen, 1)
+            x = x + block.merge(y.reshape(begin, -1))
             y = functional.layer_norm(x, (self._width,), *block.norm2, self._epsilon)
             y = functional.gelu(block.rise(y), approximate=self._approximate)
             x = x + block.fall(y)
-        cache.length = stop
-        x = functional.layer_norm(x if every else x[-1:], (self._width,), *self._final, self._epsilon)
-        logits = self._head(x)
-        return logits if every else logits[0]
+        for cache, (_, _, _, stop) in zip(caches, spans):
+            cache.length = stop
+        return x
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self._head(functional.layer_norm(x, (self._width,), *self._final, self._epsilon))
 
 
 def supports(config: Mapping[str, object]) -> bool:

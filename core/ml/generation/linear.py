@@ -22,7 +22,10 @@ EMULATED_ROWS = 2
 """From more rows than this on, turning an emulated bfloat16 matrix into float32 first is faster."""
 
 DIGIT = 63
-"""An input of int8 products is step · (a + b / DIGIT), a whole from -DIGIT to DIGIT and b whole from 0 to DIGIT."""
+"""An input of int8 products is step · (a + b / DIGIT), a whole from -DIGIT to DIGIT and b whole from 0 to DIGIT.
+
+Each row has a step of its own, so that what a row gives does not depend on the rows beside it.
+"""
 
 
 class Linear(Protocol):
@@ -104,14 +107,14 @@ class _Byte:
             packed = torch.quantize_per_channel(
                 matrix, scales, torch.zeros_like(scales, dtype=torch.int64), 0, torch.qint8
             )
-            # Each digit's row takes the bias; added up as in `__call__`, the two make one.
-            share = None if bias is None else bias.to("cpu", torch.float32) * (DIGIT / (DIGIT + 1))
-            self._packed = torch.ops.quantized.linear_prepack(packed, share)
+            self._packed = torch.ops.quantized.linear_prepack(packed, None)
+        self._bias = torch.zeros(len(matrix)) if bias is None else bias.to("cpu", torch.float32)
         self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
-        low, high = x.aminmax()
-        step = max(high.item(), -low.item(), 1e-30) / DIGIT
-        fine = x.remainder(step)
-        coarse, fine = int8_product(torch.cat((x - fine, fine * DIGIT)), step, DIGIT + 1, self._packed).chunk(2)
-        return torch.add(coarse, fine, alpha=1 / DIGIT)
+        step = x.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(DIGIT)
+        scaled = x / step
+        whole = scaled.floor()  # from -DIGIT - 1: the division may round outwards
+        digits = torch.cat((whole, (scaled - whole).mul_(DIGIT)))
+        coarse, fine = int8_product(digits, 1.0, DIGIT + 1, self._packed).chunk(2)
+        return torch.addcmul(self._bias, coarse.add_(fine, alpha=1 / DIGIT), step)

@@ -64,6 +64,13 @@ class Tokens:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    def text_of(self, number: int) -> str:
+        """What the id `number` adds to a text by itself; a mark by its name, half a character as U+FFFD."""
+        pieces = self.pieces
+        if pieces is None or not pieces[number]:
+            return str(self._tokenizer.id_to_token(number) or "")
+        return pieces[number].decode("utf-8", "replace")
+
     @functools.cached_property
     def pieces(self) -> list[bytes] | None:
         """The bytes of every id (none for marks), if this is a byte-level tokenizer; None for other kinds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,52 @@ DEFAULT_CONTEXT = 2048
 CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "max_sequence_length", "n_ctx", "seq_length")
 
 
-class TransformersEngine:
+class NetworkEngine:
+    """A network of transformers as `completion.Engine`, without a copy of its weights.
+
+    Args:
+        model: A causal language model, which is set to evaluation.
+        context: Most tokens that it sees at once.
+        precision: What its weights are in.
+        half: Whether to compute in bfloat16 whatever they are in.
+    """
+
+    def __init__(self, model: Any, context: int, precision: str, *, half: bool = False) -> None:
+        self._model, self._half = model.eval(), half
+        self._device = next(model.parameters()).device
+        self.context = context
+        self.vocabulary = int(getattr(model.config.get_text_config(), "vocab_size", 0))
+        self.precision = "bfloat16" if half else precision
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.bytes_per_token = self.parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
+
+    rows_alike = True
+    """Rows are read one after the other, each with its own cache: nothing is shared that could differ."""
+
+    def start(self) -> dict[str, Any]:
+        """An empty cache."""
+        return {"past": None}
+
+    def fork(self, cache: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a cache."""
+        return copy.deepcopy(cache)
+
+    def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[dict[str, Any]]) -> Tensor:
+        """See `Engine.read_rows`."""
+        return torch.stack([self.read(ids, cache) for ids, cache in zip(rows, caches, strict=True)])
+
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int], cache: dict[str, Any], *, every: bool = False) -> Tensor:
+        """See `Engine.read`."""
+        rows = torch.tensor([list(ids)], dtype=torch.int64, device=self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            result = self._model(rows, past_key_values=cache["past"], use_cache=True, logits_to_keep=0 if every else 1)
+        cache["past"] = result.past_key_values
+        logits: Tensor = result.logits[0].float()
+        return logits if every else logits[-1]
+
+
+class TransformersEngine(NetworkEngine):
     """A model folder in the Hugging Face layout, run by transformers with its cache.
 
     Args:
@@ -46,28 +92,13 @@ class TransformersEngine:
             raise Refused("this text model cannot be loaded", reason, "Choose a causal language model") from error
         if report["missing_keys"]:
             raise Refused("the weights are incomplete", f"there is no tensor {min(report['missing_keys'])}")
-        self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.precision = precision
-        self.context = _context(config)
-        self.vocabulary = int(getattr(model.config.get_text_config(), "vocab_size", 0))
+        parameters = sum(parameter.numel() for parameter in model.parameters())
         if precision == "int8":
             _to_int8(model)
-        self._model: Any = model.to(device).eval()
-        self._device = device
-        self.bytes_per_token = self.parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
-
-    def start(self) -> dict[str, Any]:
-        """An empty cache."""
-        return {"past": None}
-
-    @torch.inference_mode()
-    def read(self, ids: Sequence[int], cache: dict[str, Any], *, every: bool = False) -> Tensor:
-        """See `Engine.read`."""
-        rows = torch.tensor([list(ids)], dtype=torch.int64, device=self._device)
-        result = self._model(rows, past_key_values=cache["past"], use_cache=True, logits_to_keep=0 if every else 1)
-        cache["past"] = result.past_key_values
-        logits: Tensor = result.logits[0].float()
-        return logits if every else logits[-1]
+        super().__init__(model.to(device), _context(config), precision)
+        # Those that are packed as int8 are no parameters any more.
+        self.parameters = parameters
+        self.bytes_per_token = parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
 
 
 class _Int8Linear(nn.Module):

@@ -1,4 +1,4 @@
-"""The generator of the first StyleGAN: mapping network, and synthesis by adaptive instance normalisation.
+"""The generator of the first StyleGAN: synthesis by adaptive instance normalisation.
 
 Karras, Laine and Aila 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks" (arXiv
 1812.04948): section 2 and figure 1b, section 3.2 (noise), appendix C (resampling, initial values, the learning rate of
@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.growth import Growth, Stage, enlarged
+from core.ml.networks.mapping import NoiseMode, StyleGenerator, channels_at, num_ws_of, resolutions_to
 from core.ml.networks.ops import EPSILON, LEAK, SQRT2, FullyConnected, normal
-from core.ml.networks.stylegan2 import MappingNetwork, NoiseMode, channels_at, num_ws_of, resolutions_to
 
 
 def binomial_filter() -> Tensor:
@@ -291,7 +291,7 @@ class SynthesisNetwork(nn.Module):
         return enlarged(img, self.img_resolution // stage.resolution)
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """The first StyleGAN's generator.
 
     Args:
@@ -306,6 +306,8 @@ class Generator(nn.Module):
         norm_epsilon: Added to the variance of a feature map before it divides.
         blurred_bias: The doubling layers low-pass their bias too, as some published networks were trained.
     """
+
+    synthesis: SynthesisNetwork
 
     def __init__(
         self,
@@ -322,10 +324,7 @@ class Generator(nn.Module):
         norm_epsilon: float = EPSILON,
         blurred_bias: bool = False,
     ) -> None:
-        super().__init__()
-        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
-        self.img_resolution, self.img_channels = img_resolution, img_channels
-        self.synthesis = SynthesisNetwork(
+        synthesis = SynthesisNetwork(
             w_dim=w_dim,
             img_resolution=img_resolution,
             img_channels=img_channels,
@@ -334,15 +333,7 @@ class Generator(nn.Module):
             norm_epsilon=norm_epsilon,
             blurred_bias=blurred_bias,
         )
-        self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(
-            z_dim=z_dim,
-            c_dim=c_dim,
-            w_dim=w_dim,
-            num_ws=self.num_ws,
-            num_layers=mapping_layers,
-            w_avg_beta=w_avg_beta,
-        )
+        super().__init__(synthesis, z_dim=z_dim, c_dim=c_dim, mapping_layers=mapping_layers, w_avg_beta=w_avg_beta)
 
     @property
     def stage(self) -> Stage:
@@ -357,18 +348,3 @@ class Generator(nn.Module):
         """The step from w to scales and shifts of each style layer; weights [2 channels, w_dim], scales first."""
         layers = [layer for _, block in self.synthesis.blocks() for layer in (block.layer0, block.layer1)]
         return [layer.affine for layer in layers]
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        *,
-        truncation_psi: float | Tensor = 1.0,
-        truncation_cutoff: int | None = None,
-        noise_mode: NoiseMode = "random",
-        dtype: torch.dtype | None = None,
-    ) -> Tensor:
-        """z [N, z_dim] (and one-hot labels [N, c_dim]) to pictures [N, C, R, R]; see the two networks."""
-        ws = self.mapping(z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-        img: Tensor = self.synthesis(ws, noise_mode=noise_mode, dtype=dtype)
-        return img

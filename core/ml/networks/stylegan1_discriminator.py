@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.ml.networks.growth import Growth, Stage, reduced
+from core.ml.networks.mapping import channels_at, resolutions_to
 from core.ml.networks.ops import LEAK, SQRT2, FullyConnected, minibatch_std, normal
 from core.ml.networks.stylegan1 import binomial_filter, blurred, spread
-from core.ml.networks.stylegan2 import channels_at, resolutions_to
 
 
 class ConvolutionLayer(nn.Module):

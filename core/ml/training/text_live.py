@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from core.ml.generation.completion import Engine, Settings, complete
 from core.ml.generation.gpt2 import GPT2, supports
 from core.ml.generation.loading import LARGE
 from core.ml.generation.sampling import Sampler
 from core.ml.generation.tokens import Tokens
+from core.ml.generation.transformers_engine import NetworkEngine
 from core.ml.hardware import fast_bfloat16
 from core.ml.training.text_network import plain_weights, positions_of
 from core.runs.plan import TextOptions
@@ -23,38 +23,6 @@ BEGINNINGS = 3
 """Held-out documents whose beginnings are completed where the user gives no prompts."""
 BEGINNING = 12
 """Tokens of such a beginning."""
-
-
-class Live:
-    """A network of transformers as `completion.Engine`, without a copy of its weights.
-
-    Args:
-        model: In evaluation mode.
-        half: Whether to compute in bfloat16.
-    """
-
-    def __init__(self, model: Any, *, half: bool = False) -> None:
-        self._model, self._half = model, half
-        self._device = next(model.parameters()).device
-        self.context = positions_of(model.config)
-        self.vocabulary = int(model.config.get_text_config().vocab_size)
-        self.precision = "bfloat16" if half else "float32"
-        self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.bytes_per_token = self.parameters * 4
-
-    def start(self) -> dict[str, Any]:
-        """An empty cache."""
-        return {"past": None}
-
-    @torch.inference_mode()
-    def read(self, ids: Sequence[int], cache: dict[str, Any], *, every: bool = False) -> Tensor:
-        """See `Engine.read`."""
-        rows = torch.tensor([list(ids)], dtype=torch.int64, device=self._device)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            result = self._model(rows, past_key_values=cache["past"], use_cache=True, logits_to_keep=0 if every else 1)
-        cache["past"] = result.past_key_values
-        logits: Tensor = result.logits[0].float()
-        return logits if every else logits[-1]
 
 
 def live_engine(model: Any) -> Engine:
@@ -68,7 +36,7 @@ def live_engine(model: Any) -> Engine:
     half = fast_bfloat16(device) and sum(tensor.numel() for tensor in weights.values()) >= LARGE
     if supports(config):
         return GPT2(config, weights, "bfloat16" if half else "float32", device)
-    return Live(model.eval(), half=half)
+    return NetworkEngine(model, positions_of(model.config), "float32", half=half)
 
 
 def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:

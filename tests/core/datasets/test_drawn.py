@@ -13,13 +13,14 @@ FROM_FONT = ("portraits", "emoji-food", "emoji-animals")
 
 
 def test_names_and_words() -> None:
-    assert tuple(DRAWN) == (*FROM_FONT, "cars", "sneakers")
-    for drawn in DRAWN.values():
+    assert tuple(DRAWN) == (*FROM_FONT, "cars", "sneakers", "python")
+    for name, drawn in DRAWN.items():
         assert drawn.title
         assert drawn.licence
         assert drawn.about.endswith(".")
         assert drawn.about.count(".") == 1
-        assert drawn.count >= 600
+        assert drawn.kind == ("text" if name == "python" else "image")
+        assert drawn.count >= (0 if drawn.kind == "text" else 600)
 
 
 def test_sets_drawn_by_code_are_always_there_and_know_their_classes() -> None:

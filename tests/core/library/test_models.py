@@ -13,7 +13,8 @@ import pytest
 from core.errors import NotFound, Refused, StorageError
 from core.library.interfaces import image_gan_interface, interface_of, text_interface
 from core.library.manifest import MAX_BYTES, Manifest
-from core.library.models import Library, slug
+from core.library.models import Library
+from core.library.naming import slug
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -43,7 +43,7 @@ def test_the_list_tells_score_and_time_left_of_a_run_that_trains(
 ) -> None:
     assert main(["runs", "list"]) == 0
     head, newer, older = capsys.readouterr().out.splitlines()
-    assert head.split() == ["id", "name", "state", "step", "of", "score", "left", "changed"]
+    assert head.split() == ["id", "name", "kind", "state", "step", "of", "score", "left", "changed"]
     assert newer.split()[0] == trained[1]
     assert "running" in newer
     assert "FD-D 0.022" in newer

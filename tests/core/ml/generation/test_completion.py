@@ -23,6 +23,7 @@ class Script:
     """An engine that wants to write given ids, whatever it reads; it checks that nobody reads past its context."""
 
     context, vocabulary, precision, parameters, bytes_per_token = CONTEXT, VOCABULARY, "float32", 0, 0
+    rows_alike = False
 
     def __init__(self, wanted: Sequence[int]) -> None:
         self._wanted = iter(wanted)
@@ -30,6 +31,12 @@ class Script:
 
     def start(self) -> list[int]:
         return []
+
+    def fork(self, cache: list[int]) -> list[int]:
+        return list(cache)
+
+    def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[list[int]]) -> Tensor:
+        return torch.stack([self.read(ids, cache) for ids, cache in zip(rows, caches, strict=True)])
 
     def read(self, ids: Sequence[int], cache: list[int], *, every: bool = False) -> Tensor:
         self.read_ids.append(list(ids))

@@ -1,0 +1,1 @@
+"""Models behind URLs: deployments on disk, the gateway process that serves them, and the APIs that they speak."""

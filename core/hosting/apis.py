@@ -1,0 +1,15 @@
+"""Every API that a deployment speaks, in one list. A new one is a file with `ROUTES` and a line here."""
+
+from __future__ import annotations
+
+from core.hosting import health, runway_api
+from core.hosting.exchange import Route
+
+DEPLOYMENT_ROUTES: tuple[Route, ...] = (
+    *health.ROUTES,
+    *runway_api.ROUTES,
+)
+"""Below /<name>."""
+
+GATEWAY_ROUTES: tuple[Route, ...] = health.GATEWAY_ROUTES
+"""At the top; they need the studio's key or a token of the gateway."""

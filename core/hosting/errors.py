@@ -1,0 +1,62 @@
+"""What can go wrong between a client and a deployment, beyond the core's own errors."""
+
+from __future__ import annotations
+
+from core.errors import TarmacError
+
+
+class Unauthorized(TarmacError):
+    """No token, or one that does not open this. Says nothing about what there is."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("a valid token is needed", "", "Send it as: Authorization: Bearer TOKEN")
+
+
+class MethodNotAllowed(TarmacError):
+    """The path is there, the method is not."""
+
+    status = 405
+
+
+class TimedOut(TarmacError):
+    """A request took longer than its deployment allows."""
+
+    status = 504
+
+
+class SlowClient(TarmacError):
+    """A request did not arrive in time."""
+
+    status = 408
+
+
+class TooLarge(TarmacError):
+    """A body beyond the limit of its deployment."""
+
+    status = 413
+
+
+class Unavailable(TarmacError):
+    """The deployment is there and cannot answer now.
+
+    Attributes:
+        retry_after: Seconds after which it is worth to ask again, measured where there is something to measure.
+    """
+
+    status = 503
+
+    def __init__(self, what: str, why: str = "", do: str = "", retry_after: int = 5) -> None:
+        super().__init__(what, why, do)
+        self.retry_after = retry_after
+
+
+class TooMany(Unavailable):
+    """One client has more requests waiting than is its share."""
+
+    status = 429
+
+
+class Gone(Exception):
+    """The client has left: nobody is there to be answered."""

@@ -1,0 +1,223 @@
+"""One request and its answer, as the APIs see it: who asks whom, the body within its limits, the client's leaving.
+
+An API is a file with `ROUTES`, a tuple of `Route`; `core.hosting.apis` lists them. A handler returns a response of
+starlette's or raises a `TarmacError`, which is answered in the error form of its route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from starlette.responses import JSONResponse, Response
+
+from core.errors import InvalidInput, TarmacError
+from core.hosting.addressing import Place
+from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
+
+if TYPE_CHECKING:
+    from core.hosting.gateway import Gateway
+    from core.hosting.registry import Entry
+
+T = TypeVar("T")
+
+BODY_SECONDS = 20.0
+"""Seconds that a body may take whatever its size; beyond, it must come at `SLOWEST`."""
+
+SLOWEST = 16 * 2**10
+"""Bytes per second."""
+
+_IN_A_THREAD = 64 * 2**10
+"""Bytes of JSON beyond which it is parsed in a thread: the loop serves others meanwhile."""
+
+
+def plain_error(error: TarmacError, status: int) -> dict[str, object]:
+    """The error form of Runway's SDK and of everything that has no other."""
+    return {"error": str(error)}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One address of an API.
+
+    Attributes:
+        method: "GET" (HEAD comes with it) or "POST".
+        path: Below the deployment: "/v1/query"; "{name}" stands for one segment.
+        handler: Answers.
+        counts: Whether it is a request to the model, for the numbers on the screen.
+        open: Whether it needs no token. It must not tell what exists.
+        errors: The JSON of an error.
+        statuses: Statuses that differ from the error's own, chosen by the API.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Exchange], Awaitable[Response]]
+    counts: bool = False
+    open: bool = False
+    errors: Callable[[TarmacError, int], dict[str, object]] = plain_error
+    statuses: Callable[[Exchange, TarmacError], int] = field(default=lambda exchange, error: error.status)
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One request.
+
+    Attributes:
+        gateway: Who got it.
+        scope: ASGI's description of it.
+        place: The deployment and path that it names.
+        address: The client's address.
+        entry: The deployment; None on the gateway's own routes.
+        client: Who asks: a token's label, "studio", or the address at a public deployment.
+        parameters: What stood for "{name}" in the route's path.
+        studio: Whether it came with the studio's key.
+    """
+
+    gateway: Gateway
+    scope: dict[str, Any]
+    receive: Callable[[], Awaitable[dict[str, Any]]]
+    place: Place
+    address: str
+    entry: Entry | None = None
+    client: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    studio: bool = False
+    _read: bool = False
+
+    @property
+    def deployed(self) -> Entry:
+        """The deployment, on routes that have one."""
+        assert self.entry is not None
+        return self.entry
+
+    def header(self, name: str) -> str:
+        """A header's value; empty without it."""
+        key = name.lower().encode()
+        return next((value for each, value in self.scope["headers"] if each == key), b"").decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            TooLarge: It is larger than the deployment allows; not more than that was kept.
+            SlowClient: It came too slowly.
+            Gone: The client left.
+        """
+        most = self.deployed.deployment.limits.max_body
+        if self.header("content-encoding") not in ("", "identity"):
+            raise InvalidInput("the body cannot be read", "compressed bodies are not taken", "Send it as it is")
+        declared = self.header("content-length")
+        if declared.isdigit() and int(declared) > most:
+            await self._too_large(most)
+        parts: list[bytes] = []
+        size, began = 0, time.monotonic()
+        while True:
+            left = began + BODY_SECONDS + size / SLOWEST - time.monotonic()
+            try:
+                message = await asyncio.wait_for(self.receive(), max(left, 0.001))
+            except TimeoutError:
+                raise SlowClient("the body came too slowly", f"{size} bytes were here in time") from None
+            if message["type"] == "http.disconnect":
+                raise Gone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                await self._too_large(most)
+            parts.append(part)
+            if not message.get("more_body", False):
+                self._read = True
+                return b"".join(parts)
+
+    async def json(self) -> object:
+        """The body as JSON.
+
+        Raises:
+            InvalidInput: It is none.
+            As `body`.
+        """
+        data = await self.body()
+        return parse_json(data) if len(data) <= _IN_A_THREAD else await asyncio.to_thread(parse_json, data)
+
+    async def json_object(self) -> dict[str, object]:
+        """The body as a JSON object.
+
+        Raises:
+            As `json`.
+        """
+        data = await self.json()
+        if not isinstance(data, dict):
+            raise InvalidInput("the body is not a JSON object", "allowed is {...} with an entry for each input")
+        return data
+
+    async def while_here(self, work: Awaitable[T]) -> T:
+        """The result of `work`, which is cancelled if the client leaves. Read the body before.
+
+        Raises:
+            Gone: The client left.
+        """
+        task = asyncio.ensure_future(work)
+        watcher = asyncio.create_task(self._gone())
+        try:
+            await asyncio.wait([task, watcher], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Gone
+        finally:
+            watcher.cancel()
+            if not task.done():
+                task.cancel()
+
+    async def _gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def _too_large(self, most: int) -> NoReturn:
+        """Refuse, after reading on for a moment: one who is still sending would not see an answer."""
+        end = time.monotonic() + 3.0
+        seen = 0
+        while seen < 4 * most and (left := end - time.monotonic()) > 0:
+            try:
+                message = await asyncio.wait_for(self.receive(), left)
+            except TimeoutError:
+                break
+            if message["type"] == "http.disconnect":
+                raise Gone
+            seen += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        raise TooLarge("the body is too large", f"{most:,} bytes are allowed")
+
+
+def parse_json(data: bytes) -> object:
+    """JSON, strictly: UTF-8, no NaN, no nesting that would break us.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidInput("the body cannot be read", "its JSON is nested too deeply") from None
+    except ValueError as error:
+        raise InvalidInput("the body is not JSON", str(error)[:120]) from None
+
+
+def error_response(error: TarmacError, status: int, data: dict[str, object]) -> JSONResponse:
+    """The answer that tells an error."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(error.retry_after)
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, TooLarge | SlowClient):
+        headers["connection"] = "close"
+    return JSONResponse(data, status, headers)
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")

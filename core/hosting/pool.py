@@ -1,0 +1,426 @@
+"""The workers of one deployment and the requests that wait for them: admission, order, time limits, sleep, deaths.
+
+Belongs to one event loop. A request is a `Call` (`core.workers.call`): awaited, iterated for its parts, cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import Cancelled, TarmacError, WorkerDied
+from core.hosting.deployment import Deployment
+from core.hosting.errors import TimedOut, Unavailable
+from core.hosting.fairness import FairQueue
+from core.hosting.replica import Replica
+from core.hosting.status import State
+from core.interface import Interface
+from core.workers.adapter import Target
+from core.workers.call import Call
+
+HOLD = 600.0
+"""Seconds that a request is held while its model wakes."""
+
+WINDOW = 32
+"""Requests of a batchable command that one worker has at a time: two batches of sixteen, so that the next batch is
+complete when one ends. A model may tell another number for a command in `info["window"]`."""
+
+_SINGLE = 2
+"""The same for a command that is not batchable: the next one lies ready when one ends."""
+
+_TRY_AGAIN_AFTER = 15.0
+"""Seconds after which a model that could not be started is tried again, at the next request."""
+
+_MEASURED = 60.0
+"""Seconds of answers that Retry-After is measured over."""
+
+
+@dataclass(eq=False)
+class _Job:
+    """A request from its acceptance to its answer."""
+
+    call: Call
+    inputs: Mapping[str, object]
+    client: str
+    nbytes: int
+    inner: Call | None = None
+    replica: Replica | None = None
+    deadline: asyncio.TimerHandle | None = None
+    relay: asyncio.Task[None] | None = None
+    parts: bool = False
+    """Whether the client wants the parts of the answer."""
+    began: bool = False
+    """Whether it has some."""
+    waits: bool = True
+    """Whether it is in the queue."""
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a deployment runs, once its model was found.
+
+    Attributes:
+        interface: What the model takes and gives.
+        target: What replica `number` runs; asked at each start, it may raise a `TarmacError`.
+        model: The model's id.
+        title: What people call the model.
+        description: Its card.
+    """
+
+    interface: Interface
+    target: Callable[[int], Target]
+    model: str = ""
+    title: str = ""
+    description: str = ""
+
+
+class Pool:
+    """Serves one deployment.
+
+    Args:
+        deployment: Its settings.
+        served: Its model.
+        folder: Where the workers' logs go.
+    """
+
+    def __init__(self, deployment: Deployment, served: Served, folder: Path) -> None:
+        self.deployment = deployment
+        self.served = served
+        self.problem: TarmacError | None = None
+        """Why the model could not be started; None while it can."""
+        self.deaths = 0
+        """Workers that died since the pool was made."""
+        self.heartbeat = 0.0
+        """When a worker last gave anything, on the monotonic clock; 0 if none has."""
+        self._folder = folder
+        self._queue: FairQueue[_Job] = FairQueue(deployment.limits.max_queue)
+        self._replicas: list[Replica] = []
+        self._running: dict[Replica, set[_Job]] = {}
+        self._jobs: dict[Call, _Job] = {}
+        self._answered: deque[float] = deque(maxlen=4096)
+        """When answers were complete."""
+        self._problem_since = 0.0
+        self._last_use = time.monotonic()
+        self._closed = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._awake = asyncio.Event()
+
+    # -- what it is doing
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        if not self.deployment.active or self._closed:
+            return "inactive"
+        if any(replica.ready for replica in self._replicas):
+            return "awake"
+        if self._replicas:
+            return "waking"
+        return "failed" if self.problem is not None else "asleep"
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Requests that workers have."""
+        return sum(len(jobs) for jobs in self._running.values())
+
+    @property
+    def ready(self) -> int:
+        """Workers that take requests."""
+        return sum(replica.ready for replica in self._replicas)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers that run."""
+        pids = (replica.session.pid if replica.session is not None else None for replica in self._replicas)
+        return [pid for pid in pids if pid is not None]
+
+    def retry_after(self) -> int:
+        """Seconds until what waits now is done, as measured; 5 where there was nothing to measure."""
+        now = time.monotonic()
+        recent = [moment for moment in self._answered if now - moment < _MEASURED]
+        if not recent:
+            return 5
+        rate = len(recent) / max(1.0, now - recent[0])
+        return min(120, max(1, math.ceil((self.queued + self.running) / rate)))
+
+    # -- requests
+
+    def submit(
+        self,
+        client: str,
+        command: str | None,
+        inputs: Mapping[str, object],
+        *,
+        hold: bool = False,
+        parts: bool = False,
+    ) -> Call:
+        """Accept a request; it wakes the model if that sleeps.
+
+        Args:
+            client: Whose it is; clients take turns.
+            command: Name of the command; None for the model's first.
+            inputs: Checked values by name.
+            hold: Let it wait where others would be told that one client has too many.
+            parts: Give the parts of a streaming command's answer. Once one was given, the request is not run again
+                when its worker dies.
+
+        Raises:
+            NotFound: There is no such command.
+            TooMany, Unavailable: It cannot wait.
+            TarmacError: The model could not be started a moment ago.
+        """
+        chosen = self.served.interface.command(command)
+        if self._closed:
+            raise Unavailable("the deployment is being stopped", "", "Ask again", 2)
+        self.wake()
+        if self.problem is not None and not self._replicas:
+            raise _again(self.problem)
+        nbytes = sum(value.nbytes for value in inputs.values() if isinstance(value, np.ndarray))
+        self._queue.check(client, nbytes, hold, self.retry_after())
+        call = Call(chosen.name, self._cancelled)
+        job = _Job(call, inputs, client, nbytes, parts=parts)
+        self._jobs[call] = job
+        self._empty.clear()
+        self._set_deadline(job)
+        call.add_done_callback(self._done)
+        self._queue.push(job)
+        self._dispatch()
+        return call
+
+    def wake(self) -> None:
+        """Start the workers, unless they run or could not be started a moment ago."""
+        self._last_use = time.monotonic()
+        if self._replicas or self._closed or not self.deployment.active:
+            return
+        if self.problem is not None and time.monotonic() - self._problem_since < _TRY_AGAIN_AFTER:
+            return
+        self.problem = None
+        for number in range(self.deployment.replicas):
+            replica = Replica(number, self.served.target, self._folder / f"worker-{number}.log", self)
+            self._replicas.append(replica)
+            self._running[replica] = set()
+
+    async def awake(self) -> None:
+        """Wake it and wait until a worker is ready.
+
+        Raises:
+            TarmacError: It could not be started.
+            TimedOut: It took longer than anybody is held.
+        """
+        self.wake()
+        while not self.ready:
+            if self.problem is not None and not self._replicas:
+                raise _again(self.problem)
+            self._awake.clear()
+            try:
+                await asyncio.wait_for(self._awake.wait(), HOLD)
+            except TimeoutError:
+                raise TimedOut("the model did not wake", f"it has taken {HOLD:.0f} s") from None
+
+    def resize_queue(self, bound: int) -> None:
+        """Let more or fewer requests wait from now on."""
+        self._queue.bound = bound
+
+    def tick(self) -> None:
+        """Once a second: let it sleep when nobody has asked for long enough."""
+        patience = self.deployment.sleep_after
+        if not patience or not self._replicas or self._jobs:
+            return
+        if time.monotonic() - self._last_use >= patience and self.state == "awake":
+            self._dismiss()
+
+    async def close(self, patience: float) -> None:
+        """Take no more requests, let accepted ones finish for `patience` seconds, end the workers."""
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), max(patience, 0.001))
+        self._fail_all(Unavailable("the deployment was stopped", "", "Ask again", 5))
+        await self._dismiss()
+
+    # -- for replicas
+
+    def replica_ready(self, replica: Replica) -> None:
+        self.problem = None
+        self._awake.set()
+        for job in self._jobs.values():
+            if job.inner is None:
+                self._set_deadline(job)
+        self._dispatch()
+
+    def replica_died(self, replica: Replica, error: TarmacError) -> None:
+        self.deaths += 1
+
+    def replica_gave_up(self, replica: Replica, error: TarmacError) -> None:
+        if replica in self._replicas:
+            self._replicas.remove(replica)
+            self._running.pop(replica, None)
+        if not self._replicas:
+            self.problem, self._problem_since = error, time.monotonic()
+            self._awake.set()
+            self._fail_all(error)
+
+    # -- dispatch
+
+    def _dispatch(self) -> None:
+        """Give requests to workers, as many as each may have."""
+        while (job := self._queue.peek()) is not None:
+            replica = self._choose(job)
+            if replica is None:
+                return
+            self._queue.pop()
+            job.waits = False
+            self._start(job, replica)
+
+    def _choose(self, job: _Job) -> Replica | None:
+        """The worker with the fewest requests that may have another; None if none may."""
+        best: Replica | None = None
+        for replica, jobs in self._running.items():
+            if not replica.ready:
+                continue
+            # One that saw its worker die runs alone: if it is what kills workers, it kills nobody else's request.
+            alone = bool(jobs) and (job.tries > 0 or any(each.tries > 1 for each in jobs))
+            if alone or len(jobs) >= self._window(replica, job.call.command):
+                continue
+            if best is None or len(jobs) < len(self._running[best]):
+                best = replica
+        return best
+
+    def _window(self, replica: Replica, command: str) -> int:
+        session = replica.session
+        told = session.info.get("window") if session is not None else None
+        number = told.get(command) if isinstance(told, Mapping) else None
+        if isinstance(number, int) and number > 0:
+            return number
+        chosen = self.served.interface.commands.get(command)
+        return WINDOW if chosen is not None and chosen.batchable else _SINGLE
+
+    def _start(self, job: _Job, replica: Replica) -> None:
+        session = replica.session
+        assert session is not None
+        job.tries += 1
+        try:
+            inner = session.run(job.call.command, job.inputs)
+        except TarmacError as error:
+            if isinstance(error, WorkerDied) and job.tries < 2:
+                self._push_again(job)
+            else:
+                job.call.fail(error)
+            return
+        job.inner, job.replica = inner, replica
+        self._running[replica].add(job)
+        if self.served.interface.command(job.call.command).streaming:
+            job.relay = asyncio.create_task(self._relay(job, inner))
+        inner.add_done_callback(lambda done: self._inner_done(job, done))
+
+    async def _relay(self, job: _Job, inner: Call) -> None:
+        """Pass the parts of an answer on."""
+        try:
+            async for part in inner:
+                self.heartbeat = time.monotonic()
+                if job.parts and inner.outputs is not part.outputs:
+                    job.began = True
+                    job.call.give(part.outputs, part.progress, final=False)
+        except TarmacError:
+            pass  # told where it is done
+        except asyncio.CancelledError:
+            if not job.call.done:
+                raise
+
+    def _inner_done(self, job: _Job, inner: Call) -> None:
+        if job.inner is not inner:
+            return
+        replica, job.inner, job.replica = job.replica, None, None
+        if replica is not None:
+            self._running.get(replica, set()).discard(job)
+        if not job.call.done:
+            error = inner.error
+            if error is None:
+                assert inner.outputs is not None
+                self.heartbeat = time.monotonic()
+                self._answered.append(self.heartbeat)
+                self._deliver(job, inner.outputs)
+            elif isinstance(error, WorkerDied) and not job.began and job.tries < 2 and not self._closed:
+                self._push_again(job)
+            else:
+                job.call.fail(error)
+        self._dispatch()
+
+    def _push_again(self, job: _Job) -> None:
+        job.waits = True
+        self._queue.push_again(job)
+
+    def _deliver(self, job: _Job, outputs: dict[str, object]) -> None:
+        """The final answer, after every part that is still on its way through the relay."""
+        relay = job.relay
+        if relay is None or relay.done():
+            job.call.give(outputs, 1.0, final=True)
+        else:
+            relay.add_done_callback(lambda _: job.call.give(outputs, 1.0, final=True))
+
+    # -- ends
+
+    def _set_deadline(self, job: _Job) -> None:
+        if job.deadline is not None:
+            job.deadline.cancel()
+        seconds = self.deployment.limits.timeout if self.ready else HOLD
+        job.deadline = asyncio.get_running_loop().call_later(seconds, self._too_late, job, seconds)
+
+    def _too_late(self, job: _Job, seconds: float) -> None:
+        waited = "for the model to wake" if not self.ready else "" if job.inner is not None else "in the queue"
+        what = " ".join(filter(None, ("the request took too long", waited)))
+        job.call.fail(TimedOut(what, f"{seconds:g} s are allowed", "Ask for less, or raise the deployment's limit"))
+
+    def _cancelled(self, call: Call) -> None:
+        """The client gave its request up; the rest follows when the call is done, which it is."""
+
+    def _done(self, call: Call) -> None:
+        """Whatever the end of a request was: nothing of it stays behind."""
+        job = self._jobs.pop(call, None)
+        if job is None:
+            return
+        if job.deadline is not None:
+            job.deadline.cancel()
+        if job.waits:
+            self._queue.remove(job)
+        if job.inner is not None:
+            job.inner.cancel()
+        if job.relay is not None:
+            job.relay.cancel()
+        self._last_use = time.monotonic()
+        if not self._jobs:
+            self._empty.set()
+        self._dispatch()
+
+    def _fail_all(self, error: TarmacError) -> None:
+        for call in list(self._jobs):
+            call.fail(_again(error))
+
+    def _dismiss(self) -> asyncio.Future[list[None]]:
+        """End the workers, in the background."""
+        replicas, self._replicas = self._replicas, []
+        self._running = {}
+        self._answered.clear()
+        closing = asyncio.gather(*(replica.close() for replica in replicas))
+        self._closing = closing  # kept: a task that nobody holds may vanish
+        return closing
+
+
+def _again(error: TarmacError) -> TarmacError:
+    """The same error for another asker; what concerns the model itself is told as "not available"."""
+    if isinstance(error, Unavailable | TimedOut | WorkerDied | Cancelled):
+        return type(error)(error.what, error.why, error.do)
+    return Unavailable(error.what, error.why, error.do, 30)

@@ -1,0 +1,158 @@
+"""HTTP on a connection, with the limits that a server on a shared machine needs: uvicorn's protocol, guarded.
+
+What is added: limits of time and size for a request's head, an idle limit that leaves no silent connection for ever,
+a bound on connections, the host of an absolute request target (for clients that use us as a proxy), and JSON for
+whatever is refused before any application sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_SECONDS = 20.0
+"""From the first byte of a request to the end of its head."""
+
+IDLE_SECONDS = 75.0
+"""Between two requests of a connection, and before its first. Node closes its own idle connections after 5 s."""
+
+LEFTOVER_SECONDS = 20.0
+"""For the rest of a body whose request was answered before it was read."""
+
+MOST_HEAD = 64 * 2**10
+"""Bytes of a request's head."""
+
+MOST_HEADERS = 128
+
+MOST_LEFTOVER = 2**20
+"""Bytes of a body that are read after its request was answered."""
+
+MOST_CONNECTIONS = 8192
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    most_connections = MOST_CONNECTIONS
+    """Fewer where the system allows fewer files."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._in_body = False
+        self._head_bytes = 0
+        self._leftover = 0
+        self._refusal = (400, "the request is not HTTP")
+
+    # -- a connection's life
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(503, "there are too many connections")
+            return
+        self._arm(IDLE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        before = self._in_head
+        super().data_received(data)
+        if self._in_head and self.parser is not None:
+            self._head_bytes += len(data) if before else 0
+            if self._head_bytes > MOST_HEAD:
+                self._refuse(431, "the head of the request is too large")
+
+    # -- what the parser tells
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._in_body, self._head_bytes, self._leftover = True, False, 0, 0
+        self._arm(HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MOST_HEAD:
+            self._complain(414, "the address of the request is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > MOST_HEADERS or len(value) > MOST_HEAD:
+            self._complain(431, "the head of the request is too large")
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        self._disarm()
+        scheme, mark, rest = self.url.partition(b"://")
+        if mark and scheme.lower() in (b"http", b"https"):
+            host, slash, path = rest.partition(b"/")
+            self.scope["extensions"] = {"tarmac.target": host.decode("latin-1")}  # type: ignore[dict-item]
+            self.url = slash + path if slash else b"/"
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._leftover += len(body)
+            if self._leftover > MOST_LEFTOVER:
+                self.transport.close()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._arm(IDLE_SECONDS)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._arm(LEFTOVER_SECONDS if self._in_body else IDLE_SECONDS)
+
+    # -- refusals
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(*self._refusal)
+
+    def _complain(self, status: int, what: str) -> None:
+        """Refuse from within a callback of the parser: what it raises ends in `send_400_response`."""
+        self._refusal = (status, what)
+        raise ValueError(what)
+
+    def _refuse(self, status: int, what: str) -> None:
+        """Answer once, in JSON, and close; where an answer is under way already, only close."""
+        self._disarm()
+        self._in_head = False
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            body = json.dumps({"error": what}).encode()
+            head = b"content-type: application/json\r\naccess-control-allow-origin: *\r\nconnection: close\r\n"
+            length = b"content-length: " + str(len(body)).encode() + b"\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head + length + body)
+        self.transport.close()
+
+    # -- time
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._in_head:
+            self._refuse(408, "the head of the request took too long")
+        elif self.cycle is None or self.cycle.response_complete:
+            self.transport.close()

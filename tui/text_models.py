@@ -1,0 +1,65 @@
+"""The models that can write beside another: those of the library, and every checkpoint of a text training.
+
+A reference is plain text, so that a workspace file can keep it: "model:<id>" or "run:<run id>/<step>".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import NotFound
+from tui.screens.chooser import Choice
+
+if TYPE_CHECKING:
+    from core.library.models import Model
+    from core.runs.view import RunView
+    from tui.services import Services
+
+
+def choices(services: Services, without: Model) -> list[Choice]:
+    """All there are but `without`. Reads the disk."""
+    found = [
+        Choice(f"model:{model.id}", title_of(model), "starter" if model.source == "starter" else "library")
+        for model in services.library.models()
+        if model.kind == "text" and model.problem is None and model.id != without.id
+    ]
+    for view in services.training.look():
+        if view.plan.kind != "text":
+            continue
+        for checkpoint in sorted(view.checkpoints, key=lambda each: -each.step):
+            best = "checkpoint, the best" if checkpoint.best else "checkpoint"
+            found.append(Choice(f"run:{view.id}/{checkpoint.step}", f"{view.plan.name} at {checkpoint.step:,}", best))
+    return found
+
+
+def find(services: Services, reference: str) -> Model:
+    """The model that a reference names. Reads the disk.
+
+    Raises:
+        TarmacError: There is none any more, or it cannot be used.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "model":
+        return services.library.get(name)
+    run, _, step = name.rpartition("/")
+    for view in services.training.look():
+        if view.id == run:
+            for checkpoint in view.checkpoints:
+                if str(checkpoint.step) == step:
+                    return _checkpoint(view, checkpoint.step, view.folder / "checkpoints" / checkpoint.folder)
+    raise NotFound("the second model is gone", reference, "Choose another one")
+
+
+def title_of(model: Model) -> str:
+    """What a model is called beside others."""
+    return model.id if model.source == "starter" else model.name
+
+
+def _checkpoint(view: RunView, step: int, folder: Path) -> Model:
+    from core.library.interfaces import interface_of
+    from core.library.manifest import Manifest
+    from core.library.models import Model
+
+    manifest = Manifest.read(folder).renamed(f"{view.plan.name} at {step:,}"[:80])
+    return Model(f"{view.id}/{step}", folder, "run", manifest, spec=interface_of(manifest))
