@@ -200,8 +200,8 @@ def measure(name: str, precision: str, rounds: int) -> None:
         best = min(answer["seconds"] for answer in told[case]) / thousands
         ratios = [theirs["seconds"] / ours["seconds"] for theirs, ours in zip(told[case], told["ours"], strict=True)]
         peak = max(answer["peak"] for answer in told[case]) / 1e9
-        row = f"{name:6} {precision:9} {case:8} {1000 / best:7.0f} tokens/s  {best:7.3f} CPU s/1000 tokens  {peak:4.1f} GB"
-        print(f"{row}  ours is {statistics.median(ratios):.2f} times as fast", flush=True)
+        row = f"{name:6} {precision:9} {case:8} {1000 / best:7.0f} tokens/s  {best:7.3f} CPU s/1000 tokens"
+        print(f"{row}  {peak:4.1f} GB  ours is {statistics.median(ratios):.2f} times as fast", flush=True)
     print(f"{name:6} {precision:9} losses of ours and plain differ by {apart:.4f} at most", flush=True)
 
 
@@ -222,14 +222,14 @@ def _answer(case: str, process: subprocess.Popen[str]) -> dict[str, float]:
     raise SystemExit(f"{case} ended")
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.text_training")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--precisions", nargs="+", choices=("bfloat16", "float32"), default=["bfloat16", "float32"])
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.child:
         case, name, precision = options.child
         child(case, SIZES[name], precision)
