@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import resource
 import ssl
-from typing import Any, cast
 
 import uvicorn
 
@@ -30,7 +29,7 @@ def make_server(gateway: Gateway, drain: float, tls: ssl.SSLContext | None = Non
     """
     return _Server(
         uvicorn.Config(
-            cast(Any, gateway),
+            gateway,
             http=GuardedProtocol,
             ws="none",
             lifespan="off",
