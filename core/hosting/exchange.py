@@ -95,6 +95,11 @@ class Exchange:
         assert self.entry is not None
         return self.entry
 
+    @property
+    def max_body(self) -> int:
+        """Bytes that its body may have."""
+        return self.deployed.deployment.limits.max_body
+
     def header(self, name: str) -> str:
         """A header's value; empty without it."""
         key = name.lower().encode()
@@ -108,7 +113,7 @@ class Exchange:
             SlowClient: It came too slowly.
             Gone: The client left.
         """
-        most = self.deployed.deployment.limits.max_body
+        most = self.max_body
         if self.header("content-encoding") not in ("", "identity"):
             raise InvalidInput("the body cannot be read", "compressed bodies are not taken", "Send it as it is")
         declared = self.header("content-length")
