@@ -100,9 +100,7 @@ class Deployment:
 
     def same_workers(self, other: Deployment) -> bool:
         """Whether the workers of one can go on serving the other."""
-        mine, others = (
-            (each.model, dict(each.options), each.replicas, each.active, each.command) for each in (self, other)
-        )
+        mine, others = ((each.model, dict(each.options), each.replicas, each.active) for each in (self, other))
         return mine == others
 
     def to_toml(self) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from core.hosting.deployment import Deployment
 from core.hosting.errors import TimedOut, Unavailable
 from core.hosting.fairness import FairQueue
 from core.hosting.replica import Replica
+from core.hosting.served import Served
 from core.hosting.status import State
-from core.interface import Interface
-from core.workers.adapter import Target
 from core.workers.call import Call
 
 HOLD = 600.0
@@ -62,25 +61,6 @@ class _Job:
     waits: bool = True
     """Whether it is in the queue."""
     tries: int = 0
-
-
-@dataclass(frozen=True)
-class Served:
-    """What a deployment runs, once its model was found.
-
-    Attributes:
-        interface: What the model takes and gives.
-        target: What replica `number` runs; asked at each start, it may raise a `TarmacError`.
-        model: The model's id.
-        title: What people call the model.
-        description: Its card.
-    """
-
-    interface: Interface
-    target: Callable[[int], Target]
-    model: str = ""
-    title: str = ""
-    description: str = ""
 
 
 class Pool:

@@ -10,15 +10,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.errors import NotFound, TarmacError
 from core.hosting.deployment import FILE_NAME, Deployment
-from core.hosting.pool import Pool, Served
+from core.hosting.pool import Pool
 from core.hosting.request_log import RequestLog
-from core.hosting.served import Resolve
+from core.hosting.served import Resolve, Served
 from core.hosting.statistics import Statistics
 from core.hosting.status import State, Status, read_status, write_status
 from core.hosting.tokens import FILE_NAME as TOKENS
@@ -136,7 +138,7 @@ class Registry:
                 await self._loop_task
         pools = [entry.pool for entry in self.entries.values() if entry.pool is not None]
         await asyncio.gather(*(pool.close(patience) for pool in pools), *self._closing)
-        await asyncio.to_thread(self._write)
+        await self._write()
 
     async def fresh(self) -> None:
         """Wait for a look at the folder that begins after this call."""
@@ -157,13 +159,16 @@ class Registry:
         second = 0.0
         while True:
             await asyncio.sleep(LOOKS)
-            await self.look()
-            if time.monotonic() - second >= 1.0:
-                second = time.monotonic()
-                for entry in self.entries.values():
-                    if entry.pool is not None:
-                        entry.pool.tick()
-                await asyncio.to_thread(self._write)
+            try:
+                await self.look()
+                if time.monotonic() - second >= 1.0:
+                    second = time.monotonic()
+                    for entry in self.entries.values():
+                        if entry.pool is not None:
+                            entry.pool.tick()
+                    await self._write()
+            except Exception:
+                traceback.print_exc()  # a mistake in one look must not make us blind for ever
 
     async def _look(self) -> None:
         self._looks += 1
@@ -244,17 +249,18 @@ class Registry:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _write(self) -> None:
-        """In a thread: logs, and the status of whatever has changed."""
-        for entry in list(self.entries.values()):
-            entry.log.flush()
+    async def _write(self) -> None:
+        """Write logs, and the status of whatever has changed: put together here, written in a thread."""
+        work: list[Callable[[], None]] = []
+        for entry in self.entries.values():
+            if entry.log.waiting:
+                work.append(entry.log.flush)
             status = entry.status()
-            if entry.written is not None and status.at(entry.written.updated) == entry.written.at(status.updated):
-                continue
-            with contextlib.suppress(TarmacError):
-                if entry.folder.is_dir():
-                    write_status(entry.folder, status)
-                    entry.written = status
+            if entry.written is None or status.at(entry.written.updated) != entry.written.at(status.updated):
+                entry.written = status
+                work.append(partial(_write_status, entry.folder, status))
+        if work:
+            await asyncio.to_thread(lambda: [each() for each in work])
 
     def require(self, name: str) -> Entry:
         """The deployment called `name`.
@@ -268,6 +274,13 @@ class Registry:
         if not entry.deployment.active:
             raise NotFound(f"{name} is not active", "", "Its owner can switch it on")
         return entry
+
+
+def _write_status(folder: Path, status: Status) -> None:
+    """A disk that says no is asked again with the next change; a folder that was removed is not made anew."""
+    with contextlib.suppress(TarmacError):
+        if folder.is_dir():
+            write_status(folder, status)
 
 
 def _stamp(path: Path) -> object:

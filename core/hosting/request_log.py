@@ -10,6 +10,7 @@ import json
 import os
 import time
 from pathlib import Path
+from threading import Lock
 
 from core.library.manifest import clean_line
 
@@ -30,6 +31,7 @@ class RequestLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: list[str] = []
+        self._lock = Lock()
 
     def tell(
         self, client: str, address: str, method: str, route: str, status: int, milliseconds: float, error: str = ""
@@ -46,9 +48,11 @@ class RequestLog:
         }
         if error:
             line["error"] = clean_line(error)[:300]
-        self._lines.append(json.dumps(line))
-        if len(self._lines) > _MOST:
-            del self._lines[: _MOST // 2]
+        text = json.dumps(line)
+        with self._lock:
+            self._lines.append(text)
+            if len(self._lines) > _MOST:
+                del self._lines[: _MOST // 2]
 
     @property
     def waiting(self) -> bool:
@@ -57,22 +61,26 @@ class RequestLog:
 
     def flush(self) -> None:
         """Write what waits. What the disk does not take now is tried again; nothing is raised."""
-        lines, self._lines = self._lines, []
+        with self._lock:
+            lines, self._lines = self._lines, []
         if not lines:
             return
         data = ("\n".join(lines) + "\n").encode()
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                size = os.fstat(handle).st_size
-                if size + len(data) > LIMIT and size:
-                    os.replace(self._path, self._path.with_name(self._path.name + ".1"))
-                    os.close(handle)
-                    handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                os.write(handle, data)
+                full = os.fstat(handle).st_size + len(data) > LIMIT
+                if not full:
+                    os.write(handle, data)
             finally:
                 os.close(handle)
+            if full:
+                os.replace(self._path, self._path.with_name(self._path.name + ".1"))
+                self._path.touch(0o600)
+                with self._path.open("ab") as file:
+                    file.write(data)
         except FileNotFoundError:
             return  # the deployment was removed
         except OSError:
-            self._lines = [*lines, *self._lines][-_MOST:]
+            with self._lock:
+                self._lines = [*lines, *self._lines][-_MOST:]

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import config, devices
 from core.errors import Refused
 from core.hosting.deployment import Deployment
 from core.hosting.guard import usable
-from core.hosting.pool import Served
+from core.interface import Interface
 from core.library.models import Library
 from core.workers.adapter import Target
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a deployment runs, once its model was found.
+
+    Attributes:
+        interface: What the model takes and gives.
+        target: What replica `number` runs; asked at each start, it may raise a `TarmacError`.
+        model: The model's id.
+        title: What people call the model.
+        description: Its card.
+    """
+
+    interface: Interface
+    target: Callable[[int], Target]
+    model: str = ""
+    title: str = ""
+    description: str = ""
+
 
 Resolve = Callable[[Deployment], Served]
 """Finds what a deployment runs; blocking. Raises a `TarmacError` where that cannot be found."""

@@ -50,11 +50,13 @@ class Statistics:
         else:
             self._rate.append([second, 1])
 
-    def percentile(self, share: float) -> float | None:
-        """The latency that `share` of the last minutes' good answers kept, in ms; None without any."""
+    def percentiles(self) -> tuple[float | None, float | None]:
+        """The latencies that 50 and 95 in 100 of the last minutes' good answers kept, in ms; None without any."""
         since = time.time() - _WINDOW
         recent = sorted(value for moment, value in self._latencies if moment >= since)
-        return recent[min(len(recent) - 1, int(share * len(recent)))] if recent else None
+        if not recent:
+            return None, None
+        return recent[len(recent) // 2], recent[min(len(recent) - 1, len(recent) * 95 // 100)]
 
     def status(self, state: State, sentence: str = "", **numbers: int) -> Status:
         """All of it as status.json tells it, with what the pool is doing."""
@@ -65,7 +67,7 @@ class Statistics:
             place = SECONDS - 1 - (int(now) - second)
             if 0 <= place < SECONDS:
                 rate[place] = count
-        p50, p95 = self.percentile(0.5), self.percentile(0.95)
+        p50, p95 = self.percentiles()
         status = Status(
             state=state,
             sentence=sentence,

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import uvicorn
+
 from core.errors import NotFound, TarmacError
 from core.hosting import tokens
 from core.hosting.deployment import Deployment, Limits
 from core.hosting.gateway import Gateway
-from core.hosting.pool import Served
 from core.hosting.registry import Registry
+from core.hosting.served import Served
 from core.hosting.server import make_server
 from core.paths import private_dir
 from core.workers.adapter import Target
@@ -69,6 +71,7 @@ class Stage:
     port: int
     gateway: Gateway
     registry: Registry
+    server: uvicorn.Server
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def ask(
@@ -125,7 +128,7 @@ async def gateway(
     task = asyncio.create_task(server.serve([sock]))
     await until(lambda: server.started)
     try:
-        yield Stage(folder, sock.getsockname()[1], served, registry, secrets)
+        yield Stage(folder, sock.getsockname()[1], served, registry, server, secrets)
     finally:
         server.should_exit = True
         await registry.close(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,36 @@ async def test_a_connection_is_kept_and_a_thousand_idle_ones_do_no_harm(home: Pa
             assert [(await read_reply(reader)).status for _ in range(2)] == [200, 200]
         for _, other in [*idle, (reader, writer)]:
             other.close()
+
+
+async def test_answers_do_not_wait_for_acknowledgements(home: Path) -> None:
+    async with gateway(home, {}) as stage:
+        _, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+        await until(lambda: len(stage.server.server_state.connections) == 1)
+        sock = next(iter(stage.server.server_state.connections)).transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        writer.close()
+
+
+async def test_half_closed_and_upgrading_clients_do_no_harm(home: Path) -> None:
+    async with gateway(home, {"echo": {"model": "Echo"}}) as stage:
+        head = f"POST /echo/v1/query HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {stage.tokens['echo']}\r\n"
+        whole = f'{head}content-length: 12\r\n\r\n{{"value": 12}}'.encode()
+        for data in (whole, whole[:-5], head.encode()):
+            reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+            writer.write(data)
+            writer.write_eof()
+            async with asyncio.timeout(20):
+                await reader.read()
+            writer.close()
+        upgrade = (
+            f'{head}connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\ncontent-length: 11\r\n\r\n{{"value": 1}}'
+        )
+        assert (await stage.raw(upgrade.encode())).status in (200, 400)
+        pool = stage.registry.entries["echo"].pool
+        assert pool is not None
+        await until(lambda: pool.running == 0 and pool.queued == 0)
+        assert (await stage.query("echo", {"value": 2})).json() == {"value": 2}
 
 
 async def test_too_many_connections_are_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
