@@ -71,7 +71,7 @@ PIECE = 128
 class Wanted:
     """One text that somebody wants; `cancelled` is asked before every token."""
 
-    prompt: str
+    prompt: str | Sequence[int]
     settings: Settings
     cancelled: Callable[[], bool] = lambda: False
 
@@ -111,7 +111,7 @@ def complete_together(
             row.cache, row.unread = engine.fork(cache), []
             yield index, _sure(take_together([row], logits[None])[0])
             continue
-        step = None
+        step: Completion | None = None
         while step is None:
             if wanted[index].cancelled():
                 step = row.end("cancelled")
@@ -130,9 +130,9 @@ def complete_together(
                 yield index, rows[index].end("cancelled")
         batches = [together] if engine.rows_alike or not exact else [[index] for index in together]
         for batch in batches:
-            for index, step in zip(batch, advance(engine, [rows[index] for index in batch]), strict=True):
-                if step is not None:
-                    yield index, _sure(step)
+            for index, told in zip(batch, advance(engine, [rows[index] for index in batch]), strict=True):
+                if told is not None:
+                    yield index, _sure(told)
 
 
 def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion | Refused | None]:

@@ -289,9 +289,7 @@ class _Crowd:
         y[self._tokens] = seen if self._all else seen[self._places]
 
 
-def _crowd(
-    caches: Sequence[Cache], spans: Sequence[tuple[int, int, int, int]], device: torch.device
-) -> _Crowd | None:
+def _crowd(caches: Sequence[Cache], spans: Sequence[tuple[int, int, int, int]], device: torch.device) -> _Crowd | None:
     """The rows that can be attended to in one go; None where that does not pay."""
     rows, shelf = [], None
     for cache, (first, last, start, _) in zip(caches, spans):

@@ -124,8 +124,8 @@ def draw(samplers: Sequence[Sampler], logits: Tensor, seen: Sequence[Sequence[in
             chances = torch.softmax((some.double() - top[:, None]) / warmth, 1)
             points = torch.stack([sampler.point() for sampler in chosen])[:, None]
             numbers_of = {"all": _of_all, "few": _of_few, "nucleus": _of_nucleus}[kind](chosen, chances, points)
-            for index, number in zip(places, numbers_of, strict=True):
-                numbers[index] = number
+            for index, drawn in zip(places, numbers_of, strict=True):
+                numbers[index] = drawn
     for sampler, number in zip(samplers, numbers):
         if isinstance(number, int):
             sampler.took(number)
