@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from core.errors import NotFound, TarmacError
 from core.hosting.exchange import Exchange, Route
-from core.hosting.openai_request import Asked, Prompt, Unfit, read_request
+from core.hosting.openai_request import FIELDS, Asked, Prompt, Unfit, read_request
 from core.hosting.openai_stream import Events
 from core.hosting.openai_text import Shown, choice, scored, usage
 from core.hosting.pool import Pool
@@ -53,7 +53,10 @@ def openai_error(error: TarmacError, status: int) -> dict[str, object]:
         code = "model_not_found"
     if error.what.startswith("the model's context is"):
         code = "context_length_exceeded"
-    param = error.param if isinstance(error, Unfit) else "prompt" if code == "context_length_exceeded" else None
+    first = error.what.split(" ", 1)[0]
+    param = error.param if isinstance(error, Unfit) else first if first in FIELDS else None
+    if code == "context_length_exceeded":
+        param = "prompt"
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
 
 
@@ -150,7 +153,7 @@ async def _complete(exchange: Exchange, entry: Entry, asked: Asked) -> Response:
         if asked.echo and (asked.logprobs is not None or asked.max_tokens == 0 or None in shown):
             scores = [submit(SCORE, _score_inputs(asked, prompt)) for prompt in asked.prompts]
             found = await exchange.while_here(_all(scores))
-            shown = [scored(outputs) for outputs in found]
+            shown = [scored(*each) for each in zip(asked.prompts, found)]
         beginnings = [each if asked.echo and each is not None else Shown("") for each in shown]
         texts: list[Call] = []
         if asked.max_tokens:

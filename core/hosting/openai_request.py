@@ -187,7 +187,7 @@ def _stops(value: object) -> tuple[str, ...]:
     if not fits or not all(isinstance(each, str) and 0 < len(each) <= MOST_STOP for each in stops):
         allowed = f"allowed are a text or up to {MOST_STOPS}, each of 1 to {MOST_STOP} characters"
         raise Unfit("stop", f"stop cannot be {shorten(value)}", allowed)
-    return tuple(_text("stop", each) for each in stops)
+    return tuple(_text("stop", str(each)) for each in stops)
 
 
 def _bias(value: object) -> tuple[tuple[int, float], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from core.errors import InvalidInput
-from core.hosting.openai_request import Asked
+from core.hosting.openai_request import Asked, Prompt
 
 Chance = Mapping[str, object]
 """{"text", "start", "logprob", "top"} of one token, as `core.library.interfaces.text_interface` tells."""
@@ -28,8 +28,8 @@ class Shown:
     tokens: int | None = None
 
 
-def scored(outputs: Mapping[str, object]) -> Shown:
-    """A prompt that the model has read.
+def scored(prompt: Prompt, outputs: Mapping[str, object]) -> Shown:
+    """A prompt that the model has read. A mark that the tokenizer sets before a text is not shown.
 
     Raises:
         InvalidInput: It is longer than the context.
@@ -38,7 +38,12 @@ def scored(outputs: Mapping[str, object]) -> Shown:
     if outputs["dropped"]:
         number = len(chances) + int(cast(float, outputs["dropped"]))
         raise InvalidInput(f"the model's context is {len(chances)} tokens", f"{number} are in the prompt", "Shorten it")
-    return Shown("".join(str(each["text"]) for each in chances), chances, len(chances))
+    read = len(chances)
+    if isinstance(prompt, str):
+        if chances and not prompt.startswith(str(chances[0]["text"]).rstrip("\ufffd")):
+            chances = chances[1:]
+        return Shown(prompt, chances, read)
+    return Shown("".join(str(each["text"]) for each in chances), chances, read)
 
 
 def choice(index: int, asked: Asked, beginning: Shown, outputs: Mapping[str, object]) -> dict[str, object]:
