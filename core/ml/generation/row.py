@@ -178,7 +178,7 @@ class Row:
     def allowed(self, logits: Tensor) -> Tensor:
         """Float32 logits [vocabulary] with minus infinity where a token would not go on from the prompt."""
         pieces = self._tokens.pieces
-        return _only_continuing(logits, self._owed, pieces) if self._owed and pieces is not None else logits
+        return _only(logits, self._tokens.continuing(self._owed)) if self._owed and pieces is not None else logits
 
     def put(self, number: int, plain: Tensor) -> Completion:
         """Add the id that was drawn; the text with it.
@@ -272,9 +272,8 @@ def _without_trailing_space(ids: list[int], tokens: Tokens) -> tuple[list[int], 
     return ids[:stop], b"".join(pieces[number] for number in ids[stop:])
 
 
-def _only_continuing(logits: Tensor, owed: bytes, pieces: list[bytes]) -> Tensor:
-    """Logits of the ids whose bytes agree with `owed`; minus infinity for the others."""
-    allowed = [n for n, piece in enumerate(pieces) if piece and (owed.startswith(piece) or piece.startswith(owed))]
+def _only(logits: Tensor, allowed: Sequence[int]) -> Tensor:
+    """Logits of the ids that are allowed; minus infinity for the others."""
     result = torch.full_like(logits, -torch.inf)
     index = torch.tensor(allowed, dtype=torch.int64, device=logits.device)
     result[index] = logits[index]
