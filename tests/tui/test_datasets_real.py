@@ -50,7 +50,8 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
         assert isinstance(review, ReviewCropsPage)
         await until(pilot, lambda: review.looks and review.after.places, 240)
         await pilot.press("x", "p")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and cells(app, added.id)[2] == "53 pictures", 240)
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen), 240)
+        await until(pilot, lambda: cells(app, added.id)[2] == "53 pictures", 240)
         assert not app.losses
     assert not [path for path in (Datasets().folder).iterdir() if path.name.startswith(".")]
 
