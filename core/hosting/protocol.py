@@ -13,6 +13,7 @@ import json
 import socket
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
@@ -23,6 +24,9 @@ IDLE_SECONDS = 75.0
 
 LEFTOVER_SECONDS = 20.0
 """For the rest of a body whose request was answered before it was read."""
+
+READ_SECONDS = 60.0
+"""For a client to take more of an answer that waits for it."""
 
 MOST_HEAD = 64 * 2**10
 """Bytes of a request's head."""
@@ -44,10 +48,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._timer: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
         self._in_head = False
         self._in_body = False
         self._head_bytes = 0
         self._leftover = 0
+        self._upgrade = False
         self._refusal = (400, "the request is not HTTP")
 
     # -- a connection's life
@@ -72,13 +78,34 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._reads()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reads()
+        self._reader = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reads()
+        super().resume_writing()
+
+    def _reads(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
         before = self._in_head
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            self._stay(data[error.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self._in_head and self.parser is not None:
             self._head_bytes += len(data) if before else 0
             if self._head_bytes > MOST_HEAD:
@@ -102,6 +129,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._complain(431, "the head of the request is too large")
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._complain(400, "this is no proxy for other hosts")
+            self._upgrade = True
+            return
         self._in_head, self._in_body = False, True
         self._disarm()
         scheme, mark, rest = self.url.partition(b"://")
@@ -119,6 +151,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrade:
+            return
         self._in_body = False
         super().on_message_complete()
         if self.cycle is not None and self.cycle.response_complete:
@@ -128,6 +162,19 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self._arm(LEFTOVER_SECONDS if self._in_body else IDLE_SECONDS)
+
+    def _stay(self, rest: bytes) -> None:
+        """Another protocol was offered (Java's client always offers HTTP/2), which may be declined by saying nothing.
+
+        The parser takes no body after such an offer: a new one gets the same head without it, and what came after.
+        """
+        self._upgrade = False
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in (b"connection", b"upgrade", b"http2-settings"):
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     # -- refusals
 
@@ -169,3 +216,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(408, "the head of the request took too long")
         elif self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+            if self.transport.get_write_buffer_size():
+                self._reads()
+                self._reader = self.loop.call_later(READ_SECONDS, self.transport.abort)
