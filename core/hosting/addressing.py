@@ -31,7 +31,7 @@ class Place:
     runway: bool = False
 
 
-GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics"})
+GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json"})
 """What the gateway answers itself."""
 
 

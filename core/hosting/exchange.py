@@ -22,6 +22,7 @@ from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
 if TYPE_CHECKING:
     from core.hosting.gateway import Gateway
     from core.hosting.registry import Entry
+    from core.interface import Command
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class Route:
         open: Whether it needs no token. It must not tell what exists.
         errors: The JSON of an error.
         statuses: Statuses that differ from the error's own, chosen by the API.
+        describe: The operation of OpenAPI that it is for a command; None where `core.hosting.openapi` knows it.
     """
 
     method: str
@@ -61,6 +63,7 @@ class Route:
     open: bool = False
     errors: Callable[[TarmacError, int], dict[str, object]] = plain_error
     statuses: Callable[[Exchange, TarmacError], int] = field(default=lambda exchange, error: error.status)
+    describe: Callable[[Command], dict[str, object]] | None = None
 
 
 @dataclass(eq=False)
