@@ -77,8 +77,11 @@ function draw(spec, seed, spread) {
 
 const anySeed = (most = 2 ** 31 - 1) => Math.floor(Math.random() * (most + 1));
 
+const upper = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);
+
 function frame(spec, id, ...children) {
-  const words = [spec.description, spec.allowed && "Allowed is " + spec.allowed].filter(Boolean).join(". ");
+  const allowed = spec.allowed === "a text" || spec.type === "boolean" ? "" : upper(spec.allowed);
+  const words = [spec.description, allowed].filter(Boolean).join(". ");
   const hint = make("p", { class: "hint", id: id + "-hint" }, words);
   return make("div", { class: "field" }, make("label", { for: id }, spec.label), ...children, hint);
 }
@@ -278,7 +281,7 @@ function field(spec, index) {
 
 // -- the answer
 
-function output(spec, value) {
+function output(spec, value, before = "") {
   const caption = make("figcaption", {}, spec.label);
   if ((spec.type === "image" || spec.type === "segmentation") && /^data:image\//.test(String(value))) {
     const picture = make("img", { alt: spec.description || spec.label });
@@ -288,22 +291,29 @@ function output(spec, value) {
     const save = make("a", { href: value, download: name + "-" + spec.name.replace(/[^\w-]+/g, "-") + ending }, "Save");
     return make("figure", {}, caption, picture, save);
   }
-  if (spec.type === "text") return make("figure", {}, caption, make("div", { class: "text" }, String(value)));
+  if (spec.type === "text" && /.{80}|\n/s.test(String(value) + (before ? "\n" : ""))) {
+    const given = make("span", { class: "given" }, before);
+    return make("figure", {}, caption, make("div", { class: "text" }, given, String(value)));
+  }
   const text = JSON.stringify(value);
   if (text !== undefined && text.length > 400) {
     const words = Array.isArray(value) ? value.length + " elements" : text.length + " characters";
     return make("figure", {}, caption, make("details", {}, make("summary", {}, words), make("pre", {}, text)));
   }
-  return make("p", {}, spec.label + ": ", make("span", {}, typeof value === "string" ? value : String(text)));
+  const short = typeof value === "number" ? String(Number(value.toPrecision(6))) : text;
+  return make("p", {}, spec.label + ": ", make("span", {}, typeof value === "string" ? value : String(short)));
 }
 
-function show(answer) {
+function show(answer, inputs) {
   const shown = about.outputs.filter((spec) => answer[spec.name] !== undefined && answer[spec.name] !== null);
   // A single text after its prompt needs no rows of numbers first: what is large comes first.
   const rank = (spec) => (["image", "segmentation", "text"].includes(spec.type) ? 0 : 1);
   shown.sort((one, other) => rank(one) - rank(other));
-  $("answer").replaceChildren(...shown.map((spec) => output(spec, answer[spec.name])));
+  $("answer").replaceChildren(...shown.map((spec) => output(spec, answer[spec.name], before(spec, inputs))));
 }
+
+// A completion is read after its prompt.
+const before = (spec, inputs) => (spec.name === "completion" && typeof inputs.prompt === "string" ? inputs.prompt : "");
 
 // -- running
 
@@ -366,7 +376,7 @@ async function run(event) {
     }
     const streamed = streamable(inputs) && (await stream(inputs, running.signal));
     if (!streamed) {
-      show(await ask("v1/query", { data: inputs, signal: running.signal }));
+      show(await ask("v1/query", { data: inputs, signal: running.signal }), inputs);
     }
     $("time").textContent = "took " + seconds();
   } catch (error) {
@@ -387,7 +397,7 @@ const waiting = () => (about && about.state === "waking" ? ", the model is wakin
 
 function sentence(error) {
   const words = error.message || String(error);
-  return words[0].toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
+  return upper(words) + (/[.!?]$/.test(words) ? "" : ".");
 }
 
 function problem(error) {
@@ -444,10 +454,16 @@ async function open(first) {
   $("model").hidden = false;
   $("name").textContent = document.title = about.name;
   $("about-title").textContent = about.title;
-  $("description").textContent = [about.command_description, about.description].filter(Boolean).join(". ");
+  $("does").textContent = about.command_description;
+  $("description").textContent = about.description;
   $("gives").textContent = "Gives " + about.outputs.map((spec) => spec.label + " (" + spec.type + ")").join(", ") + ".";
   fields = about.inputs.map(field);
-  $("fields").replaceChildren(...fields.map((each) => each.element));
+  // What must be given is in sight, and the first settings; the rest is one key away.
+  const inSight = (spec, index) => spec.required || index < 5;
+  const elements = (wanted) => fields.filter((_, index) => inSight(about.inputs[index], index) === wanted);
+  $("fields").replaceChildren(...elements(true).map((each) => each.element));
+  $("more-fields").replaceChildren(...elements(false).map((each) => each.element));
+  $("more").hidden = elements(false).length === 0;
   tell(about.state, about.problem);
   code();
 }
