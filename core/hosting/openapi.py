@@ -6,6 +6,7 @@ those of JSON Schema 2020-12.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
@@ -165,7 +166,7 @@ def _array(kind: DataType) -> Json:
 def _picture(kind: DataType) -> Json:
     assert isinstance(kind, Image | Segmentation)
     words = "A data URI in base64 of a PNG, JPEG, WebP, GIF, BMP or TIFF"
-    return {"type": "string", "pattern": "^data:image/[a-z]+;base64,[A-Za-z0-9+/]+=*$", "title": words}
+    return {"type": "string", "format": "picture-data-uri", "title": words}
 
 
 def _points(count: int) -> Json:
@@ -240,20 +241,33 @@ def _operation(
 
 
 def _query(command: Command) -> Json:
-    formats: Json = {
-        "name": "X-Runway-Output-Format",
-        "in": "header",
-        "required": False,
-        "description": "Picture formats by output: image=PNG;depth=JPEG",
-        "schema": {"type": "string", "maxLength": 1000},
-    }
     return _operation(
         "Inputs in, outputs out; held while the model wakes",
         _json(outputs_schema(command)),
         body=inputs_schema(command),
         more=("413", "429", "500", "504"),
-        parameters=(formats,),
+        parameters=_formats(command),
     )
+
+
+def _formats(command: Command) -> tuple[Json, ...]:
+    """The header that chooses picture formats, where there are pictures to choose them for."""
+    kinds = {name: "PNG" if kind.channels == 4 else "PNG|JPEG" for name, kind in _pictures(command)}
+    if not kinds:
+        return ()
+    one = "|".join(f"{re.escape(name)}=({forms})" for name, forms in kinds.items())
+    found: Json = {
+        "name": "X-Runway-Output-Format",
+        "in": "header",
+        "required": False,
+        "description": "Picture formats by output, with ; between them",
+        "schema": {"type": "string", "pattern": f"^(({one})(;({one}))*)?$"},
+    }
+    return (found,)
+
+
+def _pictures(command: Command) -> list[tuple[str, Image]]:
+    return [(name, kind) for name, kind in command.outputs.items() if isinstance(kind, Image) and name.isascii()]
 
 
 def _page(command: Command) -> Json:
