@@ -31,7 +31,7 @@ class Place:
     runway: bool = False
 
 
-GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/completions"})
+GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/v1/models", "/v1/completions"})
 """What the gateway answers itself."""
 
 

@@ -22,6 +22,7 @@ from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
 if TYPE_CHECKING:
     from core.hosting.gateway import Gateway
     from core.hosting.registry import Entry
+    from core.interface import Command
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Route:
         admits: Whether the handler itself asks which deployments the client may use (`Gateway.opened`).
         errors: The JSON of an error.
         statuses: Statuses that differ from the error's own, chosen by the API.
+        describe: The operation of OpenAPI that it is for a command; None where `core.hosting.openapi` knows it.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Route:
     admits: bool = False
     errors: Callable[[TarmacError, int], dict[str, object]] = plain_error
     statuses: Callable[[Exchange, TarmacError], int] = field(default=lambda exchange, error: error.status)
+    describe: Callable[[Command], dict[str, object]] | None = None
 
 
 @dataclass(eq=False)

@@ -56,6 +56,8 @@ class Gateway:
         """Whether no new request is taken."""
         self._loopback = loopback
         self._studio = digest(studio_key or secrets.token_hex(16))
+        self.routes = DEPLOYMENT_ROUTES
+        """What is served below a deployment's name."""
         self._deployment_routes = _Table(DEPLOYMENT_ROUTES)
         self._gateway_routes = _Table(GATEWAY_ROUTES)
 
@@ -92,6 +94,10 @@ class Gateway:
             told = TarmacError("the gateway made a mistake", "", "Its log has the details")
             await self._tell(exchange, route, told, answer)
         self._count(exchange, route, answer.status, time.perf_counter() - began, problem, fault)
+
+    def serves(self, method: str, path: str) -> bool:
+        """Whether deployments have an address."""
+        return self._deployment_routes.find(method, path)[0] is not None
 
     async def _admit(self, exchange: Exchange) -> None:
         """Let the client in, or raise; sets the exchange's entry and client.
