@@ -70,7 +70,7 @@ global
     maxconn 8192
     tune.bufsize {REPEATED}
     hard-stop-after {int(self.timeout) + 30}s
-    stats socket {_SOCKET} mode 600 level admin
+    stats socket unix@{_SOCKET} mode 600 level admin
 
 defaults
     mode http

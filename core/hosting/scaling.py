@@ -135,16 +135,15 @@ async def scale(
         need = resources or Resources()
         engine(need.launcher).check(_plan(name, "replica", place, need))
         front, replicas = await _move(store, name, front, replicas, place)
-        if not front.active:
-            await start(front.id, data_dir=store.data_dir)
+        if not front.active or not front.attempt:
+            await _begin(store, front)
     kept = [each for each in replicas if each.state in ("queued", "starting", "running")]
     for each in [run for run in replicas if run not in kept] + kept[processes:]:
         await _end(store, each)
     if not processes and front is not None:
         await _end_front(store, front, wait)
     for _ in range(processes - len(kept)):
-        made = await asyncio.to_thread(store.create, _plan(name, "replica", place, need))
-        await start(made.id, data_dir=store.data_dir)
+        await _begin(store, await asyncio.to_thread(store.create, _plan(name, "replica", place, need)))
     if wait:
         await _settled(store, name, processes)
     return await asyncio.to_thread(scaled, name, store.data_dir)
@@ -216,6 +215,20 @@ async def _move(
     if front is None:
         front = await asyncio.to_thread(store.create, _plan(name, "front", place, Resources()))
     return front, replicas
+
+
+async def _begin(store: Runs, run: RunView) -> None:
+    """Start it; one that its engine does not take is not kept.
+
+    Raises:
+        TarmacError: The engine's own sentence.
+    """
+    try:
+        await start(run.id, data_dir=store.data_dir)
+    except TarmacError:
+        with contextlib.suppress(TarmacError):
+            await asyncio.to_thread(store.remove, run.id)
+        raise
 
 
 async def _end(store: Runs, run: RunView) -> None:
