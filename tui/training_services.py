@@ -118,11 +118,11 @@ class TrainingServices:
         return _core("core.runs.store").Runs(self._data)
 
     def look(self) -> list[RunView]:
-        """Every run as its folder tells it now, the newest first. Cheap where nothing has happened."""
+        """Every training as its folder tells it now, the newest first. Cheap where nothing has happened."""
         if not (self._data / "runs").is_dir():
             return []  # most studios never train: nothing is imported for them
         views: list[RunView] = self._runs.runs()
-        return views
+        return [each for each in views if each.plan.kind != "serve"]  # those belong to their deployment
 
     async def ask_engines(self) -> None:
         """Ask the clusters that carry runs how those stand; `look` knows it then. An engine that is silent is none."""

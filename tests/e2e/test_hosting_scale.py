@@ -40,13 +40,13 @@ def stubs(store: Deployments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Deployments whose replicas, wherever they are started, serve the test adapters."""
     site = tmp_path / "site"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(_SITE)
+    (site / "sitecustomize.py").write_text(STUBS_IN_REPLICAS)
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{Path(__file__).resolve().parents[2]}")
     store.folder.mkdir(parents=True)
     return store
 
 
-_SITE = """\
+STUBS_IN_REPLICAS = """\
 import sys
 
 if "core.runs.train" in sys.orig_argv:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.hosting import scaling
+from core.hosting.deployments import Deployments
 from core.runs.folder import RunFolder, write_json
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs, cancel
 from core.runs.view import RunView
 from tests import kills, slurm_cluster, toy_training
+from tests.core.hosting.serving import deploy
+from tests.e2e.test_hosting import ask
+from tests.e2e.test_hosting_scale import STUB, STUBS_IN_REPLICAS
 
 REQUIRED = os.environ.get("TARMAC_REQUIRE_SLURM") == "1"
 pytestmark = [
@@ -229,3 +235,38 @@ def test_the_command_line_asks_the_cluster(runs: Runs) -> None:
     assert tarmac("show", run.id)["state"] == "lost"
     assert tarmac("resume", run.id)["state"] in ("queued", "starting", "running")
     assert tarmac("stop", run.id)["state"] in ("stopping", "stopped")
+
+
+async def test_a_deployment_is_served_by_a_job(
+    cluster: slurm_cluster.Cluster, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job registers where it listens, the front on this machine finds it, and ends with the wish."""
+    if shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        if os.environ.get("TARMAC_REQUIRE_HAPROXY") == "1":
+            pytest.fail("haproxy is missing")
+        pytest.skip("haproxy is missing")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(STUBS_IN_REPLICAS)
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{kills.REPOSITORY}")
+    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+    deployments = Deployments(home / "data")
+    deployments.folder.mkdir(parents=True)
+    token = deploy(deployments.folder, "gen", options=STUB)
+    try:
+        found = await scaling.scale("gen", 1, resources=Resources("slurm", cpus=1))
+        end = time.monotonic() + WAIT
+        while not found.listening:
+            assert time.monotonic() < end, found
+            await asyncio.sleep(0.2)
+            found = await asyncio.to_thread(scaling.scaled, "gen")
+        replica = found.replicas[0]
+        assert (replica.launcher, replica.state) == ("slurm", "running")
+        while (reply := await asyncio.to_thread(ask, f"{found.url}/v1/query", token, {"z": [9, 0, 0, 0]}))[0] == 503:
+            assert time.monotonic() < end, reply  # the front has not looked yet
+            await asyncio.sleep(0.2)
+        assert reply[0] == 200, reply
+        assert (await asyncio.to_thread(ask, f"{found.url}/v1/query", None, {}))[0] == 401
+    finally:
+        gone = await scaling.scale("gen", 0)
+    assert (gone.url, list(gone.replicas)) == ("", [])

@@ -120,7 +120,7 @@ def _list(options: argparse.Namespace) -> int:
     for run in runs:
         changed = ago(datetime.fromtimestamp(run.changed, UTC)) if run.changed else "–"
         left = duration(run.eta) if run.eta is not None and run.state == "running" else "–"
-        steps = [f"{run.step:,}", f"{run.plan.steps:,}"]
+        steps = [f"{run.step:,}", f"{run.plan.steps:,}"] if run.plan.kind != "serve" else ["–", "–"]
         rows.append([run.id, run.plan.name, run.plan.kind, run.state, *steps, _score(run) or "–", left, changed])
     print(harmless(table(rows, right=frozenset({4, 5, 7}))))
     return 0
@@ -141,9 +141,14 @@ def _show(options: argparse.Namespace) -> int:
         ["name", run.plan.name],
         ["kind", run.plan.kind],
         ["state", run.state],
-        ["step", f"{run.step:,} of {run.plan.steps:,}"],
     ]
     facts += [["doing", run.phase]] if run.phase and run.active else []
+    if run.plan.kind == "serve":
+        facts += [[name, str(run.plan.options.get(name, ""))] for name in ("deployment", "role")]
+        facts += [["problem", _problem(run)]] if _problem(run) else []
+        print(harmless(table([*facts, ["folder", str(run.folder)]])))
+        return 0
+    facts.insert(4, ["step", f"{run.step:,} of {run.plan.steps:,}"])
     facts += [["dataset", run.plan.dataset], ["base", run.plan.base or "random weights"]]
     facts += [[name, f"{value:.5g}"] for name, value in run.latest.items()]
     facts += [[f"{each.metric}, step {each.step:,}", _score_told(run, each)] for each in _first_and_best(run)]
