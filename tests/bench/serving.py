@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(list(arguments))
     chosen = options.only or ("text", "pictures", "overhead")
     if "text" in chosen or "pictures" in chosen:
-        with tempfile.TemporaryDirectory() as name, _hosted(Path(name)) as (port):
+        with tempfile.TemporaryDirectory() as name, _hosted(Path(name)) as (port, tokens):
             if "text" in chosen:
                 ours = asyncio.run(_ours(port, tokens["gen"]))
             if "pictures" in chosen:
@@ -92,12 +92,8 @@ async def _ours(port: int, token: str) -> float:
     crossed = sum(text in singles and singles.index(text) != place for place, text in enumerate(texts))
     other = sum(text != single for text, single in zip(texts, singles)) - crossed
     _line("tarmac", best, kept, str(crossed))
-    greedy = await _ask_all(
-        port,
-        "/gen/v1/completions",
-        [_body("gen", n, temperature=0, logit_bias={"0": -100}) for n in range(CLIENTS)],
-        token,
-    )
+    likeliest = [{**body, "temperature": 0} for body in bodies]
+    greedy = await _ask_all(port, "/gen/v1/completions", likeliest, token)
     _line("tarmac, greedy as the peers", _speed(greedy), greedy, "")
     stream = [{**body, "stream": True, "stream_options": {"include_usage": True}} for body in bodies]
     load = await _ask_all(port, "/gen/v1/completions", stream, token)
