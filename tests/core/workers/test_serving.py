@@ -51,8 +51,10 @@ def served(model: Model, *rounds: int, command: str = "eat") -> list[list[Messag
 
         def send(message: Message) -> None:
             nonlocal left
-            said[place].append(message)
-            left -= bool(message.get("final", True))
+            items = message["items"] if message["kind"] == "answers" else [{}]
+            for item in items:  # type: ignore[attr-defined]
+                said[place].append({**message, **item})
+                left -= bool(item.get("final", True))
             if left == 0:
                 fill()
 
