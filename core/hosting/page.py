@@ -17,7 +17,7 @@ from core.hosting.examples import Drawn, example
 from core.hosting.exchange import Exchange, Route
 from core.hosting.runway_api import command_of, pool_of
 from core.hosting.snippets import snippets
-from core.interface import Command, DataType, Text, field_label
+from core.interface import DataType, Interface, field_label
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -51,7 +51,6 @@ _TAG = f'"{hashlib.sha256(_PAGE).hexdigest()[:16]}"'
 
 _GUARDS = {
     "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
@@ -85,7 +84,7 @@ async def about(exchange: Exchange) -> Response:
     pool = pool_of(exchange)
     command = command_of(pool)
     served, private = pool.served, entry.deployment.private
-    text = is_text(command) and exchange.gateway.serves("POST", "/v1/completions")
+    text = exchange.gateway.serves("POST", "/v1/completions") and speaks_openai(served.interface)
     return JSONResponse(
         {
             "name": entry.name,
@@ -95,7 +94,7 @@ async def about(exchange: Exchange) -> Response:
             "command_description": command.description,
             "private": private,
             "state": entry.state,
-            "problem": str(pool.problem or ""),
+            "problem": exchange.discreet_text(str(pool.problem or "")),
             "text_model": text,
             "inputs": [_field(name, kind) for name, kind in command.inputs.items()],
             "outputs": [{**kind.spec(name), "label": field_label(name)} for name, kind in command.outputs.items()],
@@ -105,9 +104,9 @@ async def about(exchange: Exchange) -> Response:
     )
 
 
-def is_text(command: Command) -> bool:
-    """Whether a command goes on from a prompt, as OpenAI's completions do."""
-    return isinstance(command.inputs.get("prompt"), Text) and isinstance(command.outputs.get("completion"), Text)
+def speaks_openai(interface: Interface) -> bool:
+    """Whether a model has what OpenAI's completions stand on."""
+    return {"write", "score"} <= interface.commands.keys()
 
 
 def _field(name: str, kind: DataType) -> dict[str, object]:

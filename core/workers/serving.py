@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from core.errors import Cancelled, OutOfMemory, TarmacError
+from core.errors import Cancelled, InvalidInput, OutOfMemory, TarmacError
 from core.interface import Command
 from core.interface.base import shorten
 from core.workers.adapter import Adapter, Answer, Request
@@ -110,7 +110,11 @@ def _send_answer(command: Command, answer: Answer, left: dict[int, Job], send: S
     job = left.get(answer.index)
     if job is None:
         raise TarmacError("the model answered a request that it was not asked", f"index {answer.index}")
-    outputs = command.check_outputs(answer.outputs, partial=not answer.final)
+    try:
+        outputs = command.check_outputs(answer.outputs, partial=not answer.final)
+    except InvalidInput as error:
+        # Whoever asked did nothing wrong: over HTTP this is no 400.
+        raise TarmacError(f"the model's answer to {command.name} is not what it declares", str(error)) from error
     progress = None if answer.progress is None else min(1.0, max(0.0, float(answer.progress)))
     if not job.cancelled.is_set():
         try:
