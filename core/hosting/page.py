@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from core.hosting.examples import Drawn, example
 from core.hosting.exchange import Exchange, Route
+from core.hosting.openai_api import speaks_openai
 from core.hosting.runway_api import command_of, pool_of
 from core.hosting.snippets import snippets
-from core.interface import DataType, Interface, field_label
+from core.interface import DataType, field_label
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -84,7 +85,7 @@ async def about(exchange: Exchange) -> Response:
     pool = pool_of(exchange)
     command = command_of(pool)
     served, private = pool.served, entry.deployment.private
-    text = exchange.gateway.serves("POST", "/v1/completions") and speaks_openai(served.interface)
+    text = speaks_openai(served.interface)
     return JSONResponse(
         {
             "name": entry.name,
@@ -102,11 +103,6 @@ async def about(exchange: Exchange) -> Response:
         },
         headers={"cache-control": "no-store"},
     )
-
-
-def speaks_openai(interface: Interface) -> bool:
-    """Whether a model has what OpenAI's completions stand on."""
-    return {"write", "score"} <= interface.commands.keys()
 
 
 def _field(name: str, kind: DataType) -> dict[str, object]:

@@ -18,9 +18,10 @@ async def test_every_address_is_in_the_document(home: Path) -> None:
     async with gateway(home, {"faces": {}, "open": {"private": False}}) as stage:
         document: Any = (await stage.ask("/faces/openapi.json", stage.tokens["faces"])).json()
         assert document["openapi"] == "3.1.0"
-        served = {(route.path, route.method.lower()) for route in DEPLOYMENT_ROUTES}
+        routes = [route for route in DEPLOYMENT_ROUTES if not route.path.startswith(("/v1/models", "/v1/completions"))]
+        served = {(route.path, route.method.lower()) for route in routes}
         assert {(path, method) for path, item in document["paths"].items() for method in item} == served
-        for route in DEPLOYMENT_ROUTES:
+        for route in routes:
             operation = document["paths"][route.path][route.method.lower()]
             assert (operation.get("security") == []) is route.open, route.path
             assert {"400", "401", "404", "503"} <= operation["responses"].keys()
