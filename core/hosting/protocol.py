@@ -13,6 +13,7 @@ import json
 import socket
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
@@ -48,6 +49,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._head_bytes = 0
         self._leftover = 0
+        self._upgrade = False
         self._refusal = (400, "the request is not HTTP")
 
     # -- a connection's life
@@ -78,7 +80,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         before = self._in_head
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            self._stay(data[error.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self._in_head and self.parser is not None:
             self._head_bytes += len(data) if before else 0
             if self._head_bytes > MOST_HEAD:
@@ -102,6 +110,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._complain(431, "the head of the request is too large")
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._complain(400, "this is no proxy for other hosts")
+            self._upgrade = True
+            return
         self._in_head, self._in_body = False, True
         self._disarm()
         scheme, mark, rest = self.url.partition(b"://")
@@ -119,6 +132,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrade:
+            return
         self._in_body = False
         super().on_message_complete()
         if self.cycle is not None and self.cycle.response_complete:
@@ -128,6 +143,19 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self._arm(LEFTOVER_SECONDS if self._in_body else IDLE_SECONDS)
+
+    def _stay(self, rest: bytes) -> None:
+        """Another protocol was offered (Java's client always offers HTTP/2), which may be declined by saying nothing.
+
+        The parser takes no body after such an offer: a new one gets the same head without it, and what came after.
+        """
+        self._upgrade = False
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in (b"connection", b"upgrade", b"http2-settings"):
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     # -- refusals
 
