@@ -6,18 +6,20 @@ studio a subclass that answers from memory.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from core.errors import InvalidInput, Refused, TarmacError
+from core.errors import Cancelled, InvalidInput, Refused, TarmacError
 from core.paths import data_dir
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from core.library.models import Library, Model
 
 _MOST_ANSWER = 256 * 2**20
+_LONGEST_WAIT = 24 * 3600.0
+"""Seconds; the gateway has a limit of its own and says so."""
+_MODEL_SECONDS = 20.0
 _LOG_BYTES = 256 * 1024
 """What is read of the end of a request log."""
 
@@ -41,12 +46,30 @@ class Seen:
         status: What it does.
         url: Where programs reach it, "http://127.0.0.1:8600/gen/v1"; empty before a gateway has run for the first time.
         tokens: Its tokens, the oldest first.
+        model: What it serves; None where that is gone or broken.
     """
 
     hosted: Hosted
     status: Status
     url: str = ""
     tokens: tuple[Token, ...] = ()
+    model: Model | None = None
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called; its id where it is gone."""
+        if self.model is None:
+            return self.hosted.deployment.model if self.hosted.deployment is not None else "–"
+        return self.model.id if self.model.source == "starter" else self.model.name
+
+    @property
+    def command(self) -> Command | None:
+        """The command that is served; None where the model does not have it any more."""
+        made = self.hosted.deployment
+        if made is None or self.model is None or self.model.spec is None:
+            return None
+        commands = self.model.spec.commands
+        return commands.get(made.command) if made.command else next(iter(commands.values()), None)
 
     @property
     def name(self) -> str:
@@ -98,6 +121,7 @@ class HostingServices:
 
     def __init__(self, data_folder: Path | None = None) -> None:
         self.data = data_folder if data_folder is not None else data_dir()
+        self._models: dict[str, tuple[float, Model | None]] = {}
 
     @cached_property
     def store(self) -> Deployments:
@@ -132,7 +156,26 @@ class HostingServices:
             tokens = self.store.tokens(hosted.name)
         except TarmacError as error:  # removed meanwhile, or its tokens are broken
             status, tokens = Status("failed", str(error)), ()
-        return Seen(hosted, status, f"{gateway.url}/{hosted.name}/v1" if gateway.url else "", tokens)
+        url = f"{gateway.url}/{hosted.name}/v1" if gateway.url else ""
+        model = self._model(hosted.deployment.model) if hosted.deployment is not None else None
+        return Seen(hosted, status, url, tokens, model)
+
+    def _model(self, model_id: str) -> Model | None:
+        """A model of the library, looked up anew now and then: it may be deleted while it is hosted."""
+        known = self._models.get(model_id)
+        if known is None or time.monotonic() - known[0] > _MODEL_SECONDS:
+            try:
+                found = self.library().get(model_id)
+                self._models[model_id] = time.monotonic(), found if found.problem is None else None
+            except TarmacError:
+                self._models[model_id] = time.monotonic(), None
+        return self._models[model_id][1]
+
+    def library(self) -> Library:
+        """Where the models are."""
+        from core.library.models import Library
+
+        return Library(self.data)
 
     def gateway(self) -> GatewayStatus:
         """What is known of the gateway."""
@@ -171,9 +214,8 @@ class HostingServices:
             As `core.hosting.deployments.Deployments.create` and `core.hosting.process.start`.
         """
         from core.hosting import process
-        from core.library.models import Library
 
-        self.check(Library(self.data), model, command)
+        self.check(self.library(), model, command)
         _, token = self.store.create(
             name,
             model,
@@ -263,52 +305,78 @@ class HostingServices:
 
         return process.stop_blocking(self.data)
 
-    # -- asking
+    def asking(self, seen: Seen, command: Command) -> Asking:
+        """A question to a deployment, not yet asked."""
+        from core.hosting.process import studio_key
 
-    def query(self, seen: Seen, command: Command, inputs: Mapping[str, object]) -> Answer:
-        """Ask a deployment as a program would, by HTTP, with the key of this user's own programs.
+        return Asking(f"{seen.url}/query", command, lambda: studio_key(self.data))
 
-        Args:
-            seen: The deployment.
-            command: Its command.
-            inputs: Checked inputs by name.
+
+class Asking:
+    """One query by HTTP, as a program would send it. `ask` belongs into a thread; `stop` may come from anywhere.
+
+    Args:
+        url: Of the query.
+        command: What is asked.
+        key: Gives what is sent as the token; reads the disk.
+    """
+
+    def __init__(self, url: str, command: Command, key: Callable[[], str]) -> None:
+        self._url, self._command, self._key = url, command, key
+        self._connection: http.client.HTTPConnection | None = None
+        self.stopped = False
+
+    def ask(self, inputs: Mapping[str, object]) -> Answer:
+        """Ask with checked inputs by name, and wait for the answer.
 
         Raises:
             InvalidInput: The deployment refused the inputs.
+            Cancelled: It was stopped.
             TarmacError: It did not answer, or with an error; its own sentence.
         """
-        data = {name: command.inputs[name].to_json(value) for name, value in inputs.items()}
+        data = {name: self._command.inputs[name].to_json(value) for name, value in inputs.items()}
         begun = time.monotonic()
-        found = self._post(f"{seen.url}/query", data)
+        found = self._post(data)
         seconds = time.monotonic() - begun
-        outputs = {name: kind.from_json(name, found.get(name)) for name, kind in command.outputs.items()}
-        return Answer(outputs, seconds)
+        return Answer(
+            {name: kind.from_json(name, found.get(name)) for name, kind in self._command.outputs.items()}, seconds
+        )
 
-    def _post(self, url: str, data: object) -> dict[str, Any]:
-        from core.hosting.process import studio_key
+    def stop(self) -> None:
+        """Hang up: the deployment takes it as given up."""
+        self.stopped = True
+        connection = self._connection
+        sock = connection.sock if connection is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
-        address = urlsplit(url)
+    def _post(self, data: object) -> dict[str, Any]:
+        address = urlsplit(self._url)
         host, port = address.hostname or "", address.port
-        timeout = 24 * 3600.0  # the gateway has its own limit and answers
-        connection: http.client.HTTPConnection
         if address.scheme == "https":
             # This very machine, whose certificate is for the name that others reach it by.
             trust = ssl.create_default_context()
             trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=trust)
+            self._connection = http.client.HTTPSConnection(host, port, timeout=_LONGEST_WAIT, context=trust)
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        headers = {"Authorization": f"Bearer {studio_key(self.data)}", "Content-Type": "application/json"}
+            self._connection = http.client.HTTPConnection(host, port, timeout=_LONGEST_WAIT)
+        headers = {"Authorization": f"Bearer {self._key()}", "Content-Type": "application/json"}
         try:
-            connection.request("POST", address.path, json.dumps(data).encode(), headers)
-            reply = connection.getresponse()
+            self._connection.connect()
+            if self.stopped:
+                raise Cancelled("it was stopped")
+            self._connection.request("POST", address.path, json.dumps(data).encode(), headers)
+            reply = self._connection.getresponse()
             body = reply.read(_MOST_ANSWER)
         except (OSError, http.client.HTTPException) as error:
+            if self.stopped:
+                raise Cancelled("it was stopped") from error
             raise TarmacError(
                 "the gateway does not answer", str(error) or type(error).__name__, "Start it: tarmac gateway start"
             ) from error
         finally:
-            connection.close()
+            self._connection.close()
         try:
             found = json.loads(body)
         except (ValueError, RecursionError):
