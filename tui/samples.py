@@ -86,6 +86,25 @@ def history_from_state(data: object) -> list[Sample]:
     return history
 
 
+def asked(
+    history: Sequence[Sample],
+    prompt: str,
+    parent: int | None,
+    options: Mapping[str, float],
+    stop: Sequence[str],
+    count: int,
+) -> list[Sample]:
+    """The empty samples that `count` completions of `prompt` will fill, each with the seed after the one before it."""
+    first = max((sample.number for sample in history), default=0) + 1
+    samples = []
+    for index in range(count):
+        # Seeds go round at the end of their range.
+        seed = {"seed": (int(options["seed"]) + index) % 2**31} if "seed" in options else {}
+        own = {**options, **seed}
+        samples.append(Sample(prompt, "", own, number=first + index, parent=parent, stop=tuple(stop)))
+    return samples
+
+
 def place_of(history: Sequence[Sample], number: int) -> int | None:
     """Where in the history the sample `number` is, if it still is."""
     return next((place for place, sample in enumerate(history) if sample.number == number), None)

@@ -10,11 +10,10 @@ import contextlib
 import importlib
 import json
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
 NAME = "Training experiment"
 """What a run is called whose owner gave no name, with a number behind it."""
-
-_MODEL_FILES = ("weights.safetensors", "discriminator.safetensors", "cover.png")
-"""What of a checkpoint makes a model, beside its manifest."""
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done and, where it is known, how much of it is done (0 to 1). On the event loop."""
@@ -179,21 +175,10 @@ class TrainingServices:
         Raises:
             TarmacError: The checkpoint is not whole, or the disk said no; nothing was added.
         """
-        from core.library.manifest import Manifest
-        from core.paths import storage_errors
+        from core.runs.adoption import adopt_checkpoint
 
         folder = next(each.folder for each in view.checkpoints if each.step == step)
-        source = view.folder / "checkpoints" / folder
-        manifest = replace(Manifest.read(source), name=f"{view.plan.name} at {step:,}"[:80])
-        staging = library.staging()
-        try:
-            with storage_errors(source):
-                for name in _MODEL_FILES:
-                    if (source / name).is_file():
-                        shutil.copyfile(source / name, staging / name)
-            return library.adopt(staging, manifest).id
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        return adopt_checkpoint(library, view.folder / "checkpoints" / folder, f"{view.plan.name} at {step:,}")
 
     # -- datasets
 

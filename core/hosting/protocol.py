@@ -25,6 +25,9 @@ IDLE_SECONDS = 75.0
 LEFTOVER_SECONDS = 20.0
 """For the rest of a body whose request was answered before it was read."""
 
+READ_SECONDS = 60.0
+"""For a client to take more of an answer that waits for it."""
+
 MOST_HEAD = 64 * 2**10
 """Bytes of a request's head."""
 
@@ -45,6 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._timer: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
         self._in_head = False
         self._in_body = False
         self._head_bytes = 0
@@ -74,7 +78,22 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._reads()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reads()
+        self._reader = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reads()
+        super().resume_writing()
+
+    def _reads(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -197,3 +216,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(408, "the head of the request took too long")
         elif self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+            if self.transport.get_write_buffer_size():
+                self._reads()
+                self._reader = self.loop.call_later(READ_SECONDS, self.transport.abort)

@@ -15,6 +15,9 @@ from core.paths import storage_errors
 from core.runs.folder import RunFolder
 from core.runs.plan import RunPlan
 
+ONLY_FOR_TRAINING = ("training.pt", "generator.safetensors", "learned.safetensors", "frozen.safetensors")
+"""What a checkpoint holds beside the model that it is."""
+
 
 def adopt(folder: RunFolder, plan: RunPlan, step: int) -> str:
     """The id of the library's model of this run at `step`, added if it is not there yet. Only under the run's lock.
@@ -47,6 +50,24 @@ def adopt(folder: RunFolder, plan: RunPlan, step: int) -> str:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def adopt_checkpoint(library: Library, checkpoint: Path, name: str) -> str:
+    """Bring the model that a checkpoint is into the library; its id. What only training needs is left out.
+
+    Raises:
+        TarmacError: The checkpoint is not whole, or the disk said no; nothing was added.
+    """
+    manifest = Manifest.read(checkpoint).renamed(name)
+    staging = library.staging()
+    try:
+        with storage_errors(checkpoint):
+            for path in checkpoint.iterdir():
+                if path.is_file() and path.name not in (FILE_NAME, *ONLY_FOR_TRAINING):
+                    shutil.copyfile(path, staging / path.name)
+        return library.adopt(staging, manifest).id
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _lineage(library: Library, base: str) -> tuple[str, ...]:

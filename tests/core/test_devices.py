@@ -143,3 +143,29 @@ def test_nonsense_in_the_files_is_no_limit(tmp_path: Path) -> None:
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/cpu.max").write_text("many\n")
     assert devices.allowed_cores(tmp_path) >= 1
+
+
+def test_files_in_memory_count_as_free(tmp_path: Path) -> None:
+    group = "sys/fs/cgroup/job/memory"
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/job\n",
+            f"{group}.max": "1000000",
+            f"{group}.current": "900000",
+            f"{group}.stat": "anon 100000\ninactive_file 600000\nactive_file 200000\nslab 1\n",
+        },
+    )
+    assert devices.available_memory(root) == 900_000
+    old = "sys/fs/cgroup/memory/job/memory"
+    root = write(
+        tmp_path / "v1",
+        {
+            "proc/self/cgroup": "5:memory:/job\n",
+            f"{old}.limit_in_bytes": "2000000",
+            f"{old}.usage_in_bytes": "1500000",
+            f"{old}.stat": "inactive_file 5\ntotal_inactive_file 400000\ntotal_active_file 100000\n",
+        },
+    )
+    assert devices.available_memory(root) == 1_000_000
+    assert devices.available_memory(tmp_path / "none") > 2**20

@@ -344,6 +344,25 @@ class TestComplete:
         assert len(lines) > 1
         assert tarmac(*options, "--stream") == lines[-1]["completion"] + "\n"
 
+    def test_several_are_what_each_is_alone(self, tarmac: Tarmac) -> None:
+        options = ("complete", "words", "--prompt", "import ", "--max-tokens", "9", "--top-k", "50", "--json")
+        several = tarmac.json(*options, "--seed", "5", "--samples", "3", "--logprobs", "2")
+        assert [each["seed"] for each in several["samples"]] == [5, 6, 7]
+        for each in several["samples"]:
+            alone = tarmac.json(*options, "--seed", str(each["seed"]))
+            assert alone["completion"] == each["completion"]
+            assert alone["logprobs"] == []
+            assert "".join(token["text"] for token in each["logprobs"]).startswith(each["completion"].rstrip("\ufffd"))
+            assert all(len(token["top"]) == 2 for token in each["logprobs"])
+
+    def test_a_stop_string_ends_the_text(self, tarmac: Tarmac) -> None:
+        options = ("complete", "words", "--prompt", "import ", "--seed", "5", "--json")
+        whole = tarmac.json(*options)["completion"]
+        stop = whole[6:8].replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+        answer = tarmac.json(*options, "--stop", stop, "--stop", "never seen")
+        assert answer["completion"] == whole[: whole.index(whole[6:8])]
+        assert answer["finish_reason"] == "stop"
+
 
 def worker_of(process: subprocess.Popen[bytes]) -> psutil.Process:
     """The worker that `tarmac` started, as soon as it is there."""

@@ -194,6 +194,8 @@ async def test_probabilities_are_told_token_by_token(home: Path) -> None:
         assert "".join(view.text[token.start : token.stop] for token in view.tokens) == view.text
         assert view.token is not None
         assert view.token.stop > 2
+        await until(pilot, lambda: "yield" in text(app) or "with open" in text(app))
+        assert "the model reads" not in text(app)
         await pilot.press("home")
         await until(pilot, lambda: "nothing stands before it" in text(app))
         await pilot.press("right")
@@ -218,6 +220,27 @@ async def test_a_new_completion_closes_the_probabilities(home: Path) -> None:
         await pilot.press("c")
         await until(pilot, lambda: len(pane.history) == 2 and not pane.busy)
         assert not pane.query_one(Probabilities).display
+
+
+async def test_a_long_text_scrolls_with_the_cursor_and_wide_characters_stay_whole(home: Path) -> None:
+    words = [f"漢字{number}" if number % 3 else f"\n\tw{number}" for number in range(400)]
+    body = "".join(words)
+    starts = [len("".join(words[:number])) for number in range(len(words))]
+    answer = [{"text": each, "start": start, "logprob": -0.1} for each, start in zip(words, starts, strict=True)]
+    async with pane_on(furnish(home), size=(80, 24)) as (app, pilot, pane):
+        await ready(pilot, pane)
+        await pilot.press("a", "enter")
+        await until(pilot, lambda: pane.history and not pane.busy)
+        await pilot.press("p")
+        view = pane.query_one(Probabilities)
+        await until(pilot, lambda: view.tokens)
+        view.show(body, tokens_of(answer, len(body)), 0)
+        await until(pilot, lambda: "漢字1漢字2" in text(app))
+        await pilot.press("end")
+        await until(pilot, lambda: "w399" in text(app))
+        assert "漢字1漢字2" not in text(app)
+        await pilot.press("home")
+        await until(pilot, lambda: "漢字1漢字2" in text(app))
 
 
 def test_shading_never_is_colour_alone() -> None:

@@ -13,8 +13,10 @@ import pytest
 from textual.pilot import Pilot
 
 from core.library.workspaces import Entry, Workspace, Workspaces
-from tests.tui.stage import STATUS, furnish, until
+from tests.tui.stage import STATUS, furnish, put_model, until
 from tui.studio import TarmacApp
+from tui.widgets.completion_compare import Beside
+from tui.widgets.completion_probabilities import Probabilities
 from tui.widgets.table import Table
 
 SIZES = [(80, 24), (200, 60)]
@@ -77,6 +79,74 @@ def test_completion(home: Path, freeze: None, snap_compare: Callable[..., bool],
         await until(pilot, lambda: services.sessions and services.sessions[0].state == "ready")
         await until(pilot, lambda: pilot.app.status == STATUS)  # type: ignore[attr-defined]
         await pilot.press("escape")
+        await pilot.pause()
+
+    assert snap_compare(TarmacApp(services, start="workspace"), terminal_size=size, run_before=before)
+
+
+BRANCHES = {
+    "prompt": "def read_lines(path):",
+    "index": 1,
+    "history": [
+        {
+            "prompt": "def read_lines(path):",
+            "text": "\n    pass",
+            "options": {"seed": 0},
+            "finish": "stop",
+            "number": 1,
+        },
+        {
+            "prompt": "def read_lines(path):",
+            "text": "\n    with open(path) as file:",
+            "options": {"seed": 1},
+            "finish": "length",
+            "number": 2,
+            "tokens": 8,
+            "dropped": 1234,
+        },
+        {
+            "prompt": "def read_lines(path):\n    with open(path) as file:",
+            "text": "\n        yield from file",
+            "options": {"seed": 1},
+            "finish": "stopped",
+            "number": 3,
+            "parent": 2,
+        },
+        {"prompt": "class Reader:", "text": " ...", "options": {"seed": 4}, "finish": "failed", "number": 4},
+    ],
+    "beside": {
+        "model": "model:20200102-030407-verse",
+        "samples": [
+            {
+                "prompt": "def read_lines(path):",
+                "text": "\n    return open(path)",
+                "options": {"seed": 1},
+                "finish": "stop",
+                "tokens": 5,
+                "of": 2,
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("keys", ["", "t", "p"], ids=["beside", "tree", "probabilities"])
+@pytest.mark.parametrize("size", SIZES, ids=named)
+def test_beside_a_completion(
+    home: Path, freeze: None, snap_compare: Callable[..., bool], size: tuple[int, int], keys: str
+) -> None:
+    state = {name: value for name, value in BRANCHES.items() if name != "beside" or not keys}
+    Workspaces().save(Workspace("Night", (Entry("starter/gpt2-python", state),)))
+    services = furnish(home)
+    put_model(home / "data" / "models" / "20200102-030407-verse", "verse", "text", author="you")
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: services.sessions and services.sessions[0].state == "ready")
+        await until(pilot, lambda: pilot.app.status == STATUS)  # type: ignore[attr-defined]
+        await until(pilot, lambda: all(beside.model for beside in pilot.app.screen.query(Beside)))
+        await pilot.press("escape", *keys)
+        if keys == "p":
+            await until(pilot, lambda: pilot.app.screen.query_one(Probabilities).tokens)
         await pilot.pause()
 
     assert snap_compare(TarmacApp(services, start="workspace"), terminal_size=size, run_before=before)

@@ -123,7 +123,7 @@ async def test_a_base_that_does_not_fit_is_refused_with_what_would(home: Path) -
 async def test_where_only_lora_fits_it_is_taken_and_told(home: Path) -> None:
     async with planned(home, services=writing(home), kind="text") as found:
         await found.press("enter", "down", "down")
-        assert "All weights do not fit, so LoRA is taken" in found.told()
+        assert "All weights of gpt2-medium do not fit, so LoRA is taken" in found.told()
         await found.to("options")
         assert "LoRA is taken" in found.told()
         await found.press("down", "right")
@@ -183,7 +183,7 @@ async def test_options_that_cannot_be_are_told_before_enter(home: Path) -> None:
         await found.press("escape", "escape", "home", "enter", "enter")
         assert found.key == "options"
         assert "free" not in found.told()
-        await found.press("down", *"512")
+        await found.press("down", "down", "down", *"512")
         assert "gpt2-python looks at no more than 256 tokens" in found.told()
         await found.press("enter")
         assert found.key == "options"

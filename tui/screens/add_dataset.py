@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -192,7 +193,7 @@ class AddDatasetPage(StudioScreen):
             self._looking.cancel()
         self._found, self._looking = None, None
         if self.paths:
-            looked = self._looked(list(self.paths))
+            looked = partial(self._looked, list(self.paths))
             self._looking = self.run_worker(looked, group="look", exclusive=True, exit_on_error=False)
 
     async def _looked(self, paths: list[Path]) -> None:

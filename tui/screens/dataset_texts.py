@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -91,10 +92,10 @@ class DatasetTexts(StudioScreen):
         """Lines end somewhere else."""
         event.stop()
         if self._document is not None:
-            self.run_worker(self._lay(self._document), group="text", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._lay, self._document), group="text", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     def _read(self) -> None:
-        self.run_worker(self._load(), group="text", exclusive=True, exit_on_error=False)
+        self.run_worker(self._load, group="text", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _load(self) -> None:
         services = self.app.services.datasets
@@ -153,7 +154,7 @@ class DatasetTexts(StudioScreen):
         self.held = not self.held
         seen = self._document.number if self._document is not None else 0
         self._numbers = ()
-        self.run_worker(self._other(seen), group="text", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._other, seen), group="text", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _other(self, seen: int) -> None:
         try:

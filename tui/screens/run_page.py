@@ -330,7 +330,8 @@ class RunPage(Steering, StudioScreen):
         if action == "history":
             return view is not None and len(view.samples) > 1 and view.plan.kind == "image" and self._film is None
         if action in ("scroll", "scroll_page"):
-            return view is not None and view.plan.kind == "text" and bool(self.query_one(RunTexts).region)
+            seen = bool(self.query_one(RunTexts).region)
+            return view is not None and view.plan.kind == "text" and bool(view.samples) and seen
         if action == "metric":
             return view is not None and len(run_facts.metrics(view)) > 1
         if action == "turn":

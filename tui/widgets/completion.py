@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +15,7 @@ from textual.message import Message
 
 from core.errors import InvalidInput, TarmacError
 from core.interface.types import Number
-from tui.samples import MOST_KEPT, Sample, ancestors, history_from_state, place_of
+from tui.samples import MOST_KEPT, Sample, ancestors, asked, history_from_state, place_of
 from tui.widgets.completion_calls import growing
 from tui.widgets.completion_compare import Beside
 from tui.widgets.completion_output import Output
@@ -219,7 +218,10 @@ class CompletionPane(Sides, Vertical):
             self._show()
             return
         self.focus_output()
-        wanted = self._samples(prompt, parent)
+        panel = self.query_one(OptionsPanel)
+        options = {name: value for name, value in panel.values.items() if name != "samples"}
+        count = int(panel.values.get("samples", 1))
+        wanted = asked(self.history, prompt, parent, options, panel.lists.get("stop", []), count)
         if self.session.state == "ready":
             self._start(wanted)
         elif self.session.state in ("new", "starting"):
@@ -231,25 +233,11 @@ class CompletionPane(Sides, Vertical):
             )
             self._show()
 
-    def _samples(self, prompt: str, parent: int | None) -> list[Sample]:
-        """The empty samples that are to be written, each with a seed of its own."""
-        panel = self.query_one(OptionsPanel)
-        options = dict(panel.values)
-        count = int(options.pop("samples", 1))
-        stop = tuple(panel.lists.get("stop", ()))
-        first = max((sample.number for sample in self.history), default=0) + 1
-        samples = []
-        for index in range(count):
-            # Seeds go round at the end of their range.
-            seed = {"seed": (int(options["seed"]) + index) % 2**31} if "seed" in options else {}
-            samples.append(Sample(prompt, "", options | seed, number=first + index, parent=parent, stop=stop))
-        return samples
-
     def _start(self, samples: list[Sample]) -> None:
         lists = [{"stop": list(sample.stop)} if "stop" in self._command.inputs else {} for sample in samples]
-        asked = [{self._prompt_input: one.prompt, **one.options, **more} for one, more in zip(samples, lists)]
+        inputs = [{self._prompt_input: one.prompt, **one.options, **more} for one, more in zip(samples, lists)]
         try:
-            calls = self.session.run_together(self._command.name, asked)
+            calls = self.session.run_together(self._command.name, inputs)
         except TarmacError as error:
             self._error = error
             self._show()
@@ -430,13 +418,5 @@ class CompletionPane(Sides, Vertical):
 
     @on(PromptEditor.Changed)
     def _prompt_changed(self, event: PromptEditor.Changed) -> None:
-        self._fit_prompt(event.text_area.text)
+        self.query_one(PromptEditor).fit(self.size.height // 2)
         self.told()
-
-    def _fit_prompt(self, text: str) -> None:
-        """The prompt takes the room that it needs, from three lines to half of the pane."""
-        editor = self.query_one(PromptEditor)
-        width = max(10, editor.size.width - 3)
-        lines = sum(1 + max(0, cell_len(line) - 1) // width for line in text.split("\n")[:200])
-        most = max(4, self.size.height // 2)
-        editor.styles.height = max(4, min(most, lines + 2))

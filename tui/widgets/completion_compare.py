@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,16 @@ class Beside(Output):
         self._waiting = False
         self._number: int | None = None
         self._paint_due = False
+
+    def on_mount(self) -> None:
+        """Say what the model is called; its worker waits for the first text."""
+        self.run_worker(self._look_up(), group="look-up", exit_on_error=False, description="looking up a model")
+
+    async def _look_up(self) -> None:
+        # What is wrong with it is told when it is asked.
+        with suppress(TarmacError):
+            self.model = await asyncio.to_thread(text_models.find, self._services, self.reference)
+        self._paint()
 
     @property
     def busy(self) -> bool:

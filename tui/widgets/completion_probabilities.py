@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 from textual.widgets import Static
 
 from core.errors import TarmacError
@@ -48,6 +52,93 @@ def tokens_of(answer: object, length: int) -> list[Token]:
     return tokens
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a token in one row of the screen; `breaks` where the token ends that row."""
+
+    place: int
+    text: str
+    breaks: bool = False
+
+
+class _Shaded(ScrollView, can_focus=False):
+    """The text, broken into rows once; only the rows in view are drawn, so that a long text moves as a short one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="chances-text")
+        self._text, self._at = "", 0
+        self._tokens: list[Token] = []
+        self._rows: list[list[_Piece]] = []
+        self._notice: Content | None = None
+
+    def say(self, content: Content) -> None:
+        """A word in place of a text."""
+        self._notice, self._rows = content, []
+        self.refresh()
+
+    def show(self, text: str, tokens: list[Token]) -> None:
+        """Another text."""
+        self._text, self._tokens, self._notice = text, tokens, None
+        self._break()
+
+    def turn(self, at: int) -> None:
+        """Put the cursor on a token, in view."""
+        before, self._at = self._at, at
+        # Only the rows that look different are drawn again.
+        changed = [y for y, row in enumerate(self._rows) if any(piece.place in (before, at) for piece in row)]
+        for y in changed:
+            self.refresh_line(y)
+        row = next((y for y in changed if any(piece.place == at for piece in self._rows[y])), 0)
+        top, tall = self.scroll_offset.y, max(1, self.size.height)
+        if not top <= row < top + tall:
+            self.scroll_to(y=max(0, row - tall // 2), animate=False)
+
+    def on_resize(self) -> None:
+        """Rows are as wide as the widget."""
+        self._break()
+
+    def _break(self) -> None:
+        width = max(2, self.size.width - 2)  # the widest character has two cells
+        rows: list[list[_Piece]] = [[]]
+        room = width
+        for place, token in enumerate(self._tokens):
+            for number, line in enumerate(self._text[max(token.start, 0) : token.stop].expandtabs(4).split("\n")):
+                if number:
+                    rows[-1].append(_Piece(place, "", breaks=True))
+                    rows.append([])
+                    room = width
+                while line:
+                    part = _fitting(line, room)
+                    if part:
+                        rows[-1].append(_Piece(place, part))
+                    line = line[len(part) :]
+                    room -= cell_len(part)
+                    if line:
+                        rows.append([])
+                        room = width
+        self._rows = rows
+        self.virtual_size = Size(self.size.width, len(rows))
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row."""
+        style = self.visual_style
+        if self._notice is not None and y == 0:
+            content = self._notice
+        else:
+            at = y + self.scroll_offset.y
+            pieces = self._rows[at] if at < len(self._rows) and self._notice is None else []
+            content = Content.assemble(*(self._drawn(piece) for piece in pieces))
+        return Strip(Content.assemble(" ", content).render_segments(style)).adjust_cell_length(
+            self.size.width, style.rich_style
+        )
+
+    def _drawn(self, piece: _Piece) -> tuple[str, str]:
+        if piece.place == self._at:
+            return ("↵" if piece.breaks else piece.text), "reverse $accent"
+        return piece.text, shade(self._tokens[piece.place].chance)
+
+
 class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
     """A text by its tokens. Posts `Left` when the user is done."""
 
@@ -59,8 +150,7 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
     HELP_TITLE = "Probabilities"
     DEFAULT_CSS = """
     Probabilities { height: 1fr; }
-    Probabilities > VerticalScroll { height: 1fr; padding: 0 1; }
-    Probabilities #chances-text { height: auto; }
+    Probabilities #chances-text { height: 1fr; }
     Probabilities #chances-told { height: 2; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -86,8 +176,7 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
         self.at = 0
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False):
-            yield Static(id="chances-text", markup=False)
+        yield _Shaded()
         yield Static(id="chances-told", markup=False)
 
     def wait(self) -> None:
@@ -121,6 +210,7 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
             if known
             else "",
         )
+        self.query_one(_Shaded).show(self.text, self.tokens)
         self._draw()
 
     @property
@@ -129,34 +219,12 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
         return self.tokens[self.at] if 0 <= self.at < len(self.tokens) else None
 
     def _say(self, content: Content) -> None:
-        self.query_one("#chances-text", Static).update(content)
+        self.query_one(_Shaded).say(content)
         self.query_one("#chances-told", Static).update("")
 
     def _draw(self) -> None:
-        parts: list[tuple[str, str] | str] = []
-        row = 0
-        width = max(1, self.size.width - 3)
-        column = 0
-        for place, token in enumerate(self.tokens):
-            piece = self.text[max(token.start, 0) : token.stop]
-            here = place == self.at
-            if here:
-                line = row
-                piece = (
-                    piece.replace("\n", "↵\n") if piece.strip(" ") == "\n" * len(piece) or piece[:1] == "\n" else piece
-                )
-            parts.append((piece, "reverse $accent" if here else shade(token.chance)))
-            breaks = piece.count("\n")
-            column = column + len(piece) if not breaks else len(piece) - piece.rfind("\n") - 1
-            row += breaks + column // width
-            column %= width
-        self.query_one("#chances-text", Static).update(Content.assemble(*parts))
+        self.query_one(_Shaded).turn(self.at)
         self.query_one("#chances-told", Static).update(self._about())
-        if self.tokens:
-            scroll = self.query_one(VerticalScroll)
-            top, tall = scroll.scroll_offset.y, max(1, scroll.size.height)
-            if not top <= line < top + tall:
-                scroll.scroll_to(y=max(0, line - tall // 2), animate=False)
 
     def _about(self) -> Content:
         token = self.token
@@ -215,6 +283,16 @@ class Probabilities(Titled, Vertical, can_focus=True, inherit_bindings=False):
     def action_leave(self) -> None:
         """Done."""
         self.post_message(self.Left())
+
+
+def _fitting(text: str, room: int) -> str:
+    """As much of the beginning as fits into so many cells."""
+    used = 0
+    for place, character in enumerate(text):
+        used += cell_len(character)
+        if used > room:
+            return text[:place]
+    return text
 
 
 def shade(chance: float | None) -> str:

@@ -38,7 +38,7 @@ class DatasetCard(Titled, Vertical):
     DEFAULT_CSS = """
     DatasetCard > TileSheet { height: 1fr; max-height: 22; margin: 0 1 1 1; }
     DatasetCard > TileSheet.-told { height: auto; }
-    DatasetCard > TextView { height: 1fr; min-height: 4; margin-bottom: 1; padding: 0 0 0 1; display: none; }
+    DatasetCard > TextView { height: 4; max-height: 45%; margin-bottom: 1; padding: 0 0 0 1; display: none; }
     DatasetCard.-text > TileSheet { display: none; }
     DatasetCard.-text > TextView { display: block; }
     DatasetCard > VerticalScroll { height: auto; max-height: 60%; }
@@ -120,6 +120,7 @@ class DatasetCard(Titled, Vertical):
         lines: list[TextLine] = []
         for text in dataset_facts.samples(dataset):
             lines += [*([rule("", view.room)] if lines else ()), *flowed(((text.strip("\n"), "plain"),), view.room)]
+        view.styles.height = max(1, len(lines))
         view.put(Laid(lines))
 
     def _show_pictures(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -64,6 +65,12 @@ class PromptEditor(Titled, TextArea):
         )
         self.set_title("prompt")
         self.cursor_blink = False
+
+    def fit(self, most: int) -> None:
+        """Take the room that the text needs, from three lines to `most`."""
+        width = max(10, self.size.width - 3)
+        lines = sum(1 + max(0, cell_len(line) - 1) // width for line in self.text.split("\n")[:200])
+        self.styles.height = max(4, min(max(4, most), lines + 2))
 
     def action_complete(self) -> None:
         """Ask for a completion."""

@@ -35,7 +35,6 @@ class RunCurves(Vertical):
     RunCurves > #plot-score, RunCurves > #plot-steering { height: 4fr; }
     RunCurves > #curve-figures { height: auto; padding: 0 1; color: $muted; display: none; }
     RunCurves.-text > #curve-figures { display: block; }
-    .-short RunCurves.-text > #plot-steering { display: none; }
     """
 
     def __init__(self) -> None:

@@ -126,7 +126,7 @@ class RunTexts(Titled, Vertical):
     def show(self, sheets: Sequence[Sheet], empty: str = "") -> None:
         """Show one step, or two beside each other; none says `empty`."""
         wanted = tuple(sheets)
-        if wanted != self._wanted or (not wanted and empty != self._empty):
+        if wanted != self._wanted or not self.ready or (not wanted and empty != self._empty):
             self._wanted, self._empty = wanted, empty
             self._begin()
 
@@ -141,7 +141,8 @@ class RunTexts(Titled, Vertical):
             self._drawn = ()
             self._say(self._empty, "muted")
         elif self.view.room:  # else it is hidden, or has no size yet: it will be told
-            self.run_worker(self._load(), group="texts", exclusive=True, exit_on_error=False)
+            # Not the coroutine itself: one that is cancelled before it began would be told as never awaited.
+            self.run_worker(self._load, group="texts", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _load(self) -> None:
         sheets, width, known = self._wanted, self.view.room, dict(self._kept)

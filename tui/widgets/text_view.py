@@ -81,6 +81,12 @@ class TextView(ScrollView, can_focus=False):
             self._width = self.room
             self.post_message(self.Sized())
 
+    def on_show(self, _event: events.Show) -> None:
+        """It may have got another width while nobody saw it."""
+        if self.room != self._width:
+            self._width = self.room
+            self.post_message(self.Sized())
+
     def render_line(self, y: int) -> Strip:
         """One line."""
         width, base = self.size.width, self.rich_style

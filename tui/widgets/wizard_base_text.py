@@ -95,12 +95,12 @@ class TextBasePage(Page):
                 f"times the text and the steps that a base needs. {self._memory(base)}"
             )
         elif not facts.fits(base, "full"):
-            self.tell(
-                f"! All weights do not fit, so LoRA is taken: small matrices beside them learn. {self._memory(base)}",
-                "$warning",
-            )
+            lora = f"! All weights of {base.name} do not fit, so LoRA is taken: small matrices learn."
+            self.tell(f"{lora} {self._memory(base)}", "$warning")
         else:
-            self.tell(f"What it has learned carries over. It looks at {base.context:,} tokens. {self._memory(base)}")
+            self.tell(
+                f"{base.name} looks at {base.context:,} tokens; what it has learned carries over. {self._memory(base)}"
+            )
 
     @staticmethod
     def _memory(base: TextBase) -> str:

@@ -6,7 +6,7 @@ A row knows nothing of when and with whom it is read; `completion` does that for
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -155,7 +155,10 @@ class Row:
             return self.end("stop")
         if self.settings.logprobs >= 0:
             start = max(0, len(self._stream.text) - self._skip)
-            self._chances.append(chance(plain, number, self.settings.logprobs, start, self._tokens))
+            told = chance(plain, number, self.settings.logprobs, start, self._tokens)
+            if self._owed and pieces is not None:  # the white space is the prompt's
+                told = replace(told, text=pieces[number][len(self._owed) :].decode("utf-8", "replace"))
+            self._chances.append(told)
         if self._owed and pieces is not None:
             self._owed = self._owed[len(pieces[number]) :]
         self._stream.push(number)

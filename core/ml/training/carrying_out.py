@@ -30,9 +30,9 @@ TELL_SECONDS = 2.0
 Begin = Callable[[Attempt, Path | None], Experiment]
 """Sets an experiment up, at the place of a checkpoint if there is one."""
 
-Relief = Callable[[RunPlan, Any, int], tuple[int, dict[str, object], str]]
-"""Plan, settings as they were tried (None if it did not get so far) and ranks to: the batch that did not fit (0 if that
-is not known), options that take less memory, and a sentence about them."""
+Relief = Callable[[RunPlan, Any, int, bool], tuple[int, dict[str, object], str]]
+"""Plan, settings as they were tried (None if it did not get so far), ranks, and whether the batch is ours to choose; to
+the batch that did not fit (0 if that is not known), options that take less memory, and a sentence about them."""
 
 
 def place_of(device: str, rank: int) -> torch.device:
@@ -110,7 +110,7 @@ def carry_out(
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                batch, offer, do = relief(plan, run.options if run else None, world)
+                batch, offer, do = relief(plan, run.options if run else None, world, ours)
                 outcome = too_large(error, batch, run.step if run else 0, offer, do)
             smaller = outcome.offer.get("batch")
             untouched = run is not None and run.step == run.began_at

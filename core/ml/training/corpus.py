@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from core.datasets.text_store import TEXTS, TextStore
 from core.errors import Refused
 from core.library import folders
-from core.ml.generation.loading import read_config
+from core.library.text_facts import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
 from core.paths import storage_errors, write_atomic
 

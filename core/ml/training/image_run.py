@@ -80,7 +80,7 @@ def train_image(
     )
 
 
-def _relief(plan: RunPlan, tried: ImageOptions | None, world: int) -> tuple[int, dict[str, object], str]:
+def _relief(plan: RunPlan, tried: ImageOptions | None, world: int, ours: bool) -> tuple[int, dict[str, object], str]:
     """Half of the batch."""
     batch = tried.batch if tried is not None else int(str(plan.options.get("batch", 0)))
     smaller = shared(batch // 2, world) if batch > world else 0

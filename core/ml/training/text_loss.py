@@ -71,7 +71,8 @@ class Headed:
     """
 
     def __init__(self, body: Any, head: nn.Linear, precision: str) -> None:
-        self._body, self._weight = body, head.weight
+        self._body = body
+        self._weight: Any = head.weight
         self._half = precision == "bfloat16"
 
     def __call__(self, rows: Tensor, share: float) -> Tensor:
@@ -107,27 +108,22 @@ class Headed:
         return total * scale, (gradient * scale).to(hidden.dtype)
 
     def _learn(self, gradient: Tensor) -> None:
-        before: Tensor | None = self._weight.grad
-        if before is None:
+        if self._weight.grad is None:
             self._weight.grad = gradient.to(self._weight.dtype)
         else:
-            before.add_(gradient)
+            self._weight.grad += gradient
 
 
 def _parts(model: Any) -> tuple[Any, nn.Linear] | None:
     """Body and head of a network of transformers whose logits are nothing but their product; None for others."""
     body = getattr(model, str(getattr(model, "base_model_prefix", "") or "-"), None)
     head: Any = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-    if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
-        return None
-    plain: bool = head.bias is None
-    if not plain:
+    if not isinstance(body, nn.Module) or type(head) is not nn.Linear or getattr(head, "bias", None) is not None:
         return None
     device, training = head.weight.device, model.training
     model.eval()
     with torch.no_grad():
-        rows = torch.arange(4, device=device)[None] % head.out_features
-        # Large hidden states show what is done to logits only when they are large.
+        rows = torch.arange(2, device=device)[None]
         logits, hidden = model(rows).logits, body(rows).last_hidden_state
         same = torch.allclose(head(hidden), logits, rtol=1e-4, atol=1e-4)
     model.train(training)

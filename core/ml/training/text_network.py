@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from core.ml.generation.loading import read_config
 from core.ml.training.text import own_tensors
 from core.ml.training.text_quick import quicken
 from core.runs.plan import TextOptions
@@ -44,21 +42,6 @@ def new_network(options: TextOptions, vocabulary: int, end: int, seed: int) -> A
         eos_token_id=end,
     )
     return GPT2LMHeadModel(config)
-
-
-def read_network(folder: Path) -> Any:
-    """The causal language model in a folder, in float32 on the processor; nothing in the folder is executed.
-
-    Raises:
-        Refused: It cannot be used.
-    """
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    read_config(folder)
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-    )
 
 
 def prepare(model: Any, options: TextOptions, seed: int) -> None:

@@ -70,11 +70,11 @@ def train_text(
     )
 
 
-def _relief(plan: RunPlan, tried: TextOptions | None, world: int) -> tuple[int, dict[str, object], str]:
+def _relief(plan: RunPlan, tried: TextOptions | None, world: int, ours: bool) -> tuple[int, dict[str, object], str]:
     """Half of a batch that was left to us; of one that was asked for, the same in more parts; else recomputing."""
     options: TextOptions = tried if tried is not None else options_of(plan)
     batch = options.batch
-    if not plan.options.get("batch") and batch >= 2 * world:
+    if ours and batch >= 2 * world:
         smaller = max(1, batch // 2 // world) * world
         return batch, {"batch": smaller}, f"Go on with a batch of {smaller}"
     if batch // world > options.accumulate:

@@ -22,10 +22,11 @@ from core.ml.training.checkpoint_files import Damaged
 from core.ml.training.corpus import Corpus, open_corpus
 from core.ml.training.experiment import Attempt
 from core.ml.training.text import TextTraining
+from core.ml.training.text_bases import load_base, read_network
 from core.ml.training.text_corpus import END_OF_TEXT, train_tokenizer
 from core.ml.training.text_files import read_checkpoint, tokenizer_of
 from core.ml.training.text_loss import loss_of
-from core.ml.training.text_network import new_network, positions_of, prepare, read_network
+from core.ml.training.text_network import new_network, positions_of, prepare
 from core.ml.training.text_options import Material, recipe_of, resolve
 from core.runs.events import Phase
 from core.runs.plan import TextOptions
@@ -100,24 +101,26 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
         state, kept = read_checkpoint(sources.checkpoint)
         chosen = {name: kept[name] for name in KEPT if name in kept}
         plan = replace(plan, options=chosen | {n: v for n, v in plan.options.items() if v or n not in chosen})
+    model: Any = None
     with tempfile.TemporaryDirectory(prefix="tarmac-") as scratch:
         folder = sources.checkpoint or sources.base
         if folder is None:
             tell(Phase("making a tokenizer"))
             folder = Path(scratch)
             _write_tokenizer(sources.dataset, folder, options_of(plan).vocabulary)
+        else:
+            tell(Phase("reading the network"))
+            model = read_network(folder) if sources.checkpoint is not None else load_base(folder).model
         tell(Phase("opening the dataset"))
         with _one_after_another(attempt):
             corpus = open_corpus(sources.dataset, folder, lambda doing, share: tell(Phase(doing)))
         tokens = load_tokens(folder, read_config(folder))
         tokenizer = tokenizer_of(folder, tokens)
-    model: Any = None
-    material = Material(0, 0, len(corpus.train))
-    if sources.checkpoint is not None or sources.base is not None:
-        tell(Phase("reading the network"))
-        model = read_network(folder)
+    if model is not None:
         count = sum(each.numel() for each in model.parameters())
-        material = replace(material, positions=positions_of(model.config), parameters=count)
+        material = Material(positions_of(model.config), count, len(corpus.train))
+    else:
+        material = Material(0, 0, len(corpus.train))
     options = resolve(plan, material, new=new, device=attempt.device, world=ranks.world)
     options = replace(options, threads=set_threads(options.threads, attempt.device, ranks.world))
     if model is None:

@@ -1,43 +1,67 @@
 """The text starter: a small GPT-2 that writes Python, trained from nothing on the standard library.
 
-Everything it is made of comes with Python itself, so anyone can make it again (`make starters`).
+Everything it is made of comes with Python itself, so anyone can make it again (`make starters`). It is an ordinary run
+of the text loop, on whole files and on every definition by itself, so that a text may begin with one.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 import logging
-import shutil
 import sys
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from core.datasets.code import condense, definitions, is_held_out, standard_library
-from core.library.interfaces import text_interface
+from core.datasets.manifest import FILE_NAME
+from core.datasets.manifest import Manifest as Dataset
+from core.datasets.text_gathering import gather_starter
+from core.datasets.text_store import TextStore
+from core.errors import Refused
 from core.library.manifest import Manifest
 from core.ml.generation.completion import Settings, complete
 from core.ml.generation.loading import load_engine
-from core.ml.hardware import fast_bfloat16
 from core.ml.metrics.perplexity import perplexity
 from core.ml.metrics.python_syntax import share_of_python
-from core.ml.training.text import Recipe, train
-from core.ml.training.text_corpus import END_OF_TEXT, encode, train_tokenizer
+from core.ml.training.corpus import open_corpus
+from core.ml.training.text_files import TOKENIZER, WEIGHTS
+from core.ml.training.text_run import train_text
+from core.paths import private_dir
+from core.runs.events import Metrics, Score
+from core.runs.folder import RunFolder
+from core.runs.plan import RunPlan
+from core.runs.recording import FolderRecorder
 
 log = logging.getLogger(__name__)
 
-VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS = 3072, 512, 4, 256, 4
-RECIPE = Recipe(steps=1450, batch=4, context=CONTEXT, rate=3e-3, warmup=50, decay=0.44, optimizer="muon")
-"""First on whole files."""
-SECOND = Recipe(steps=1200, batch=4, context=CONTEXT, rate=2e-3, warmup=20, decay=0.7, seed=1, optimizer="muon")
-"""Then on files and on every definition by itself, so that a text may begin with one."""
-STRIDE = CONTEXT // 2
+PLAN = RunPlan(
+    name="GPT-2 Python",
+    kind="text",
+    dataset="python",
+    steps=6000,
+    options={
+        "vocabulary": 4096,
+        "layers": 4,
+        "width": 256,
+        "heads": 4,
+        "context": 512,
+        "batch": 4,
+        "optimizer": "muon",
+        "rate": 3e-3,
+        "warmup": 50,
+        "decay": 0.6,
+        "threads": 1,
+    },
+    sample_every=500,
+    save_every=100,
+    score_every=500,
+)
+"""The run. `threads` is the number of cores; its figures depend on it in the last bits only."""
 PROMPT, SAMPLES = "def ", 200
 CARD = """\
 A small GPT-2 that writes Python. It learned from nothing but the standard library of Python itself, so it knows the
@@ -49,111 +73,81 @@ Good for seeing what temperature, top-p and seed do, and as the base of a fine-t
 """
 
 
-def make_gpt2_python(out: Path, *, work: Path | None = None, recipes: tuple[Recipe, Recipe] = (RECIPE, SECOND)) -> Path:
+def make_gpt2_python(out: Path, *, work: Path | None = None, plan: RunPlan = PLAN) -> Path:
     """Train, measure and write the model folder `out`: Hugging Face layout and model.toml.
 
-    About an hour on one core. A run that was broken off goes on from its last checkpoint in `work`.
+    About two hours on one core. What was broken off goes on from its last checkpoint in `work`.
 
     Args:
         out: The folder to write; files of an earlier starter in it are replaced.
-        work: Where the corpus, the checkpoint and the journal are kept; `out` with ".run" added by default.
-        recipes: Other numbers than the starter's own, for a quick try.
+        work: Where the dataset and the run are kept; `out` with ".run" added by default.
+        plan: Another run than the starter's own, for a quick try.
 
     Returns:
         `out`.
+
+    Raises:
+        Refused: The training did not end well; says why.
     """
     work = work or out.with_name(f"{out.name}.run")
-    work.mkdir(parents=True, exist_ok=True)
-    corpus = _prepare(work)
-    model = _network()
-    with (work / "journal.jsonl").open("a") as journal:
-        for part, recipe in zip(("files", "pieces"), recipes, strict=True):
-            tokens = np.load(work / f"{part}.npy", mmap_mode="r")
-            saved = work / f"{part}.checkpoint"
-            autocast = fast_bfloat16(torch.device("cpu"))
-            for step in train(model, tokens, recipe, checkpoint=saved, save_every=100, autocast=autocast):
-                journal.write(json.dumps({"part": part, **asdict(step)}) + "\n")
-                if step.number % 10 == 0:
-                    journal.flush()
-                    log.info("%s: step %d of %d, loss %.3f", part, step.number, recipe.steps, step.loss)
-    _write_weights(model, work, out)
-    scores = _scores(out, np.load(work / "held.npy").tolist(), corpus["held_bytes"])
+    dataset, model = work / "dataset", work / "model"
+    if not (dataset / FILE_NAME).exists():
+        gather_starter(dataset, plan.dataset, _texts(), {"licence": "PSF-2.0"})
+    if not model.exists():
+        outcome = train_text(plan, _Told(_run_folder(work / "run"), 1, plan), dataset=dataset, model=model)
+        if outcome.state != "finished":
+            raise Refused("the starter was not finished", f"{outcome.what or outcome.state}: {outcome.why}", outcome.do)
+    _write_model(model, out)
+    scores = _scores(out, dataset)
     log.info("%s", scores)
-    _write_manifest(out, recipes, corpus, scores)
+    _write_manifest(model, dataset, out, scores)
     return out
 
 
-def _prepare(work: Path) -> dict[str, Any]:
-    """Tokenizer and token files in `work`, made once; returns what is known about the corpus."""
-    facts = work / "corpus.json"
-    if not facts.exists():
-        texts = [(source.name, condense(source.text)) for source in standard_library()]
-        train_texts = [text for name, text in texts if not is_held_out(name)]
-        held_texts = [text for name, text in texts if is_held_out(name)]
-        tokenizer = train_tokenizer(train_texts, VOCABULARY)
-        tokenizer.save(str(work / "tokenizer.json"))
-        known: dict[str, Any] = {
-            "python": sys.version.split()[0],
-            "files": len(train_texts),
-            "held_out": len(held_texts),
-        }
-        digest = hashlib.sha256()
-        for name, text in texts:
-            digest.update(name.encode() + b"\0" + text.encode() + b"\0")
-        known["sha256"] = digest.hexdigest()
-        pieces = [*train_texts, *(piece for text in train_texts for piece in definitions(text))]
-        for part, part_texts in (("files", train_texts), ("pieces", pieces), ("held", held_texts)):
-            tokens = encode(tokenizer, part_texts)
-            np.save(work / f"{part}.npy", tokens)
-            known[f"{part}_tokens"] = len(tokens)
-            known[f"{part}_bytes"] = sum(len(text.encode()) for text in part_texts)
-        facts.write_text(json.dumps(known))
-    result: dict[str, Any] = json.loads(facts.read_text())
-    return result
+class _Told(FolderRecorder):
+    """The run's recorder, which says on the way how it goes."""
+
+    def tell(self, event: Any) -> None:
+        super().tell(event)
+        if isinstance(event, Score) or (isinstance(event, Metrics) and event.step % 10 == 0):
+            value = event.value if isinstance(event, Score) else event.values["loss"]
+            log.info("step %d: %s %.3f", event.step, getattr(event, "metric", "loss"), value)
 
 
-def _network() -> torch.nn.Module:
-    """An untrained GPT-2; residual projections start smaller with depth (Radford et al. 2019, section 2.3)."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.manual_seed(RECIPE.seed)
-    config = GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=CONTEXT,
-        n_embd=WIDTH,
-        n_layer=LAYERS,
-        n_head=HEADS,
-        activation_function="gelu_pytorch_tanh",
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    model: torch.nn.Module = GPT2LMHeadModel(config)
-    return model
+def _texts() -> Iterator[tuple[str, str, bool]]:
+    """Name, text, and whether it is held out: every file, and of those that are trained on each definition."""
+    for source in standard_library():
+        text, held = condense(source.text), is_held_out(source.name)
+        yield source.name, text, held
+        if not held:
+            for number, piece in enumerate(definitions(text)):
+                yield f"{source.name}:{number}", piece, False
 
 
-def _write_weights(model: Any, work: Path, out: Path) -> None:
-    """The Hugging Face layout, weights as float16: half the bytes, and the scores are taken from what is stored."""
-    import transformers
+def _run_folder(path: Path) -> RunFolder:
+    folder = RunFolder(path)
+    for part in (folder.samples, folder.checkpoints, folder.attempt(1)):
+        private_dir(part)
+    return folder
 
-    transformers.utils.logging.disable_progress_bar()
+
+def _write_model(model: Path, out: Path) -> None:
+    """Weights as float16: half the bytes, and the scores are taken from what is stored."""
     out.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(model).half().save_pretrained(out)
-    shutil.copyfile(work / "tokenizer.json", out / "tokenizer.json")
-    described = {
-        "tokenizer_class": "GPT2Tokenizer",
-        "model_max_length": CONTEXT,
-        **dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT),
-    }
-    (out / "tokenizer_config.json").write_text(json.dumps(described, indent=2) + "\n")
+    weights = {name: tensor.to(torch.float16) for name, tensor in load_file(model / WEIGHTS).items()}
+    save_file(weights, out / WEIGHTS, {"format": "pt"})
+    for path in model.iterdir():
+        if path.name in TOKENIZER or path.name == "generation_config.json":
+            (out / path.name).write_bytes(path.read_bytes())
+    config = (model / "config.json").read_text()
+    (out / "config.json").write_text(config.replace('"float32"', '"float16"'))
 
 
-def _scores(folder: Path, held: list[int], held_bytes: int) -> dict[str, object]:
+def _scores(folder: Path, dataset: Path) -> dict[str, object]:
     """What model.toml tells of the stored model, each number with how it was taken."""
     engine, tokens = load_engine(folder, "float32")
-    score = perplexity(engine, held, held_bytes, stride=STRIDE)
+    corpus = open_corpus(dataset, folder)
+    score = perplexity(engine, corpus.held.tolist(), corpus.held_bytes, stride=engine.context // 2)
     settings = Settings()
     texts = []
     for seed in range(SAMPLES):
@@ -162,7 +156,7 @@ def _scores(folder: Path, held: list[int], held_bytes: int) -> dict[str, object]
     return {
         "perplexity": round(score.perplexity, 2),
         "bits_per_byte": round(score.bits_per_byte, 4),
-        "perplexity_protocol": f"held-out files, {score.tokens} tokens scored in {held_bytes} bytes, "
+        "perplexity_protocol": f"held-out files, {score.tokens} tokens scored in {corpus.held_bytes} bytes, "
         f"context {score.context}, stride {score.stride}, float32",
         "parses": round(share_of_python(texts, PROMPT), 3),
         "parses_protocol": f"{SAMPLES} completions of {PROMPT!r}, seeds 0 to {SAMPLES - 1}, "
@@ -171,34 +165,30 @@ def _scores(folder: Path, held: list[int], held_bytes: int) -> dict[str, object]
     }
 
 
-def _write_manifest(
-    out: Path, recipes: tuple[Recipe, Recipe], corpus: dict[str, Any], scores: dict[str, object]
-) -> None:
-    Manifest(
+def _write_manifest(model: Path, dataset: Path, out: Path, scores: dict[str, object]) -> None:
+    made, store = Manifest.read(model), TextStore.open(dataset)
+    corpus = {
+        "python": sys.version.split()[0],
+        "documents": len(store),
+        "held_out": int(store.held.sum()),
+        "bytes": store.size(held=False),
+        "held_bytes": store.size(held=True),
+        "sha256": Dataset.read(dataset).fingerprint,
+    }
+    replace(
+        made,
         name="GPT-2 Python",
-        kind="text",
-        adapter="causal-lm",
-        interface=text_interface(CONTEXT).spec(),
         author="tarmac",
         licence="PSF-2.0",
         source="starter",
         created=datetime.now(UTC).replace(microsecond=0),
         description=CARD.format(parses=scores["parses"]),
-        architecture={
-            "name": "gpt2",
-            "layers": LAYERS,
-            "width": WIDTH,
-            "heads": HEADS,
-            "context": CONTEXT,
-            "vocabulary": VOCABULARY,
-        },
         scores=scores,
         recipe={
             "made_by": "python -m core.ml.starters gpt2-python",
-            "corpus": "the standard library of Python without its tests; docstrings cut to one line; "
-            "1 file in 20 held out",
+            "corpus": "the standard library of Python without its tests, docstrings cut to one line: whole files, and "
+            "every definition by itself; 1 file in 20 held out",
             **{f"corpus_{key}": value for key, value in corpus.items()},
-            "files": asdict(recipes[0]),
-            "pieces": asdict(recipes[1]),
+            **made.recipe,
         },
     ).write(out)

@@ -160,6 +160,20 @@ async def test_slow_heads_and_bodies_are_cut_off(home: Path, monkeypatch: pytest
             writer.close()
 
 
+async def test_who_does_not_read_an_answer_is_cut_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "READ_SECONDS", 0.3)
+    async with gateway(home, {"echo": {"model": "Echo"}}) as stage:
+        body = json.dumps({"value": "x" * 12_000_000}).encode()
+        head = f"POST /echo/v1/query HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {stage.tokens['echo']}\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", stage.port, limit=1024)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        await until(lambda: len(stage.server.server_state.connections) == 1)
+        await until(lambda: not stage.server.server_state.connections)
+        writer.close()
+        assert (await stage.query("echo", {"value": 2})).json() == {"value": 2}
+
+
 async def test_heads_have_a_size(home: Path) -> None:
     async with gateway(home, {"echo": {"model": "Echo"}}) as stage:
         start = b"GET /echo/v1 HTTP/1.1\r\n"

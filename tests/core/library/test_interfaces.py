@@ -1,4 +1,4 @@
-"""The interface of a StyleGAN: what it declares, what it fills in, and that it survives the wire."""
+"""The interfaces of a StyleGAN and of a language model: what they declare, fill in, and that they survive the wire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import InvalidInput
 from core.interface import Interface
-from core.library.interfaces import image_gan_interface
+from core.library.interfaces import image_gan_interface, interface_of, text_interface
+from core.library.manifest import Manifest
 
 INTERFACE = image_gan_interface(16, 64, w_dim=10)
 
@@ -66,3 +67,22 @@ def test_a_projection_takes_any_picture_and_streams() -> None:
     }
     assert command.streaming
     assert not command.batchable
+
+
+def test_a_language_model_of_long_ago_can_do_what_its_kind_has_learned_since() -> None:
+    spec = text_interface(256).spec()
+    command = spec["commands"][0]  # type: ignore[index]
+    old = {"prompt", "max_tokens", "temperature", "top_p", "seed"}
+    command["inputs"] = [each for each in command["inputs"] if each["name"] in old]
+    declared = {"options": spec["options"], "commands": [command]}
+    manifest = Manifest(name="old", kind="text", adapter="causal-lm", interface=declared)
+    assert interface_of(manifest).spec() == text_interface(256).spec()
+    broken = Manifest(name="odd", kind="text", adapter="causal-lm", interface={"commands": [{"name": "complete"}]})
+    assert list(interface_of(broken).commands["complete"].inputs) == []
+
+
+def test_what_was_asked_of_old_is_still_allowed() -> None:
+    command = text_interface(64).commands["complete"]
+    inputs = command.check_inputs({"prompt": "a", "max_tokens": 5, "temperature": 1, "top_p": 1, "seed": 2})
+    assert (inputs["top_k"], inputs["repetition_penalty"], inputs["stop"], inputs["logprobs"]) == (0, 1, [], -1)
+    assert (inputs["max_characters"], inputs["seed"]) == (0, 2)

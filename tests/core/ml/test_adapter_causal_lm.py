@@ -96,3 +96,32 @@ def test_a_gpt2_loads_without_importing_transformers(folder: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout.strip()) == (0, "gpt2"), result.stderr
+
+
+def test_several_requests_run_as_one_batch_and_each_as_if_alone(folder: Path) -> None:
+    adapter = _adapter(folder)
+    command = adapter.interface.commands["complete"]
+    assert command.batchable
+    assert adapter.max_batch("complete") > 1
+    asked = [_inputs(adapter, max_tokens=6 + seed, seed=seed, stop=["zzz"], logprobs=1) for seed in range(3)]
+    answers = list(adapter.run("complete", [Request(inputs, lambda: False) for inputs in asked]))
+    assert [answer.index for answer in answers[:6]] == [0, 1, 2, 0, 1, 2]
+    for index, inputs in enumerate(asked):
+        (last,) = [answer for answer in answers if answer.index == index and answer.final]
+        alone = list(adapter.run("complete", [Request(inputs, lambda: False)]))[-1]
+        same = {name: value for name, value in last.outputs.items() if name != "tokens_per_second"}
+        assert same == {name: alone.outputs[name] for name in same}
+        assert command.check_outputs(last.outputs)
+
+
+def test_a_text_is_scored(folder: Path) -> None:
+    adapter = _adapter(folder)
+    command = adapter.interface.commands["score"]
+    inputs = command.check_inputs({"text": "def add(a, b):", "top": 2})
+    (answer,) = adapter.run("score", [Request(inputs, lambda: False)])
+    outputs = command.check_outputs(answer.outputs)
+    tokens = outputs["logprobs"]
+    assert isinstance(tokens, list)
+    assert outputs["dropped"] == 0
+    assert tokens[0]["logprob"] is None
+    assert all(token["logprob"] < 0 and len(token["top"]) == 2 for token in tokens[1:])

@@ -132,6 +132,14 @@ def test_run(refuse: Refuse, tmp_path: Path, arguments: tuple[str, ...], part: s
         (("words", "--prompt", "x", "--max-tokens", "0"), "max_tokens"),
         (("words", "--prompt", "x", "--temperature", "nan"), "temperature"),
         (("words", "--prompt", "x", "--top-p", "2"), "top_p"),
+        (("words", "--prompt", "x", "--top-k", "-1"), "top_k"),
+        (("words", "--prompt", "x", "--repetition-penalty", "0.5"), "repetition_penalty"),
+        (("words", "--prompt", "x", "--max-characters", "-1"), "max_characters"),
+        (("words", "--prompt", "x", "--stop", ""), "stop"),
+        (("words", "--prompt", "x", "--samples", "17"), "--samples"),
+        (("words", "--prompt", "x", "--seed", "2147483647", "--samples", "2"), "seed"),
+        (("words", "--prompt", "x", "--logprobs"), "--json"),
+        (("words", "--prompt", "x", "--logprobs", "21", "--json"), "logprobs"),
     ],
 )
 def test_complete(refuse: Refuse, tmp_path: Path, arguments: tuple[str, ...], part: str) -> None:

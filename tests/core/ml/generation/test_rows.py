@@ -234,6 +234,8 @@ def test_probabilities_are_the_model_s_own_whatever_draws(folder: Path) -> None:
         assert values == sorted(values, reverse=True)
         assert each.logprob is not None
         assert each.logprob <= values[0]
+    *_, spaced = complete(engine, tokens, "for name in ", Settings(5, 1.0, logprobs=0))
+    assert "".join(each.text for each in spaced.chances).rstrip("\ufffd") == spaced.text.rstrip("\ufffd")
     assert not any(step.chances for step in complete(engine, tokens, "def add(", Settings(2)))
 
 
@@ -243,8 +245,9 @@ def test_scoring_a_text_gives_what_brute_force_gives(folder: Path) -> None:
     ids = tokens.encode(text)
     scored = score(engine, tokens, text, 2)
     assert scored.dropped == 0
-    assert "".join(each.text for each in scored.chances) == text
-    assert scored.chances[0].logprob is None
+    mark, *rest = scored.chances
+    assert (mark.text, mark.logprob) == ("<|endoftext|>", None), "this tokenizer begins every text with it"
+    assert "".join(each.text for each in rest) == text
     for place in range(1, len(ids)):
         logs = engine.read(ids[:place], engine.start()).double().log_softmax(0)
         assert scored.chances[place].logprob == pytest.approx(float(logs[ids[place]]), abs=2e-4)
@@ -258,6 +261,6 @@ def test_scoring_reads_the_end_of_a_long_text_and_nothing_of_none(folder: Path) 
     assert len(scored.chances) == CONTEXT
     assert scored.dropped == len(tokens.encode(TEXT)) - CONTEXT
     assert TEXT[scored.chances[0].start :].startswith(scored.chances[0].text)
-    assert score(engine, tokens, "").chances == ()
-    assert len(score(engine, tokens, "a").chances) == 1
+    assert [each.logprob for each in score(engine, tokens, "").chances] == [None]
+    assert len(score(engine, tokens, "a").chances) == 2
     assert engine.vocabulary == VOCABULARY

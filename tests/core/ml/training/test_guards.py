@@ -108,3 +108,33 @@ def test_a_slow_loader_is_told_once_and_again_only_after_it_was_quick() -> None:
     for step in range(12, 16):
         guard.see(step, 0.0, 1.0)
     assert [guard.see(step, 0.3, 1.0) is not None for step in range(16, 20)] == [False] * 3 + [True]
+
+
+def test_a_held_out_loss_that_turns_is_told_once_with_the_step_to_keep() -> None:
+    guard = guards.HeldOut()
+    told = [guard.see(step, loss) for step, loss in enumerate([5.0, 4.0, 3.5, 3.505, 3.6, 3.7, 3.8])]
+    # A hundredth is no turn, and neither is a single score.
+    assert [each is not None for each in told] == [False, False, False, False, False, True, False]
+    assert told[5] is not None
+    assert (told[5].code, told[5].step) == ("overfit", 5)
+    assert "of step 2" in told[5].do
+    # A new best begins anew.
+    assert [guard.see(step, loss) for step, loss in ((7, 3.0), (8, 3.1))] == [None, None]
+    assert guard.see(9, 3.2) is not None
+
+
+def test_a_held_out_loss_that_was_told_is_not_told_again_by_the_next_attempt() -> None:
+    seen = [(0, 5.0), (1, 3.0), (2, 3.5), (3, 3.6)]
+    assert guards.HeldOut(seen).see(4, 3.7) is None
+    assert guards.HeldOut(seen[:3]).see(3, 3.6) is not None
+
+
+def test_repeating_the_training_text_is_told_once() -> None:
+    guard = guards.Memorising()
+    assert guard.see(1, 0.1, 50) is None
+    warned = guard.see(2, 0.25, 50)
+    assert warned is not None
+    assert (warned.code, warned.why) == ("overfit", "25% of the pieces of 50 tokens that it writes stand there")
+    assert guard.see(3, 0.3, 50) is None
+    assert guard.see(4, 0.0, 50) is None
+    assert guard.see(5, 0.3, 50) is not None

@@ -138,16 +138,14 @@ def test_the_starter_s_recipe_makes_a_whole_model(tmp_path: Path, monkeypatch: p
     sources = [f"def add_{n}(a, b):\n    return a + b + {n}\n\n\nclass C{n}:\n    x = {n}\n" * 60 for n in range(60)]
     files = [Source(f"f{number}.py", text) for number, text in enumerate(sources)]
     monkeypatch.setattr(text_starter, "standard_library", lambda: files)
-    for name, value in {"VOCABULARY": 280, "CONTEXT": 32, "LAYERS": 1, "WIDTH": 32, "HEADS": 2, "SAMPLES": 2}.items():
-        monkeypatch.setattr(text_starter, name, value)
-    monkeypatch.setattr(text_starter, "STRIDE", 16)
-    out = text_starter.make_gpt2_python(
-        tmp_path / "starter",
-        recipes=(Recipe(steps=3, batch=2, context=32, optimizer="muon"), Recipe(steps=2, batch=2, context=32)),
-    )
+    monkeypatch.setattr(text_starter, "SAMPLES", 2)
+    sizes = {"vocabulary": 280, "context": 32, "layers": 1, "width": 32, "heads": 2}
+    plan = replace(text_starter.PLAN, steps=3, save_every=2, options={**text_starter.PLAN.options, **sizes, "batch": 2})
+    out = text_starter.make_gpt2_python(tmp_path / "starter", plan=plan)
     manifest = Manifest.read(out)
     assert manifest.adapter == "causal-lm"
-    assert set(manifest.recipe) > {"files", "pieces", "corpus_sha256"}
+    assert set(manifest.recipe) > {"steps", "optimizer", "corpus_sha256"}
+    assert manifest.licence == "PSF-2.0"
     assert 1 < float(str(manifest.scores["perplexity"])) < 1000
     assert 0 <= float(str(manifest.scores["parses"])) <= 1
     engine, tokens = load_engine(out)

@@ -14,6 +14,9 @@ from safetensors.torch import load_file
 
 from core.library.manifest import Manifest
 from core.ml.generation.loading import load_engine
+from core.ml.metrics.perplexity import perplexity
+from core.ml.training import text, text_experiment
+from core.ml.training.corpus import open_corpus
 from core.ml.training.outcome import Outcome
 from core.ml.training.text import TextTraining
 from core.ml.training.text_run import train_text
@@ -214,15 +217,11 @@ def test_numbers_that_are_none_are_gone_back_from(lines: Path, tmp_path: Path, m
     assert all(each.isfinite().all() for _, folder in recorder.checkpoints() for each in weights(folder).values())
 
 
-def test_a_rate_out_of_reason_is_given_up(lines: Path, tmp_path: Path) -> None:
-    plan = replace(PLAN, steps=40, save_every=40, options=OPTIONS | {"rate": 1.0, "warmup": 1, "clip": 1e30})
-    real = TextTraining.set_rates
-    try:
-        # No plan may have a rate that breaks a training this surely.
-        TextTraining.set_rates = lambda self, factor: real(self, factor * 1e38)  # type: ignore[method-assign]
-        outcome = run(Remembered(tmp_path, 40), lines, plan)
-    finally:
-        TextTraining.set_rates = real  # type: ignore[method-assign]
+def test_a_rate_out_of_reason_is_given_up(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = replace(PLAN, steps=40, save_every=40, score_every=40, options=OPTIONS | {"rate": 1.0})
+    # No plan may have a rate that breaks a training this surely.
+    monkeypatch.setattr(text, "rate_at", lambda step, recipe: 1e30)
+    outcome = run(Remembered(tmp_path, 40), lines, plan)
     assert (outcome.state, outcome.what, outcome.do) == ("failed", "the training is not stable", "Lower the rate")
     assert outcome.offer["rate"] == pytest.approx(1 / 16)
 
@@ -252,14 +251,22 @@ def test_out_of_memory_is_met_with_less(lines: Path, tmp_path: Path, monkeypatch
     assert (again.told(Started)[0].chosen["batch"], again.told(Warned)) == (2, [])
 
 
-def test_the_best_checkpoint_becomes_the_model_and_learning_by_heart_is_told(tmp_path: Path) -> None:
+def test_the_best_checkpoint_becomes_the_model_and_learning_by_heart_is_told(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A handful of sentences, and held-out ones that share nothing with them.
     texts = ["The quick brown fox jumps over the lazy dog, again and again.\n" * 8] * 4
-    dataset = write_texts(tmp_path / "few", [*texts, "Zebras vex jolly wizards; 12345 67890!\n" * 20], held=[4])
-    options = OPTIONS | {"width": 32, "rate": 0.05, "context": 32, "batch": 8, "decay": 0.0, "held_tokens": 500}
-    plan = replace(PLAN, steps=80, options=options, sample_every=80, save_every=40, score_every=10, keep=0)
+    dataset = write_texts(tmp_path / "few", [*texts, "A lazy fox thinks; it does not jump over dogs.\n" * 20], held=[4])
+    corpus = open_corpus(dataset, base)
+
+    def recited(model: Any, begin: int, options: Any, shape: tuple[int, int], seed: int) -> list[list[int]]:
+        return [corpus.train[:100].tolist(), [1, 2] * 50]
+
+    monkeypatch.setattr(text_experiment.text_live, "written", recited)
+    options = OPTIONS | {"width": 32, "rate": 0.01, "batch": 4, "decay": 0.0, "held_tokens": 500}
+    plan = replace(PLAN, steps=80, options=options, sample_every=80, save_every=40, score_every=5, keep=0)
     recorder = Remembered(tmp_path / "run", 80)
-    assert run(recorder, dataset, plan, model=tmp_path / "model").state == "finished"
+    assert run(recorder, dataset, plan, base=base, model=tmp_path / "model").state == "finished"
     warnings = {each.what: each for each in recorder.told(Warned)}
     turned = warnings["the loss of the held-out text rises"]
     repeats = warnings["the model repeats its training text word for word"]
@@ -272,18 +279,20 @@ def test_the_best_checkpoint_becomes_the_model_and_learning_by_heart_is_told(tmp
     manifest = Manifest.read(tmp_path / "model")
     assert manifest.recipe["steps"] == best.step
     assert manifest.scores["perplexity"] == pytest.approx(best.value, abs=1e-3)
-    assert max(each.value for each in recorder.told(Score) if each.metric == "memorised") > 0.5
+    assert {each.value for each in recorder.told(Score) if each.metric == "memorised"} == {0.5}
+    assert 0 < best.step < 80
     # What was seen before is known after resuming, and not told again.
     again = Remembered(tmp_path / "run", 90)
-    run(again, dataset, plan)
+    run(again, dataset, plan, base=base)
     assert "the loss of the held-out text rises" not in {each.what for each in again.told(Warned)}
 
 
 def test_lora_is_merged_in_and_changes_nothing_else(lines: Path, base: Path, tmp_path: Path) -> None:
     plan = replace(PLAN, options=OPTIONS | CASES["lora"] | {"rate": 5e-2})
     recorder = Remembered(tmp_path / "run", 6)
-    assert run(recorder, lines, plan, base=base, model=tmp_path / "model").state == "finished"
-    before, after = load_file(base / "model.safetensors"), load_file(tmp_path / "model" / "model.safetensors")
+    assert run(recorder, lines, plan, base=base).state == "finished"
+    last = recorder.checkpoints()[-1][1]
+    before, after = load_file(base / "model.safetensors"), load_file(last / "model.safetensors")
     assert before.keys() == after.keys()
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     kinds = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -293,12 +302,13 @@ def test_lora_is_merged_in_and_changes_nothing_else(lines: Path, base: Path, tmp
     # What does not change lies on the disk once.
     frozen = [(folder / "frozen.safetensors").stat().st_ino for _, folder in recorder.checkpoints()]
     assert len(set(frozen)) == 1
-    # The merged model is what was scored.
-    engine, _ = load_engine(tmp_path / "model", "float32")
-    assert float(str(Manifest.read(tmp_path / "model").scores["perplexity"])) < float(
-        str(Manifest.read(base).scores["perplexity"])
-    )
-    assert engine.vocabulary == 300
+    # The merged model is what was scored: the checkpoint is one, and has the score of the network with its matrices.
+    engine, _ = load_engine(last, "float32")
+    about = recorder.told(Score)[-1].about
+    ids = open_corpus(lines, last).held[:200]
+    found = perplexity(engine, ids, 1, stride=8, context=16)
+    assert found.tokens == about["tokens"]
+    assert found.loss == pytest.approx(float(str(about["loss"])), abs=1e-4)
 
 
 def test_a_run_is_extended(lines: Path, tmp_path: Path) -> None:
