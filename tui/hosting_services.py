@@ -213,8 +213,6 @@ class HostingServices:
         Raises:
             As `core.hosting.deployments.Deployments.create` and `core.hosting.process.start`.
         """
-        from core.hosting import process
-
         self.check(self.library(), model, command)
         _, token = self.store.create(
             name,
@@ -226,7 +224,7 @@ class HostingServices:
             sleep_after=sleep_after,
         )
         try:
-            gateway = process.start_blocking(self.data)
+            gateway = self.start_gateway()
         except BaseException:
             self.store.remove(name)
             raise

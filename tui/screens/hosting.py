@@ -31,8 +31,8 @@ _COLUMNS = (
     Column("", 1),
     Column("name", 12, grow=True),
     Column("state", 11, importance=8),
-    Column("model", 14, grow=True, importance=3),
-    Column("url", 34, grow=True, importance=5),
+    Column("model", 14, grow=True, importance=5),
+    Column("url", 34, grow=True, importance=3),
     Column("today", 7, right=True, importance=7),
     Column("errors", 6, right=True, importance=6),
     Column("p50", 7, right=True, importance=6),
@@ -62,9 +62,7 @@ class HostingScreen(StudioScreen):
     )
     HELP_TITLE = "Hosting"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "open", "ask it", id="hosting.open", tooltip="Ask the deployment from here, as a program would"
-        ),
+        Binding("enter", "open", "open", id="hosting.open", tooltip="Ask the deployment from here, as a program would"),
         Binding("left", "turn(-1)", "Program before", id="hosting.before", group=_STEP, tooltip="The program before"),
         Binding("right", "turn(1)", "Next program", id="hosting.next", group=_STEP, tooltip="The next program"),
         Binding("y", "copy", "copy", id="hosting.copy", tooltip="The program to your own clipboard (OSC 52)"),

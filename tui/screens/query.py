@@ -48,7 +48,7 @@ class QueryPage(StudioScreen):
         Binding("enter", "ask", "ask", id="query.ask", tooltip="Send it"),
         Binding("ctrl+r,f5", "ask", "Ask", id="query.again", show=False, tooltip="Send it, wherever one is"),
         Binding("y", "copy", "copy", id="query.copy", tooltip="The answer's text to your own clipboard (OSC 52)"),
-        Binding("escape", "back", "stop / back", id="query.back", tooltip="Stop asking; else back to the deployments"),
+        Binding("escape", "back", "stop / back", id="query.back", tooltip="Stop asking; else back"),
     ]
 
     app: TarmacApp
@@ -112,6 +112,7 @@ class QueryPage(StudioScreen):
         if form is None or seen is None or self._asking is not None:
             return
         answer = self.query_one(AnswerPane)
+        self.add_class("-answered")
         if form.problem:
             answer.say(f"✕ {form.problem}", "$error")
             return
@@ -169,8 +170,12 @@ class QueryPage(StudioScreen):
         self.notify("Copied the answer", timeout=2, markup=False)
 
     def action_back(self) -> None:
-        """Stop asking, or leave."""
+        """Stop asking; from an answer that hides the form to that; or leave."""
         if self._asking is not None:
             self._asking.stop()
+        elif self.has_class("-answered") and self.size.width < 100:
+            self.remove_class("-answered")
+            for form in self.query(QueryForm):
+                form.focus_first()
         else:
             self.dismiss(None)

@@ -42,7 +42,7 @@ class AnswerPane(Titled, Vertical):
     def compose(self) -> ComposeResult:
         yield TileSheet(plain=True)
         with VerticalScroll(can_focus=False):
-            yield Static(markup=False)
+            yield Static(classes="answer-told", markup=False)
 
     @property
     def sheet(self) -> TileSheet:
@@ -53,7 +53,7 @@ class AnswerPane(Titled, Vertical):
         """Words instead of an answer."""
         self.text = ""
         self.remove_class("-pictures")
-        self.query_one(Static).update(Content.styled(text, tone))
+        self.query_one(".answer-told", Static).update(Content.styled(text, tone))
 
     def expect(self, command: Command) -> None:
         """Make room for what the command gives, so that pictures are as large as they can be."""
@@ -76,7 +76,7 @@ class AnswerPane(Titled, Vertical):
         wide = max((len(name) for name in rest), default=0)
         for name in rest:
             parts += [(f"{name:<{wide}}  ", "$muted"), (f"{_short(command, name, outputs[name])}\n", "$text")]
-        self.query_one(Static).update(Content.assemble(*parts))
+        self.query_one(".answer-told", Static).update(Content.assemble(*parts))
 
 
 def picture_names(command: Command) -> list[str]:
@@ -102,6 +102,7 @@ def drawn(command: Command, outputs: Mapping[str, object], side: int) -> dict[tu
 def _short(command: Command, name: str, value: object) -> str:
     kind = command.outputs[name]
     plain = kind.to_json(value)
+    plain = float(f"{plain:.6g}") if isinstance(plain, float) else plain
     text = str(plain) if isinstance(kind, Text | Category) else json.dumps(plain, ensure_ascii=False)
     text = "".join(char if char.isprintable() else " " for char in text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

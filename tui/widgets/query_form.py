@@ -65,7 +65,8 @@ class QueryForm(Vertical):
     QueryForm > .query-line { height: 1; padding: 0 1; margin-bottom: 1; }
     QueryForm > .query-line > Static { width: 16; color: $muted; }
     QueryForm > .query-line > Input { width: 1fr; }
-    QueryForm > Form { margin-top: 1; height: auto; max-height: 60%; }
+    QueryForm > Form { margin-top: 1; height: auto; max-height: 100%; }
+    QueryForm.-editor > Form { max-height: 60%; }
     """
 
     @dataclass
@@ -84,6 +85,7 @@ class QueryForm(Vertical):
         held = {field.name for field in self._fields}
         self._lines = [name for name in command.inputs if name not in held and name != self._editor]
         self._values: dict[str, Value] = {}
+        self.set_class(self._editor is not None, "-editor")
 
     def compose(self) -> ComposeResult:
         if self._editor is not None:
@@ -125,6 +127,12 @@ class QueryForm(Vertical):
     def _asked(self, event: Message) -> None:
         event.stop()
         self.post_message(self.Asked())
+
+    @on(PromptEditor.OptionsWanted)
+    def _to_the_form(self, event: Message) -> None:
+        event.stop()
+        for form in self.query(Form):
+            form.focus()
 
     @on(PromptEditor.Escaped)
     def _left(self, event: Message) -> None:
