@@ -62,11 +62,11 @@ def sparkline(rate: Sequence[int], width: int) -> str:
 
 
 def load(rate: Sequence[int]) -> str:
-    """What the sparkline shows, in words: "12 requests in the last 60 s, at most 4 in one"."""
+    """What the sparkline shows, in words: "12 requests in 60 s, at most 4 a second"."""
     total = sum(rate)
     if not total:
-        return f"no requests in the last {len(rate)} s"
-    return f"{words.counted(total, 'request')} in the last {len(rate)} s, at most {max(rate)} in one"
+        return f"no requests for {len(rate)} s"
+    return f"{words.counted(total, 'request')} in {len(rate)} s, at most {max(rate)} a second"
 
 
 def gateway_line(hosting: Hosting | None) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What the tests of the place Hosting stand on: deployments on disk, a gateway that is no process, answers from memory."""
+"""What the tests of the place Hosting stand on: deployments on disk, a gateway that is none, answers from memory."""
 
 from __future__ import annotations
 

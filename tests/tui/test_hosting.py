@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.color import Color
 from textual.widgets import Input
 
 from core.errors import Refused
@@ -41,6 +42,13 @@ def services(home: Path) -> HostingStage:
     return stage(home)
 
 
+def is_dark(colour: Color | None) -> bool:
+    assert colour is not None
+    assert colour.triplet is not None
+    assert colour.triplet in ((0, 0, 0), (255, 255, 255))
+    return colour.triplet == (0, 0, 0)
+
+
 def names(app: TarmacApp) -> list[str]:
     return [row[1] for row in rows(app)]
 
@@ -60,7 +68,7 @@ async def test_every_state_has_a_glyph_and_a_word(services: HostingStage) -> Non
 
 
 async def test_the_deployment_under_the_cursor_is_told_in_full(services: HostingStage) -> None:
-    async with studio(services, start="hosting", size=WIDE) as (app, pilot, _):
+    async with studio(services, start="hosting", size=(200, 60)) as (app, pilot, _):
         await until(pilot, lambda: app.hosting and app.status)
         await pilot.press("down")
         await pilot.pause()
@@ -69,7 +77,7 @@ async def test_the_deployment_under_the_cursor_is_told_in_full(services: Hosting
             "private, 2 tokens",
             "laptop …",
             "ssh -L 8600:127.0.0.1:8600 you@gpu7",
-            "168 requests in the last 60 s, at most 9 in one",
+            "168 requests in 60 s, at most 9 a second",
             "1,204 requests, 1 error; 48,211 in all",
             "p50 38 ms, p95 121 ms",
             "7 wait, 2 under way",
@@ -81,7 +89,7 @@ async def test_the_deployment_under_the_cursor_is_told_in_full(services: Hosting
         assert "public: no token is needed" in text(app)
         await pilot.press("end")
         await pilot.pause()
-        assert "not enough memory on the GPU" in text(app)
+        assert "the model could not be loaded" in text(app)
         assert "never sleeps" in text(app)
 
 
@@ -165,8 +173,12 @@ async def test_a_gateway_that_cannot_start_says_why(services: HostingStage) -> N
     async with studio(services, start="hosting", size=WIDE) as (app, pilot, _):
         await until(pilot, lambda: "The gateway is off" in text(app))
         await pilot.press("o")
-        await until(pilot, lambda: "port 8600 is taken" in text(app))
-        assert "The gateway is off" in text(app)
+        await until(pilot, lambda: "✕ port 8600 is taken: another program listens there" in text(app))
+        assert "o starts it" in " ".join(text(app).split())
+        services.fake.failure = None
+        await pilot.press("o")
+        await until(pilot, lambda: "port 8600 is taken" not in text(app))
+        await until(pilot, lambda: app.hosting.gateway == RUNNING)  # type: ignore[union-attr]
 
 
 async def test_the_gateway_is_stopped_only_when_that_is_meant(services: HostingStage) -> None:
@@ -360,9 +372,7 @@ async def test_the_code_is_whole_on_a_small_screen_and_dark_on_light(services: H
             for segment in strip:
                 assert segment.style is not None
                 colours = segment.style.color, segment.style.bgcolor
-                dark = [
-                    colour is not None and colour.triplet is not None and sum(colour.triplet) == 0 for colour in colours
-                ]
+                dark = [is_dark(each) for each in colours]
                 upper += [dark[0]] * len(segment.text)
                 lower += [dark[1]] * len(segment.text)
             found += [upper, lower]

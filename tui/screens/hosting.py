@@ -90,6 +90,8 @@ class HostingScreen(StudioScreen):
         self._programs: tuple[object, dict[str, str]] = (None, {})
         self._logged: object = None
         self._doing = ""
+        self._refused = ""
+        """Why the gateway did not start, or did not stop, when it was last told to."""
 
     def body(self) -> ComposeResult:
         yield Static(id="gateway-told", markup=False)
@@ -172,6 +174,8 @@ class HostingScreen(StudioScreen):
     def _tell_gateway(self) -> None:
         told = self.query_one("#gateway-told", Static)
         text, tone = hosting_facts.gateway_line(self.app.hosting)
+        if self._refused and tone == "bad":
+            text = f"✕ {self._refused}"
         if self._doing:
             text, tone = self._doing, "busy"
         told.display = bool(text)
@@ -410,10 +414,15 @@ class HostingScreen(StudioScreen):
         """Something that touches the folders, in a thread, then a look at what changed."""
 
         async def done() -> None:
-            self._doing = told
+            if told:
+                self._doing, self._refused = told, ""
             self._tell_gateway()
             try:
                 await asyncio.to_thread(work)
+            except TarmacError as error:
+                if not told or not hosting_facts.gateway_line(self.app.hosting)[0]:
+                    raise
+                self._refused = str(error)
             finally:
                 self._doing = ""
                 self._tell_gateway()
