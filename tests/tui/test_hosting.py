@@ -80,7 +80,7 @@ async def test_the_deployment_under_the_cursor_is_told_in_full(services: Hosting
             "168 requests in 60 s, at most 9 a second",
             "1,204 requests, 1 error; 48,211 in all",
             "p50 38 ms, p95 121 ms",
-            "7 wait, 2 under way",
+            "7 waiting, 2 under way",
             "2 × sleeps after 5 min without a request",
         ):
             assert part in shown, part

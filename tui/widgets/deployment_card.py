@@ -111,7 +111,7 @@ def fact_lines(seen: Seen, gateway: GatewayStatus, status: Status | None, width:
         latency = f"p50 {hosting_facts.milliseconds(now.p50_ms)}, p95 {hosting_facts.milliseconds(now.p95_ms)}"
         lines.append(("latency", f"{latency}, of the last 5 min", ""))
     if now.queue or now.running:
-        lines.append(("queue", f"{now.queue:,} wait, {now.running:,} under way", "busy" if now.queue else ""))
+        lines.append(("queue", f"{now.queue:,} waiting, {now.running:,} under way", "busy" if now.queue else ""))
     command = f", {made.command}" if made is not None and made.command else ""
     lines.append(("model", f"{seen.model_name}{command}", "" if seen.model is not None else "bad"))
     if seen.model is None:
