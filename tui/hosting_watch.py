@@ -46,7 +46,7 @@ class HostingWatch:
 
     async def _look(self) -> None:
         try:
-            found = await asyncio.to_thread(self._app.services.hosting.look)
+            found = await asyncio.to_thread(lambda: self._app.services.hosting.look())
         except (TarmacError, OSError):
             return  # the disk does not answer: what was seen last stays
         finally:

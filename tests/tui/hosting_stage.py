@@ -17,7 +17,8 @@ from core.hosting.request_log import RequestLog
 from core.hosting.status import Status
 from core.interface import Command
 from tests.tui.stage import StageServices, furnish
-from tui.hosting_services import Answer, HostingServices, Seen
+from tui.hosting_query import Answer
+from tui.hosting_services import HostingServices, Seen
 
 if TYPE_CHECKING:
     from core.library.models import Library

@@ -174,7 +174,7 @@ def fields(model: Model, commands: tuple[Command, ...]) -> list[Field]:
         Field("private", "private", True, "Private: a token is needed. Public only where no other machine gets to it."),
         Field("replicas", "replicas", 1, "Workers that run at once, one a GPU where there are several.", 1, 64),
         Field(
-            "sleep_after", "sleep after", _SLEEP,
+            "sleep_after", "sleep after, s", _SLEEP,
             "Seconds without a request after which the workers end and give their memory back; the next request wakes "
             "them and is held until they are there.",
             0, 365 * 24 * 3600, zero="never",

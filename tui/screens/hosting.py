@@ -14,16 +14,14 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import hosting_facts, words
-from tui.messages import HostModel
+from tui import hosting_facts
+from tui.hosting_steering import HostingSteering
 from tui.screens.base import StudioScreen
 from tui.widgets.deployment_card import DeploymentFacts, RequestsPane, SnippetsPane
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tui.hosting_services import Seen
     from tui.studio import TarmacApp
 
@@ -49,7 +47,7 @@ class HostedPane(Titled, Vertical):
     """The table and what is said where it is empty."""
 
 
-class HostingScreen(StudioScreen):
+class HostingScreen(HostingSteering, StudioScreen):
     """A list of deployments that stays as the folders are; below it the one under the cursor."""
 
     MODE = "hosting"
@@ -89,9 +87,6 @@ class HostingScreen(StudioScreen):
         self._wanted: str | None = None
         self._programs: tuple[object, dict[str, str]] = (None, {})
         self._logged: object = None
-        self._doing = ""
-        self._refused = ""
-        """Why the gateway did not start, or did not stop, when it was last told to."""
 
     def body(self) -> ComposeResult:
         yield Static(id="gateway-told", markup=False)
@@ -149,7 +144,7 @@ class HostingScreen(StudioScreen):
             told.append(f"● {hosting.awake} awake" if hosting.awake else "none awake")
         pane.set_title("Deployments", " · ".join(told))
         self._tell_state(found, bool(looked))
-        self._tell_gateway()
+        self.tell_gateway()
         self._fit()
         self._show()
 
@@ -171,13 +166,13 @@ class HostingScreen(StudioScreen):
                 )
             )
 
-    def _tell_gateway(self) -> None:
+    def tell_gateway(self) -> None:
         told = self.query_one("#gateway-told", Static)
         text, tone = hosting_facts.gateway_line(self.app.hosting)
-        if self._refused and tone == "bad":
-            text = f"✕ {self._refused}"
-        if self._doing:
-            text, tone = self._doing, "busy"
+        if self.refused and tone == "bad":
+            text = f"✕ {self.refused}"
+        if self.doing:
+            text, tone = self.doing, "busy"
         told.display = bool(text)
         parts: list[tuple[str, str]] = [(text, _TONES[tone])]
         if tone == "bad":
@@ -283,6 +278,10 @@ class HostingScreen(StudioScreen):
             return
         self.app.push_screen(QueryPage(seen.name))
 
+    def deployment_deleted(self) -> None:
+        """There is nothing to show any more."""
+        self.detail = False
+
     def action_list(self) -> None:
         """Back to the list."""
         self.detail = False
@@ -343,93 +342,6 @@ class HostingScreen(StudioScreen):
         host = self.app.status.host if self.app.status is not None else "localhost"
         about = "needs the tunnel on the phone" if hosting_facts.local_only(hosting.gateway) else ""
         self.app.push_screen(QrCode(hosting_facts.page(seen, hosting.gateway, host), about))
-
-    def action_pause(self) -> None:
-        """Serve it no longer, or again."""
-        seen = self.seen
-        if seen is not None and seen.hosted.deployment is not None:
-            active = not seen.hosted.deployment.active
-            store = self.app.services.hosting.store
-            self._do(lambda: store.set_active(seen.name, active), f"{'serving' if active else 'pausing'} {seen.name}")
-
-    def action_delete(self) -> None:
-        """Delete the deployment, once the user said so."""
-        from tui.screens.confirm import Confirm
-
-        seen = self.seen
-        if seen is None:
-            return
-        lost = (
-            f"Its address answers no longer; its {words.counted(len(seen.tokens), 'token')} and its request log will "
-        )
-        lost += "be gone for ever. The model stays in the library."
-
-        def answer(yes: bool | None) -> None:
-            if yes:
-                self.detail = False
-                store = self.app.services.hosting.store
-                self._do(lambda: store.remove(seen.name), f"deleting {seen.name}")
-
-        self.app.push_screen(Confirm(f"Delete {seen.name}?", lost, "delete it"), answer)
-
-    def action_gateway(self) -> None:
-        """Start the gateway; stop it once the user said so."""
-        from tui.screens.confirm import Confirm
-
-        hosting, services = self.app.hosting, self.app.services.hosting
-        if hosting is None or not hosting.gateway.runs:
-            self._do(services.start_gateway, "starting the gateway", "◐ starting the gateway")
-            return
-
-        def answer(yes: bool | None) -> None:
-            if yes:
-                self._do(services.stop_gateway, "stopping the gateway", "◐ stopping: requests that run get their time")
-
-        lost = f"{words.counted(hosting.wanted, 'deployment')} cannot be reached until it is started again. Requests "
-        lost += "that run get their time; nothing else is lost."
-        self.app.push_screen(Confirm("Stop the gateway?", lost, "stop it"), answer)
-
-    def action_new(self) -> None:
-        """Choose a model and serve it."""
-        self.run_worker(self._new(), group="new", exclusive=True, exit_on_error=False, description="hosting a model")
-
-    async def _new(self) -> None:
-        from tui.model_facts import takes_gives
-        from tui.screens.chooser import Choice, Chooser
-
-        models = await asyncio.to_thread(lambda: self.app.services.library.models())
-        choices = [
-            Choice(model.id, model.id if model.source == "starter" else model.name, takes_gives(model))
-            for model in models
-            if model.problem is None
-        ]
-        if not choices:
-            self.notify("There are no models; 1, then i, imports one.", severity="warning", markup=False)
-            return
-        chosen = await self.app.push_screen_wait(Chooser("Host a model", choices))
-        if chosen is not None:
-            self.app.post_message(HostModel(chosen))
-
-    def _do(self, work: Callable[[], object], doing: str, told: str = "") -> None:
-        """Something that touches the folders, in a thread, then a look at what changed."""
-
-        async def done() -> None:
-            if told:
-                self._doing, self._refused = told, ""
-            self._tell_gateway()
-            try:
-                await asyncio.to_thread(work)
-            except TarmacError as error:
-                if not told or not hosting_facts.gateway_line(self.app.hosting)[0]:
-                    raise
-                self._refused = str(error)
-            finally:
-                self._doing = ""
-                self._tell_gateway()
-                if self.app.hosting_watch is not None:
-                    self.app.hosting_watch.look_now()
-
-        self.run_worker(done(), group="steer", exit_on_error=False, description=doing)
 
 
 _ABOUT_ONE = frozenset(

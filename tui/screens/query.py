@@ -21,7 +21,8 @@ from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.interface import Command
-    from tui.hosting_services import Asking, Seen
+    from tui.hosting_query import Asking
+    from tui.hosting_services import Seen
     from tui.studio import TarmacApp
 
 
@@ -81,6 +82,7 @@ class QueryPage(StudioScreen):
         answer.set_title("answer")
         answer.say("⏎ asks", "$muted")
         for form in self.query(QueryForm):
+            self.query_one(AskedPane).set_class(not form.has_editor, "pane")  # an editor has a title of its own
             form.focus_first()
         self.watch(self.app, "hosting", self._told)
         self.set_interval(1.0, self._tick)

@@ -101,6 +101,11 @@ class QueryForm(Vertical):
         if self._fields:
             yield Form(self._fields, self._values)
 
+    @property
+    def has_editor(self) -> bool:
+        """Whether there is an editor for a text."""
+        return self._editor is not None
+
     def focus_first(self) -> None:
         """Into the first part."""
         for kind in (PromptEditor, Input, Form):
