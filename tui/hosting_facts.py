@@ -44,7 +44,7 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     if value >= 999.5:
-        return f"{value / 1000:.1f} s" if value < 99_950 else words.duration(value / 1000)
+        return f"{value / 1000:.1f} s" if value < 99_950 else f"{value / 1000:,.0f} s"
     return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
 
 
