@@ -113,6 +113,11 @@ class Exchange:
         assert self.entry is not None
         return self.entry
 
+    @property
+    def max_body(self) -> int:
+        """Bytes that its body may have."""
+        return self.deployed.deployment.limits.max_body
+
     def header(self, name: str) -> str:
         """A header's value; empty without it."""
         key = name.lower().encode()
@@ -130,7 +135,7 @@ class Exchange:
             Gone: The client left.
             Unavailable: Too much of other bodies is in memory.
         """
-        most = self.deployed.deployment.limits.max_body if most is None else most
+        most = self.max_body if most is None else most
         if self.header("content-encoding") not in ("", "identity"):
             raise InvalidInput("the body cannot be read", "compressed bodies are not taken", "Send it as it is")
         declared = self.header("content-length")
