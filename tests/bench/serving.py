@@ -150,11 +150,11 @@ async def _peer_load(port: int, model: str) -> Load:
 
 
 def _endless(folder: Path) -> str:
-    """A copy of the starter that no token ends, so that the peer writes as long as we do."""
+    """A copy of the starter that only a token ends which it never writes, so that the peer writes as long as we do."""
     shutil.copytree(STARTERS / "gpt2-python", folder)
     for name in ("config.json", "generation_config.json"):
         settings = json.loads((folder / name).read_text())
-        settings["eos_token_id"] = None
+        settings["eos_token_id"] = json.loads((folder / "config.json").read_text())["vocab_size"] - 1
         (folder / name).write_text(json.dumps(settings))
     return str(folder)
 
