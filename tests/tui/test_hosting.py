@@ -376,8 +376,7 @@ async def test_the_code_is_whole_on_a_small_screen_and_dark_on_light(services: H
     async with studio(services, start="hosting", size=(80, 24)) as (app, pilot, _):
         await until(pilot, lambda: app.hosting and app.status)
         await pilot.press("c")
-        await pilot.pause()
-        assert isinstance(app.screen, QrCode)
+        await until(pilot, lambda: isinstance(app.screen, QrCode) and "▀▀▀" in text(app))
         wanted = modules("http://127.0.0.1:8600/faces/")
         strips = [[seg for seg in strip if "▀" in seg.text] for strip in app.screen._compositor.render_strips()]
         found: list[list[bool]] = []
