@@ -22,6 +22,7 @@ from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
 if TYPE_CHECKING:
     from core.hosting.gateway import Gateway
     from core.hosting.registry import Entry
+    from core.interface import Command
 
 T = TypeVar("T")
 
@@ -50,8 +51,10 @@ class Route:
         handler: Answers.
         counts: Whether it is a request to the model, for the numbers on the screen.
         open: Whether it needs no token. It must not tell what exists.
+        admits: Whether the handler itself asks which deployments the client may use (`Gateway.opened`).
         errors: The JSON of an error.
         statuses: Statuses that differ from the error's own, chosen by the API.
+        describe: The operation of OpenAPI that it is for a command; None where `core.hosting.openapi` knows it.
     """
 
     method: str
@@ -59,8 +62,10 @@ class Route:
     handler: Callable[[Exchange], Awaitable[Response]]
     counts: bool = False
     open: bool = False
+    admits: bool = False
     errors: Callable[[TarmacError, int], dict[str, object]] = plain_error
     statuses: Callable[[Exchange, TarmacError], int] = field(default=lambda exchange, error: error.status)
+    describe: Callable[[Command], dict[str, object]] | None = None
 
 
 @dataclass(eq=False)
@@ -100,15 +105,18 @@ class Exchange:
         key = name.lower().encode()
         return next((value for each, value in self.scope["headers"] if each == key), b"").decode("latin-1")
 
-    async def body(self) -> bytes:
+    async def body(self, most: int | None = None) -> bytes:
         """The whole body.
+
+        Args:
+            most: Bytes that it may have; what the deployment allows if None.
 
         Raises:
             TooLarge: It is larger than the deployment allows; not more than that was kept.
             SlowClient: It came too slowly.
             Gone: The client left.
         """
-        most = self.deployed.deployment.limits.max_body
+        most = self.deployed.deployment.limits.max_body if most is None else most
         if self.header("content-encoding") not in ("", "identity"):
             raise InvalidInput("the body cannot be read", "compressed bodies are not taken", "Send it as it is")
         declared = self.header("content-length")
@@ -133,23 +141,23 @@ class Exchange:
                 self._read = True
                 return b"".join(parts)
 
-    async def json(self) -> object:
+    async def json(self, most: int | None = None) -> object:
         """The body as JSON.
 
         Raises:
             InvalidInput: It is none.
             As `body`.
         """
-        data = await self.body()
+        data = await self.body(most)
         return parse_json(data) if len(data) <= _IN_A_THREAD else await asyncio.to_thread(parse_json, data)
 
-    async def json_object(self) -> dict[str, object]:
+    async def json_object(self, most: int | None = None) -> dict[str, object]:
         """The body as a JSON object.
 
         Raises:
             As `json`.
         """
-        data = await self.json()
+        data = await self.json(most)
         if not isinstance(data, dict):
             raise InvalidInput("the body is not a JSON object", "allowed is {...} with an entry for each input")
         return data

@@ -56,6 +56,8 @@ class Gateway:
         """Whether no new request is taken."""
         self._loopback = loopback
         self._studio = digest(studio_key or secrets.token_hex(16))
+        self.routes = DEPLOYMENT_ROUTES
+        """What is served below a deployment's name."""
         self._deployment_routes = _Table(DEPLOYMENT_ROUTES)
         self._gateway_routes = _Table(GATEWAY_ROUTES)
 
@@ -74,7 +76,7 @@ class Gateway:
         exchange = Exchange(self, scope, receive, place, str(client[0]) if client else "", parameters=parameters)
         problem, fault = "", False
         try:
-            if route is None or not route.open:
+            if route is None or not (route.open or route.admits):
                 await self._admit(exchange)
             if route is None:
                 raise _no_route(place, scope["method"], others)
@@ -92,6 +94,10 @@ class Gateway:
             told = TarmacError("the gateway made a mistake", "", "Its log has the details")
             await self._tell(exchange, route, told, answer)
         self._count(exchange, route, answer.status, time.perf_counter() - began, problem, fault)
+
+    def serves(self, method: str, path: str) -> bool:
+        """Whether deployments have an address."""
+        return self._deployment_routes.find(method, path)[0] is not None
 
     async def _admit(self, exchange: Exchange) -> None:
         """Let the client in, or raise; sets the exchange's entry and client.
@@ -119,6 +125,41 @@ class Gateway:
         exchange.client = "studio" if studio else token.label if token is not None else exchange.address
         if name:
             exchange.entry = self.registry.require(name)
+
+    async def opened(self, exchange: Exchange, wanted: str = "") -> dict[str, Entry]:
+        """The active deployments that the client may use, by name: those of its token, and public ones.
+
+        Args:
+            exchange: Its request; gets to know who it is.
+            wanted: A name that should be among them: where it is not, the folder is looked at once more.
+
+        Raises:
+            Unauthorized: It shows no valid token, and there is nothing, or not what is wanted, that needs none.
+        """
+        secret = bearer(exchange.scope["headers"])
+        presented = digest(secret)
+        for attempt in (1, 2):
+            studio = hmac.compare_digest(self._studio, presented)
+            gateway = self.registry.gateway_tokens.match(presented)
+            labels = [gateway.label] if gateway is not None else []
+            found: dict[str, Entry] = {}
+            for entry in self.registry.entries.values():
+                token = entry.verifier.match(presented)
+                if token is not None:
+                    labels.append(token.label)
+                if (studio or token is not None or (not entry.deployment.private and self._loopback)) and (
+                    entry.deployment.active
+                ):
+                    found[entry.name] = entry
+            known = studio or bool(labels)
+            if (known and not wanted) or wanted in found or attempt == 2:
+                break
+            await self.registry.fresh()
+        if not known and (wanted not in found if wanted else not found):
+            raise Unauthorized
+        exchange.studio = studio
+        exchange.client = "studio" if studio else labels[0] if labels else exchange.address
+        return found
 
     async def _tell(self, exchange: Exchange, route: Route | None, error: TarmacError, answer: _Answer) -> None:
         """Answer with an error, unless an answer is under way already: that one is cut off."""

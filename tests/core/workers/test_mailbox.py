@@ -15,7 +15,7 @@ def filled(*jobs: Job) -> Mailbox:
 
 
 def taken(mailbox: Mailbox, most: int = 8) -> list[int] | None:
-    batch = mailbox.take(lambda command: most)
+    batch = mailbox.take(lambda job: most)
     return None if batch is None else [job.id for job in batch]
 
 
@@ -45,7 +45,7 @@ def test_what_was_given_up_while_it_waited_is_never_taken() -> None:
 def test_a_running_request_sees_that_it_was_given_up_until_it_is_done() -> None:
     job = Job(1, "a", {})
     mailbox = filled(job)
-    batch = mailbox.take(lambda command: 1)
+    batch = mailbox.take(lambda job: 1)
     assert batch == [job]
     mailbox.cancel(1)
     assert job.cancelled.is_set()

@@ -69,7 +69,7 @@ def served(model: Model, *rounds: int, command: str = "eat") -> list[list[Messag
 def test_a_batch_that_does_not_fit_is_halved_and_the_limit_remembered() -> None:
     model = Model(room=3)
     first, second = served(model, 16, 6)
-    assert all(message["kind"] == "answer" for message in first + second)
+    assert all(message["kind"] == "answers" for message in first + second)
     # 16 does not fit, nor do 8 and 4; then two by two, and from the next round on no try in vain.
     assert model.sizes[:4] == [16, 8, 4, 2]
     assert set(model.sizes[4:]) <= {8, 4, 2}
@@ -147,7 +147,7 @@ def test_an_answer_that_cannot_be_sent_is_an_error() -> None:
     mailbox.put(Job(0, "eat", {}))
 
     def send(message: Message) -> None:
-        if message["kind"] == "answer":
+        if message["kind"] == "answers":
             raise WireError("too large")
         said.append(message)
         mailbox.close()
