@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import TarmacError
+from tui import words
 
 if TYPE_CHECKING:
     from tui.studio import TarmacApp
@@ -28,6 +29,7 @@ class HostingWatch:
         self._app = app
         self._news = asyncio.Event()
         self.looked = 0
+        self._died = False
 
     def look_now(self) -> None:
         """Something was done: do not wait for the next time."""
@@ -51,6 +53,11 @@ class HostingWatch:
             return  # the disk does not answer: what was seen last stays
         finally:
             self.looked += 1
+        died = found is not None and found.gateway.state == "died"
+        if died and not self._died and found is not None and found.wanted and self._app.current_mode != "hosting":
+            text = f"{words.counted(found.wanted, 'deployment')} cannot be reached. 5, then o, starts it again."
+            self._app.notify(text, title="The gateway died", severity="error", timeout=12, markup=False)
+        self._died = died
         if found != self._app.hosting or self.looked == 1:
             self._app.hosting = found
             self._app.deployments_awake = found.awake if found is not None else 0

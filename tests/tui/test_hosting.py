@@ -167,6 +167,20 @@ async def test_a_gateway_that_is_gone_is_told_and_one_key_brings_it_back(
         assert app.deployments_awake == 1
 
 
+async def test_a_gateway_that_dies_is_told_wherever_one_is(services: HostingStage) -> None:
+    async with studio(services, start="settings") as (app, pilot, _):
+        await until(pilot, lambda: app.hosting)
+        assert not app._notifications
+        services.fake.now = DIED
+        assert app.hosting_watch is not None
+        app.hosting_watch.look_now()
+        await until(pilot, lambda: app._notifications)
+        (told,) = app._notifications
+        assert (told.title, told.severity) == ("The gateway died", "error")
+        assert told.message == "3 deployments cannot be reached. 5, then o, starts it again."
+        assert app.deployments_awake == 0
+
+
 async def test_a_gateway_that_cannot_start_says_why(services: HostingStage) -> None:
     services.fake.now = STOPPED
     services.fake.failure = Refused("port 8600 is taken", "another program listens there")
@@ -362,8 +376,7 @@ async def test_the_code_is_whole_on_a_small_screen_and_dark_on_light(services: H
     async with studio(services, start="hosting", size=(80, 24)) as (app, pilot, _):
         await until(pilot, lambda: app.hosting and app.status)
         await pilot.press("c")
-        await pilot.pause()
-        assert isinstance(app.screen, QrCode)
+        await until(pilot, lambda: isinstance(app.screen, QrCode) and "▀▀▀" in text(app))
         wanted = modules("http://127.0.0.1:8600/faces/")
         strips = [[seg for seg in strip if "▀" in seg.text] for strip in app.screen._compositor.render_strips()]
         found: list[list[bool]] = []

@@ -85,6 +85,8 @@ def test_hosting(services: HostingStage, snap_compare: Callable[..., bool], plac
             await pilot.press(key)
         if size[0] < 100 and place in ("python", "ask"):
             await pilot.press("enter")
+        if place == "code":
+            await until(pilot, lambda: str(pilot.app.screen.query_one("#qr").render()))
         await at_rest(pilot)
 
     assert snap_compare(TarmacApp(services, start="hosting"), terminal_size=size, run_before=before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -41,6 +42,13 @@ _COLUMNS = (
 _TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error"}
 _LOG_LINES = 100
 _STEP = Binding.Group("program", compact=True)
+
+
+def _import_ahead() -> None:
+    """What the keys will need, while the user still reads the list."""
+    for name in ("query", "tokens", "request_log", "qr_code", "host_model", "secret"):
+        importlib.import_module(f"tui.screens.{name}")
+    importlib.import_module("core.hosting.snippets")
 
 
 class HostedPane(Titled, Vertical):
@@ -102,6 +110,7 @@ class HostingScreen(HostingSteering, StudioScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(HostedPane).set_title("Deployments")
+        self.run_worker(_import_ahead, thread=True, group="ahead", exit_on_error=False, description="importing")
         self.watch(self.app, "hosting", self._changed)
         self.watch(self.app, "status", lambda _: self._show(), init=False)
 

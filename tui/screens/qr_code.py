@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 import segno
@@ -40,7 +41,15 @@ class QrCode(ModalScreen[None]):
         with Vertical(classes="hosting-dialog", id="qr-pane") as pane:
             pane.border_title = f" {self.address} "
             pane.border_subtitle = f" {self._about}  esc close " if self._about else " esc close "
-            yield Static(Content("\n").join(drawn(modules(self.address))), markup=False)
+            yield Static(id="qr", markup=False)
+
+    def on_mount(self) -> None:
+        """Tens of milliseconds on a slow machine: not on the event loop."""
+        self.run_worker(self._draw(), exit_on_error=False, description="drawing the code")
+
+    async def _draw(self) -> None:
+        lines = await asyncio.to_thread(lambda: drawn(modules(self.address)))
+        self.query_one("#qr", Static).update(Content("\n").join(lines))
 
     def action_close(self) -> None:
         """Back."""
