@@ -135,7 +135,7 @@ def test_a_completion_streams_into_the_page(store: Deployments, page: Page) -> N
     assert page.run("seen.size") > 3
     # With a setting that OpenAI's API does not have, the query answers: the same text, all at once.
     page.run("document.getElementById('input-5').value = 1; document.getElementById('form').requestSubmit(); 0")
-    until(page, "!document.getElementById('run').disabled && document.querySelector('#answer figure')")
+    until(page, "!document.getElementById('run').disabled && !!document.querySelector('#answer figure')")
     assert "Finish Reason" in page.run("document.getElementById('answer').innerText")
     assert "OpenAI" in page.run("document.getElementById('tabs').textContent")
 
