@@ -61,9 +61,7 @@ def placeholder(kind: DataType) -> str:
 
 
 def _number(kind: Number) -> str:
-    low, high = kind.min, kind.max
-    if low is not None and high is not None:
-        return f"number from {low:g} to {high:g}"
-    if low is not None:
-        return f"number from {low:g}"
-    return f"number up to {high:g}" if high is not None else "number"
+    low, high = (f"{each:.10g}" if each is not None else "" for each in (kind.min, kind.max))
+    if low and high:
+        return f"number from {low} to {high}"
+    return f"number from {low}" if low else f"number up to {high}" if high else "number"
