@@ -375,3 +375,13 @@ def test_tokenising_tells_how_far_and_how_fast_it_is(
     assert told[0] == "tokenising"
     assert all(re.fullmatch(r"tokenising: \d+ %, \d+\.\d MB/s", each) for each in told[1:])
     assert told[-1].startswith("tokenising: 100 %")
+
+
+def test_texts_that_begin_alike_are_one_prompt(tmp_path: Path) -> None:
+    same = [f"The licence of this file is the same as of every other one, and here is {n}.\n" for n in range(40)]
+    other = ["Once upon a time there was an ox that had seen all numbers and was tired.\n"]
+    dataset = write_texts(tmp_path / "texts", [*same, *other, *(f"{n} hens.\n" for n in range(20))], held=range(30, 41))
+    recorder = Remembered(tmp_path / "run", 1)
+    run(recorder, dataset, replace(PLAN, steps=1))
+    prompts = [each.prompt for each in read_samples(recorder.samples / recorder.told(Sample)[0].file)]
+    assert len(set(prompts)) == len(prompts) == 2
