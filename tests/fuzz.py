@@ -105,7 +105,8 @@ async def _run(stage: Stage, name: str, file: Path, report: Path, most: int, see
     known = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore", "-m", "schemathesis.cli", "run", str(file)),
-        *("--url", f"http://127.0.0.1:{stage.port}/{name}", "--header", f"Authorization:Bearer {stage.tokens[name]}"),
+        *("--url", f"http://127.0.0.1:{stage.port}/{name}"),
+        *("--header", f"Authorization:Bearer {stage.tokens[name]}"),
         *(
             "--checks",
             _CHECKS + (_ACCEPTED if name in _EXACT else ""),
