@@ -384,7 +384,7 @@ class Everything(_Base):
         nasty = "it's \"$HOME\" `date` $(date) \\n\\ %s </script> \u2028 \x1b[31m \U0001f600 'JSON'"
         types = {
             nasty: Text("A name to break out of quotations", default=nasty + "\nJSON\n"),
-            "long": Vector(300, sampling_mean=-0.5, sampling_std=2),
+            "long": Vector(300 if options.get("short") else 12, sampling_mean=-0.5, sampling_std=2),
             "short": Vector(3),
             "photo": Image("A picture", channels=3, min_width=8, max_width=600, max_height=600),
             "labels": Segmentation({"sky": 3, "sea": 7}, width=20, height=10),

@@ -105,9 +105,19 @@ async def _run(stage: Stage, name: str, file: Path, report: Path, most: int, see
     known = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore", "-m", "schemathesis.cli", "run", str(file)),
-        *("--url", f"http://127.0.0.1:{stage.port}/{name}", "--header", f"Authorization:Bearer {stage.tokens[name]}"),
-        *("--checks", _CHECKS + (_ACCEPTED if name in _EXACT else ""), "--phases", "coverage,fuzzing", "--max-examples", str(most), "--seed", str(seed)),
-        *("--suppress-health-check", "all", "--request-timeout", str(_SLOWEST), "--continue-on-failure"),
+        *("--url", f"http://127.0.0.1:{stage.port}/{name}"),
+        *("--header", f"Authorization:Bearer {stage.tokens[name]}"),
+        *(
+            "--checks",
+            _CHECKS + (_ACCEPTED if name in _EXACT else ""),
+            "--phases",
+            "coverage,fuzzing",
+            "--max-examples",
+            str(most),
+            "--seed",
+            str(seed),
+        ),
+        *("--suppress-health-check", "all", "--request-timeout", str(_SLOWEST), "--continue-on-failure", "--no-shrink"),
         *("--max-redirects", "0", "--warnings", "off"),
         cwd=file.parent,
         env={

@@ -175,7 +175,11 @@ def _read(file: TextFile, source: int, wanted: str | None, way: _Way, limits: Li
             if seen % _TELL_EVERY == 0 or len(text) > _LONG:
                 way.tell(tally.found.taken())
     except LeftOut as left:
-        why = f"{left.why}; the {found:,} documents before it were taken".lstrip("; ") if found else left.why
+        why = (
+            f"{left.why}; what came before it was taken: {found:,} document{'s'[: found != 1]}".lstrip("; ")
+            if found
+            else left.why
+        )
         tally.leave(source, file.name, LeftOut(left.reason, why))
     else:
         if not found:

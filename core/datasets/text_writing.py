@@ -212,12 +212,16 @@ class TextWriter:
         self._part.unlink(missing_ok=True)
 
     def _note(self, heap: list[tuple[int, int, str]], most: int, worth: int, text: str) -> None:
-        """Keep the text if it is among the `most` of highest worth; of equal ones, and of equal texts, the first."""
+        """Keep the text if it is among the `most` of highest worth; of equal ones the first, of equal texts one."""
         if len(heap) == most and worth <= heap[0][0]:
             return
         kept = displayed(text) if heap is self._longest else text[:SAMPLE_LENGTH]
-        if any(there == kept for _, _, there in heap):
-            return  # the pieces of one long file
+        for place, (known, _, there) in enumerate(heap):
+            if there == kept:  # the pieces of one long file, or the records of one table
+                if worth > known:
+                    heap[place] = (worth, -self.count, kept)
+                    heapq.heapify(heap)
+                return
         (heapq.heappush if len(heap) < most else heapq.heapreplace)(heap, (worth, -self.count, kept))
 
     def _split(self, share: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from core.errors import NotFound, TarmacError
 from core.hosting.addressing import Place, bearer, locate
 from core.hosting.apis import DEPLOYMENT_ROUTES, GATEWAY_ROUTES
+from core.hosting.discretion import logged
 from core.hosting.errors import Gone, MethodNotAllowed, Unauthorized, Unavailable
 from core.hosting.exchange import Exchange, Route, error_response, plain_error
 from core.hosting.metrics import Metrics
@@ -32,7 +33,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _NOBODY = Verifier()
 """The tokens of a deployment that does not exist."""
 
-_ALLOW_ORIGIN = (b"access-control-allow-origin", b"*")
+_ALWAYS = ((b"access-control-allow-origin", b"*"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer."""
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "Authorization, Content-Type, Accept, X-Runway-Output-Format, X-Requested-With",
@@ -52,6 +54,8 @@ class Gateway:
     def __init__(self, registry: Registry, *, loopback: bool = True, studio_key: str = "") -> None:
         self.registry = registry
         self.metrics = Metrics(registry)
+        self.held = 0
+        """Bytes of requests' bodies that are in memory."""
         self.stopping = False
         """Whether no new request is taken."""
         self._loopback = loopback
@@ -86,18 +90,18 @@ class Gateway:
         except Gone:
             answer.status = 499
         except TarmacError as error:
-            problem, fault = str(error), error.status >= 500
+            problem, fault = logged(error), error.status >= 500
             await self._tell(exchange, route, error, answer)
         except Exception as error:
             problem, fault = f"{type(error).__name__} in the gateway", True
-            print(traceback.format_exc(), file=sys.stderr, flush=True)
+            # Where, and not what: the words of an exception may quote the request.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            print(f"{where}{type(error).__name__}", file=sys.stderr, flush=True)
             told = TarmacError("the gateway made a mistake", "", "Its log has the details")
             await self._tell(exchange, route, told, answer)
+        finally:
+            self.held -= exchange.held
         self._count(exchange, route, answer.status, time.perf_counter() - began, problem, fault)
-
-    def serves(self, method: str, path: str) -> bool:
-        """Whether deployments have an address."""
-        return self._deployment_routes.find(method, path)[0] is not None
 
     async def _admit(self, exchange: Exchange) -> None:
         """Let the client in, or raise; sets the exchange's entry and client.
@@ -166,6 +170,7 @@ class Gateway:
         status = route.statuses(exchange, error) if route is not None else error.status
         if answer.started:
             return
+        error = exchange.discreet(error)
         data = route.errors(error, status) if route is not None else plain_error(error, status)
         await error_response(error, status, data)(exchange.scope, exchange.receive, answer)
 
@@ -198,7 +203,7 @@ class _Answer:
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), _ALLOW_ORIGIN]}
+            message = {**message, "headers": [*message.get("headers", ()), *_ALWAYS]}
         await self._send(dict(message))
 
 

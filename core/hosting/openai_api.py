@@ -22,6 +22,7 @@ from core.hosting.openai_text import Shown, choice, scored, usage
 from core.hosting.pool import Pool
 from core.hosting.registry import Entry
 from core.hosting.runway_api import pool_of
+from core.interface import Interface
 from core.interface.base import shorten
 from core.workers.call import Call
 
@@ -100,7 +101,12 @@ def _text_model(entry: Entry) -> Entry:
 
 
 def _writes(pool: Pool | None) -> bool:
-    return pool is not None and {WRITE, SCORE} <= pool.served.interface.commands.keys()
+    return pool is not None and speaks_openai(pool.served.interface)
+
+
+def speaks_openai(interface: Interface) -> bool:
+    """Whether a model has what this API stands on."""
+    return {WRITE, SCORE} <= interface.commands.keys()
 
 
 async def _named(exchange: Exchange, name: str) -> Entry:

@@ -129,7 +129,7 @@ class Events(Response):
                     await say({**self._head, "choices": [news], **extra})
                 part = await anext(self._parts, None)
         except TarmacError as error:
-            await say(self._errors(error, error.status))
+            await say(self._errors(self._exchange.discreet(error), error.status))
             await send({"type": "http.response.body", "body": b""})
             raise
         if self._asked.usage:

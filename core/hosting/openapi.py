@@ -7,13 +7,15 @@ those of JSON Schema 2020-12.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import JSONResponse, Response
 
 from core.hosting.exchange import Exchange, Route
 from core.hosting.guard import MOST_ITEMS, MOST_TEXT
+from core.hosting.openai_api import speaks_openai
+from core.hosting.openai_request import MOST_LOGPROBS, MOST_PROMPT, MOST_STOP, MOST_STOPS, MOST_TEXTS
 from core.hosting.registry import Entry
 from core.hosting.runway_api import command_of, pool_of
 from core.interface import (
@@ -35,8 +37,9 @@ from core.interface import (
 Json = dict[str, object]
 
 _INT64 = 2**63 - 1
-_FLOAT32 = 3.4028234e38
+_FLOAT32 = 3.4028234663852886e38
 
+_NOTHING = Command("", {}, {})
 _SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _ERRORS: Mapping[str, str] = {
     "400": "The body or an input is not allowed",
@@ -58,7 +61,9 @@ _ALWAYS = ("400", "401", "404", "405", "408", "414", "431", "503")
 async def deployment_document(exchange: Exchange) -> Response:
     """The document of the deployment that is asked."""
     pool = pool_of(exchange)
-    return JSONResponse(document(exchange.deployed, command_of(pool), exchange.gateway.routes))
+    text = speaks_openai(pool.served.interface)
+    routes = [route for route in exchange.gateway.routes if text or not route.path.startswith(_TEXT_PATHS)]
+    return JSONResponse(document(exchange.deployed, command_of(pool), routes))
 
 
 async def gateway_document(exchange: Exchange) -> Response:
@@ -69,11 +74,14 @@ async def gateway_document(exchange: Exchange) -> Response:
         "/metrics": {"get": _operation("Numbers of all deployments for Prometheus", _text("text/plain"))},
         "/openapi.json": {"get": _operation("This document", _json({"type": "object"}))},
     }
+    for path, make in (("/v1/models", _models), ("/v1/models/{model}", _one_model)):
+        paths[path] = {"get": make(_NOTHING)}
+    paths["/v1/completions"] = {"post": _completions(_NOTHING)}
     words = "What the gateway answers itself. Deployments have documents of their own, at /NAME/openapi.json."
     return JSONResponse(_frame("Tarmac gateway", words, "/", paths, True))
 
 
-def document(entry: Entry, command: Command, routes: tuple[Route, ...]) -> Json:
+def document(entry: Entry, command: Command, routes: Sequence[Route]) -> Json:
     """The OpenAPI document of a deployment.
 
     Args:
@@ -83,9 +91,7 @@ def document(entry: Entry, command: Command, routes: tuple[Route, ...]) -> Json:
     """
     paths: dict[str, Json] = {}
     for route in routes:
-        # An API of its own file may know more: it says so in `describe`.
-        told = route.describe(command) if route.describe is not None else None
-        operation = told or _KNOWN.get(route.path, _unknown)(command)
+        operation = _KNOWN.get(route.path, _unknown)(command)
         if entry.deployment.private and route.open:
             operation = {**operation, "security": []}
         paths.setdefault(route.path, {})[route.method.lower()] = operation
@@ -296,6 +302,61 @@ def _info(command: Command) -> Json:
     return _operation("What it takes and gives, as Runway's data types", _json(found))
 
 
+# -- OpenAI's API
+
+_TEXT_PATHS = ("/v1/models", "/v1/completions")
+
+
+def _text_operation(summary: str, answer: Json, body: Json | None = None, parameters: tuple[Json, ...] = ()) -> Json:
+    """An operation whose errors are OpenAI's."""
+    more = ("413", "429", "500", "504") if body is not None else ()
+    error = _json({"$ref": "#/components/schemas/OpenAIError"})
+    own: dict[str, Json] = {code: {"description": _ERRORS[code], "content": error} for code in (*_ALWAYS, *more)}
+    return _operation(summary, answer, body=body, parameters=parameters, own=own)
+
+
+def _models(command: Command) -> Json:
+    return _text_operation("The deployment as a model of OpenAI's API", _json(_object(object=_STRING, data=_ANY_LIST)))
+
+
+def _one_model(command: Command) -> Json:
+    model: Json = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    return _text_operation("The deployment by its name", _json(_object(id=_STRING, object=_STRING)), None, (model,))
+
+
+def _completions(command: Command) -> Json:
+    prompt: Json = {"type": "string", "maxLength": MOST_PROMPT}
+    ids: Json = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    stop: Json = {"type": "string", "minLength": 1, "maxLength": MOST_STOP}
+    fields: Json = {
+        "model": {"type": "string", "description": "The deployment's name; it may be left out"},
+        "prompt": {"anyOf": [prompt, ids, {"type": "array", "items": prompt}, {"type": "array", "items": ids}]},
+        "max_tokens": {"type": ["integer", "null"], "minimum": 0},
+        "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
+        "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
+        "best_of": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
+        "stream": {"type": ["boolean", "null"]},
+        "stream_options": {"type": ["object", "null"]},
+        "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_LOGPROBS},
+        "echo": {"type": ["boolean", "null"]},
+        "stop": {"anyOf": [{"type": "null"}, stop, {"type": "array", "items": stop, "maxItems": MOST_STOPS}]},
+        "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
+        "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
+        "logit_bias": {"type": ["object", "null"]},
+        "seed": {"type": ["integer", "null"]},
+        "suffix": {"type": "null"},
+        "user": {"type": ["string", "null"]},
+    }
+    body: Json = {"type": "object", "properties": fields, "additionalProperties": False}
+    found = _object(id=_STRING, object=_STRING, created={"type": "integer"}, model=_STRING, choices=_ANY_LIST)
+    answer = {**_json({**found, "additionalProperties": True}), **_text("text/event-stream; charset=utf-8")}
+    return _text_operation("Completions of a prompt, streamed if asked; ends in [DONE]", answer, body)
+
+
+_ANY_LIST: Json = {"type": "array", "items": {"type": "object"}}
+
+
 def _unknown(command: Command) -> Json:
     return _operation("An address of this deployment", {"*/*": {}}, more=tuple(_ERRORS))
 
@@ -313,6 +374,9 @@ _KNOWN: Mapping[str, Callable[[Command], Json]] = {
     "/v1/": _root,
     "/v1/info": _info,
     "/v1/query": _query,
+    "/v1/models": _models,
+    "/v1/models/{model}": _one_model,
+    "/v1/completions": _completions,
 }
 
 
@@ -325,7 +389,8 @@ def _frame(title: str, words: str, server: str, paths: Mapping[str, Json], priva
             after = {"description": "Seconds after which to ask again", "schema": {"type": "integer"}}
             answer["headers"] = {"Retry-After": after}
         responses[code] = answer
-    components: Json = {"schemas": {"Error": error}, "responses": responses}
+    theirs = _object(error={"anyOf": [_object(message=_STRING, type=_STRING), _STRING]})
+    components: Json = {"schemas": {"Error": error, "OpenAIError": theirs}, "responses": responses}
     if private:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return {

@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from core.hosting.examples import Drawn, example
 from core.hosting.exchange import Exchange, Route
+from core.hosting.openai_api import speaks_openai
 from core.hosting.runway_api import command_of, pool_of
 from core.hosting.snippets import snippets
-from core.interface import Command, DataType, Text, field_label
+from core.interface import DataType, field_label
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -51,7 +52,6 @@ _TAG = f'"{hashlib.sha256(_PAGE).hexdigest()[:16]}"'
 
 _GUARDS = {
     "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
@@ -85,7 +85,7 @@ async def about(exchange: Exchange) -> Response:
     pool = pool_of(exchange)
     command = command_of(pool)
     served, private = pool.served, entry.deployment.private
-    text = is_text(command) and exchange.gateway.serves("POST", "/v1/completions")
+    text = speaks_openai(served.interface)
     return JSONResponse(
         {
             "name": entry.name,
@@ -95,7 +95,7 @@ async def about(exchange: Exchange) -> Response:
             "command_description": command.description,
             "private": private,
             "state": entry.state,
-            "problem": str(pool.problem or ""),
+            "problem": exchange.discreet_text(str(pool.problem or "")),
             "text_model": text,
             "inputs": [_field(name, kind) for name, kind in command.inputs.items()],
             "outputs": [{**kind.spec(name), "label": field_label(name)} for name, kind in command.outputs.items()],
@@ -103,11 +103,6 @@ async def about(exchange: Exchange) -> Response:
         },
         headers={"cache-control": "no-store"},
     )
-
-
-def is_text(command: Command) -> bool:
-    """Whether a command goes on from a prompt, as OpenAI's completions do."""
-    return isinstance(command.inputs.get("prompt"), Text) and isinstance(command.outputs.get("completion"), Text)
 
 
 def _field(name: str, kind: DataType) -> dict[str, object]:

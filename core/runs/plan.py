@@ -23,6 +23,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "role": ("replica", "front"),
 }
 """The words that a field of text may have."""
+_FEWER: Mapping[tuple[str, str], tuple[str, ...]] = {("text", "precision"): ("auto", "float32", "bfloat16")}
+"""Those of a field whose name another kind of training has too, with more words."""
+
+
+def choices(name: str, kind: str = "") -> tuple[str, ...]:
+    """The words that a field may have, of a kind's options or of the plan itself; empty if it may have any."""
+    return _FEWER.get((kind, name)) or CHOICES.get(name, ())
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ class TextOptions:
         temperature: Of the samples; 0 is greedy.
         top_p: Of the samples: the smallest set of tokens with this probability is drawn from.
         stride: Tokens that are scored in each window of the held-out text; 0 for half of the context.
-        held_tokens: Most tokens of the held-out text that are scored; 0 for what takes about as long as 20 steps.
+        held_tokens: Most tokens of the held-out text that are scored; 0 for what takes about as long as 20
+            steps, in a short run as long as a twentieth of it.
         vocabulary: Without a base: entries of the byte-level tokenizer that is trained on the dataset first.
         layers, width, heads: Without a base: the new GPT-2's blocks, their width, and attention heads.
     """

@@ -19,7 +19,7 @@ from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
 from core.library.toml import dumps
 from core.paths import write_atomic
-from core.runs.plan import CHOICES, FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan, ServeOptions, TextOptions
+from core.runs.plan import FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan, ServeOptions, TextOptions, choices
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ def check_options(kind: str, options: Mapping[str, object]) -> dict[str, object]
             do = f"Did you mean {near[0]}?" if near else f"There are {', '.join(types_)}"
             raise InvalidInput(f"unknown option {clean_line(str(name))[:60]}", "", do)
         checked[name] = _typed(name, value, types_[name])
-        _within(name, checked[name])
+        _within(name, checked[name], kind)
     return checked
 
 
@@ -165,9 +165,9 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _within(name: str, value: object) -> None:
-    allowed = CHOICES.get(name)
-    if allowed is not None and value not in allowed:
+def _within(name: str, value: object, kind: str = "") -> None:
+    allowed = choices(name, kind)
+    if allowed and value not in allowed:
         near = difflib.get_close_matches(str(value), allowed, n=1)
         do = f"Did you mean {near[0]}?" if near else ""
         raise InvalidInput(f"{name} is {value!r:.60}", f"it must be one of {', '.join(allowed)}", do)

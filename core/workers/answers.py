@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from core.errors import Cancelled, OutOfMemory, TarmacError
+from core.errors import Cancelled, InvalidInput, OutOfMemory, TarmacError
 from core.interface import Command
 from core.workers.adapter import Answer
 from core.workers.mailbox import Job
@@ -24,9 +24,12 @@ def checked(command: Command, answer: Answer) -> Answer:
     """The answer with outputs that its command may have.
 
     Raises:
-        InvalidInput: It has others.
+        TarmacError: It has others. No `InvalidInput`: whoever asked did nothing wrong, and over HTTP this is no 400.
     """
-    outputs = command.check_outputs(answer.outputs, partial=not answer.final)
+    try:
+        outputs = command.check_outputs(answer.outputs, partial=not answer.final)
+    except InvalidInput as error:
+        raise TarmacError(f"the model's answer to {command.name} is not what it declares", str(error)) from error
     progress = None if answer.progress is None else min(1.0, max(0.0, float(answer.progress)))
     return Answer(answer.index, outputs, progress, answer.final)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -20,9 +19,9 @@ import pytest
 from core.errors import TarmacError
 from core.hosting import process
 from core.hosting.deployments import Deployments
+from tests.e2e.npm import runway_client
 
-TEXT = "starter/gpt2-python"
-CLIENT = "@runwayml/hosted-models@0.3.0"
+TEXT, FACES = "starter/gpt2-python", "starter/portraits"
 
 
 @pytest.fixture
@@ -153,23 +152,7 @@ const say = async (work) => { try { return await work(); } catch (error) { retur
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the unmodified npm package and a script that uses it."""
     folder = tmp_path_factory.mktemp("npm")
-    required = os.environ.get("TARMAC_REQUIRE_CLIENTS") == "1"
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        if required:
-            pytest.fail("node and npm are missing")
-        pytest.skip("node and npm are missing")
-    done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", CLIENT],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    if done.returncode:
-        if required:
-            pytest.fail(done.stderr)
-        pytest.skip(f"npm cannot install {CLIENT}: {done.stderr.strip().splitlines()[-1:]}")
+    (folder / "node_modules").symlink_to(runway_client() / "node_modules")
     (folder / "use.js").write_text(_SCRIPT)
     return folder
 

@@ -193,7 +193,8 @@ def _state(dataset: Dataset) -> str:
     if dataset.problem:
         return f"✕ {dataset.problem}"
     if dataset.source == "starter":
-        return "" if dataset.ready else "drawn when it is used"
+        made = "gathered" if dataset.kind == "text" else "drawn"
+        return "" if dataset.ready else f"{made} when it is used"
     return "" if dataset.ready else "not prepared"
 
 

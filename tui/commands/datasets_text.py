@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tui.commands.common import Progress, run_async, size
+from tui.words import counted
 
 if TYPE_CHECKING:
     from core.datasets.library import Dataset
@@ -93,8 +94,9 @@ def report_lines(dataset: Dataset) -> list[str]:
         lines.append(f"advice     {report['advice']}")
     if taken:
         held, held_bytes = _number(report, "held_out"), _number(report, "held_bytes")
-        lines.append(f"text       {size(taken)} in {documents:,} documents")
-        lines.append(f"held out   {size(held_bytes)} in {held:,} documents ({100 * held_bytes / taken:.1f} %)")
+        lines.append(f"text       {size(taken)} in {counted(documents, 'document')}")
+        share = f"{100 * held_bytes / taken:.1f} %"
+        lines.append(f"held out   {size(held_bytes)} in {counted(held, 'document')} ({share})")
     if origin.get("fields"):
         lines.append(f"field      {', '.join(map(str, origin['fields']))}")
     left_out = report.get("left_out")
@@ -102,14 +104,18 @@ def report_lines(dataset: Dataset) -> list[str]:
         words = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
         lines.append(f"left out   {words} (of {_number(report, 'files'):,} files)")
     counts = {
-        "duplicates": "duplicates dropped",
-        "broken_lines": "lines with bytes that do not decode",
-        "bad_records": "records that cannot be read",
-        "without_field": "records without the field",
-        "cut_files": "long files cut into documents",
-        "cut_lines": "long lines cut",
+        "duplicates": ("duplicate", "dropped"),
+        "broken_lines": ("line", "with bytes that do not decode"),
+        "bad_records": ("record", "that cannot be read"),
+        "without_field": ("record", "without the field"),
+        "cut_files": ("long file", "cut into documents"),
+        "cut_lines": ("long line", "cut"),
     }
-    told = [f"{_number(report, key):,} {words}" for key, words in counts.items() if _number(report, key)]
+    told = [
+        f"{counted(_number(report, key), thing)} {what}"
+        for key, (thing, what) in counts.items()
+        if _number(report, key)
+    ]
     if told:
         lines.append(f"noted      {', '.join(told)}")
     encodings = report.get("encodings")

@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, fields
 from typing import Any
 
-from core.runs.plan import CHOICES, ImageOptions, Resources, RunPlan, TextOptions
+from core.runs.plan import ImageOptions, Resources, RunPlan, TextOptions, choices
 from tui.commands.common import Progress, json_flag, print_json, run_async
 
 
@@ -49,7 +49,7 @@ def _kind(kinds: Any, name: str, about: str, shape: type[Any]) -> argparse.Argum
     parser.add_argument(
         "--keep", type=int, metavar="N", default=2, help="checkpoints kept besides the best and the last (default: 2)"
     )
-    _options(parser.add_argument_group("how it is trained"), shape, skip=("prompts",))
+    _options(parser.add_argument_group("how it is trained"), shape, name, skip=("prompts",))
     place = parser.add_argument_group("where it is trained")
     place.add_argument("--launcher", choices=("local", "slurm"), default="local", help="(default: local)")
     _options(place, Resources, skip=("launcher", "extra"))
@@ -155,7 +155,7 @@ def _next_name(taken: list[str]) -> str:
     return f"Training experiment {max(numbers, default=0) + 1}"
 
 
-def _options(group: Any, shape: type[Any], skip: tuple[str, ...] = ()) -> None:
+def _options(group: Any, shape: type[Any], kind: str = "", skip: tuple[str, ...] = ()) -> None:
     """An option for each field of a dataclass, explained by its docstring."""
     about = _explanations(shape)
     for each in fields(shape):
@@ -168,14 +168,14 @@ def _options(group: Any, shape: type[Any], skip: tuple[str, ...] = ()) -> None:
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            metavar = _metavar(each.name, default)
+            metavar = _metavar(each.name, default, kind)
             group.add_argument(flag, type=type(default), metavar=metavar, default=None, help=text)
 
 
-def _metavar(name: str, default: object) -> str:
+def _metavar(name: str, default: object, kind: str) -> str:
     """The words that there are; what is refused is said by whoever reads the plan, with more than argparse would."""
-    if name in CHOICES:
-        return "{" + ",".join(CHOICES[name]) + "}"
+    if allowed := choices(name, kind):
+        return "{" + ",".join(allowed) + "}"
     return "WORD" if isinstance(default, str) else "N"
 
 

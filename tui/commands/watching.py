@@ -29,7 +29,7 @@ from core.runs.text_samples import read_samples
 from core.runs.view import RunView
 from tui.commands.common import Progress, harmless
 from tui.exits import DONE, INTERRUPTED, NOT_DONE
-from tui.run_facts import main_scores, metric, pace
+from tui.run_facts import main_scores, metric, pace, share_of
 from tui.words import duration, figures, size
 
 LOOK_EVERY = 0.25
@@ -110,7 +110,7 @@ def status(view: RunView) -> str:
     if view.memory:
         parts.append(size(view.memory))
     if view.eta is not None and view.state == "running":
-        parts.append(f"{duration(view.eta)} left")
+        parts += [f"{duration(view.eta)} left"] if view.step < view.plan.steps else []
     return " · ".join(parts)
 
 
@@ -131,6 +131,7 @@ class _Lines:
         self._folder = folder
         self._json = as_json
         self._numbers = 0.0
+        self._told = ""
 
     def tell(self, at: float, event: Event) -> None:
         """One event, if it says something that the line of numbers does not."""
@@ -141,7 +142,8 @@ class _Lines:
             print(encode(event, at).decode(), end="", flush=True)
             return
         words = sentence(event)
-        if words:
+        told, self._told = self._told, words.partition(":")[0]
+        if words and not (isinstance(event, Phase) and self._told == told):  # how far one is stands in the numbers
             self._progress.clear()
             clock = datetime.fromtimestamp(at).strftime("%H:%M:%S")
             print(harmless(f"{clock}  {words}"), flush=True)
@@ -194,7 +196,8 @@ def sentence(event: Event) -> str:
         case Sample(step, file):
             return f"step {step:,}: {'writes' if file.endswith('.json') else f'sample {file}'}"
         case Score(step, metric, value):
-            return f"step {step:,}: {metric} {value:.4g}{', the best so far' if event.best else ''}"
+            found = share_of(value) if metric == "memorised" else f"{value:.4g}"
+            return f"step {step:,}: {metric} {found}{', the best so far' if event.best else ''}"
         case Checkpoint(step):
             return f"step {step:,}: checkpoint{', the best so far' if event.best else ''}"
         case Warned(_, what, why, do):

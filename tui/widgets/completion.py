@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
 
@@ -18,6 +18,7 @@ from core.interface.types import Number
 from tui.samples import MOST_KEPT, Sample, ancestors, asked, history_from_state, place_of
 from tui.widgets.completion_calls import growing
 from tui.widgets.completion_compare import Beside
+from tui.widgets.completion_keys import KEYS
 from tui.widgets.completion_output import Output
 from tui.widgets.completion_probabilities import Probabilities
 from tui.widgets.completion_sides import Sides
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _PAINT_SECONDS = 0.07
 _TEXT_ACTIONS = frozenset({"complete", "next_sample", "continue", "edit", "copy", "copy_all", "probabilities", "tree"})
-_HISTORY = Binding.Group("history", compact=True)
-
 
 _SAMPLES = Number(default=1, min=1, max=16, step=1, description="Completions at once, each with the next seed")
 
@@ -51,24 +50,7 @@ class CompletionPane(Sides, Vertical):
         "from; t shows them as a tree. p tells how likely each token was, v puts a second model beside the first."
     )
     HELP_TITLE = "Completion"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "complete", "complete", id="completion.complete", tooltip="Complete the prompt once more"),
-        Binding("escape", "stop", "stop", id="completion.stop", tooltip="Stop; what is there stays"),
-        Binding("n", "next_sample", "another", id="completion.next", tooltip="Another one, with the next seed"),
-        Binding("c", "continue", "continue", id="completion.continue", tooltip="Go on from where it ended"),
-        Binding("e", "edit", "edit", id="completion.edit", tooltip="Prompt and completion into the editor"),
-        Binding("y", "copy", "copy", id="completion.copy", tooltip="The completion to your own clipboard (OSC 52)"),
-        Binding("Y", "copy_all", "Copy all", id="completion.copy-all", show=False, tooltip="Prompt and completion"),
-        Binding("left,h", "history(-1)", "Earlier", id="completion.back", group=_HISTORY, tooltip="The sample before"),
-        Binding("right,l", "history(1)", "Later", id="completion.forward", group=_HISTORY, tooltip="The sample after"),
-        Binding("t", "tree", "tree", id="completion.tree", tooltip="Every completion below what it went on from"),
-        Binding("p", "probabilities", "odds", id="completion.chances", tooltip="How likely each token was"),
-        Binding(
-            "v", "beside", "compare", id="completion.compare", tooltip="A second model on the same prompt, or none"
-        ),
-        Binding("o", "options", "options", id="completion.options", tooltip="Length, temperature, seed, stop strings"),
-        Binding("i,tab", "write", "prompt", id="completion.write", tooltip="Back into the prompt"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     @dataclass
     class StateChanged(Message):

@@ -42,6 +42,13 @@ class Row:
     cells: tuple[tuple[str, str], ...] = field(default=())
 
 
+def shortened(text: str, width: int) -> str:
+    """`text` in `width` cells with "…" for what is left out; a number at its end stays: it tells it from its like."""
+    last = text.rpartition(" ")[2]
+    end = f" {last}" if last.isdigit() and 2 * len(last) + 4 < width else ""
+    return f"{set_cell_size(text, width - 1 - len(end))}…{end}"
+
+
 class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows under a line of titles, one of them under the cursor."""
 
@@ -216,7 +223,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             column = self.columns[index]
             text, tone = cells[index]
             if cell_len(text) > wide:
-                text = set_cell_size(text, wide - 1) + "…"
+                text = shortened(text, wide)
             pad = " " * (wide - cell_len(text))
             parts.append(piece(("  " if number else " ") + (pad + text if column.right else text + pad), tone))
         return Strip(parts).adjust_cell_length(width, base + under if under else base)

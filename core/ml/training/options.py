@@ -94,9 +94,13 @@ def shared(batch: int, world: int) -> int:
 
 
 def intervals(plan: RunPlan) -> tuple[int, int, int]:
-    """Steps between samples, checkpoints and scores: about 40, 10 and 5 of them in a short run."""
+    """Steps between samples, checkpoints and scores: about 40, 10 and 5 of them in a short run.
+
+    Of texts about 20 samples: writing one takes as long as a step, or longer.
+    """
+    samples = 20 if plan.kind == "text" else 40
     return (
-        plan.sample_every or max(1, min(250, plan.steps // 40)),
+        plan.sample_every or max(1, min(250, plan.steps // samples)),
         plan.save_every or max(1, min(1000, plan.steps // 10)),
         plan.score_every or max(1, min(2000, plan.steps // 5)),
     )

@@ -40,7 +40,7 @@ def live_engine(model: Any) -> Engine:
 
 
 def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:
-    """How some documents begin, spread evenly over them.
+    """How some documents begin, spread evenly over those that begin differently.
 
     Args:
         held: Their tokens, each document followed by `end`.
@@ -58,6 +58,7 @@ def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:
             texts.append(tokens.decode([int(each) for each in ids]))
     if not texts:
         return ("",)
+    texts = list(dict.fromkeys(texts))  # licences and headings are the same in many
     return tuple(texts[place * len(texts) // BEGINNINGS] for place in range(min(BEGINNINGS, len(texts))))
 
 

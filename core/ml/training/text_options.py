@@ -18,6 +18,9 @@ SMALL = 20_000_000
 """Parameters below which a processor takes twice the tokens a step."""
 WARM_UP = 100
 """Steps of warm-up, at most."""
+SCORED = 20
+"""Steps that a score takes as long as, at most; of a short run a twentieth, but no less than `LEAST_SCORED`."""
+LEAST_SCORED = 4
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,7 @@ def resolve(plan: RunPlan, material: Material, *, new: bool, device: torch.devic
         precision=precision,
         compile=options.compile and gpu,
         stride=min(options.stride or max(1, context // 2), context - 1),
-        # A forward pass is a third of a step, and with a stride of half the context every token is read twice.
-        held_tokens=options.held_tokens or 30 * batch * context,
+        held_tokens=options.held_tokens or _held_tokens(plan.steps, batch * context),
     )
 
 
@@ -119,6 +121,13 @@ def _batch(context: int, parameters: int, gpu: bool) -> int:
     """Rows a step for each rank: on a GPU what may fit, elsewhere what can be waited for."""
     tokens = GPU_TOKENS if gpu else 2048 if parameters < SMALL else 1024
     return max(1, tokens // context)
+
+
+def _held_tokens(steps: int, tokens: int) -> int:
+    """How many are scored, of a run of so many steps of so many tokens: a run is scored six times or more."""
+    worth = max(LEAST_SCORED, min(SCORED, steps // 20))
+    # A forward pass is a third of a step, and with a stride of half the context every token is read twice.
+    return worth * tokens * 3 // 2
 
 
 def _parameters(options: TextOptions) -> int:

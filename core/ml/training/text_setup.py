@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,14 +29,17 @@ from core.ml.training.text_files import read_checkpoint, tokenizer_of
 from core.ml.training.text_loss import loss_of
 from core.ml.training.text_network import new_network, positions_of, prepare
 from core.ml.training.text_options import Material, recipe_of, resolve
-from core.runs.events import Phase
+from core.runs.events import Event, Phase
 from core.runs.plan import TextOptions
 from core.runs.plan_file import options_of
 
 LEARNED_FROM = 200_000_000
 """Characters of the training documents that a new tokenizer is learned from, at most: more change nothing in it."""
-KEPT = ("batch", "context", "accumulate", "threads")
-"""Settings that, once chosen, stay what they are when a run goes on: what a step reads and adds up depends on them."""
+KEPT = ("batch", "context", "accumulate", "threads", "held_tokens")
+"""Settings that, once chosen, stay what they are when a run goes on: what a step reads and adds up depends on them, and
+which text is scored."""
+TOLD_EVERY = 2.0
+"""Seconds between two words about how far the tokens are."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             model = read_network(folder) if sources.checkpoint is not None else load_base(folder).model
         tell(Phase("opening the dataset"))
         with _one_after_another(attempt):
-            corpus = open_corpus(sources.dataset, folder, lambda doing, share: tell(Phase(doing)))
+            corpus = open_corpus(sources.dataset, folder, _Tokenising(tell, sources.dataset))
         tokens = load_tokens(folder, read_config(folder))
         tokenizer = tokenizer_of(folder, tokens)
     if model is not None:
@@ -141,6 +145,26 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             raise Damaged(what, f"it does not fit its network: {error}", "Resume from an earlier one") from error
     licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
     return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+
+
+class _Tokenising:
+    """Tells now and then how far a corpus is tokenised, and how fast: "tokenising: 42 %, 3.1 MB/s"."""
+
+    def __init__(self, tell: Callable[[Event], None], dataset: Path) -> None:
+        self._tell, self._dataset = tell, dataset
+        self._began = self._told = time.monotonic()
+        self._size = 0
+
+    def __call__(self, doing: str, share: float | None) -> None:
+        now = time.monotonic()
+        if not share:
+            self._began = self._told = now
+            self._size = TextStore.open(self._dataset).size()
+            self._tell(Phase(doing))
+        elif now - self._told >= TOLD_EVERY:
+            self._told = now
+            speed = share * self._size / 1e6 / (now - self._began)
+            self._tell(Phase(f"{doing}: {100 * share:.0f} %, {speed:.1f} MB/s"))
 
 
 def _write_tokenizer(dataset: Path, folder: Path, vocabulary: int) -> None:

@@ -171,3 +171,12 @@ def test_a_long_file_is_named_once_among_the_longest(tmp_path: Path) -> None:
     names = [name for name, _ in written.longest]
     assert names[0] == "long.txt"
     assert len(set(names)) == len(names) == 5
+
+
+def test_of_many_documents_of_one_name_the_longest_counts(tmp_path: Path) -> None:
+    with TextWriter(tmp_path, Manifest(name="x", kind="text")) as writer:
+        for number in (101, 3000, 400):
+            writer.add("x" * number, "records.jsonl")
+        writer.add("y" * 500, "other.txt")
+        written = writer.finish(0.05)
+    assert written.longest == (("records.jsonl", 3000), ("other.txt", 500))

@@ -69,3 +69,9 @@ def test_a_plan_is_checked_before_it_is_written() -> None:
     with pytest.raises(InvalidInput, match="steps"):
         check_plan(RunPlan("a", "image", "d", steps=0))
     assert parse_plan(to_toml(PLAN)) == PLAN
+
+
+def test_a_text_is_not_trained_in_what_only_pictures_are() -> None:
+    assert check_options("image", {"precision": "float16"}) == {"precision": "float16"}
+    with pytest.raises(InvalidInput, match="it must be one of auto, float32, bfloat16"):
+        check_options("text", {"precision": "float16"})

@@ -30,8 +30,13 @@ def test_the_longest_waiting_goes_first_and_takes_along_what_fits() -> None:
     assert [taken(mailbox) for _ in range(3)] == [[0, 3], [1, 4], [2]]
 
 
-def test_a_limit_below_one_is_one() -> None:
-    assert taken(filled(Job(0, "a", {}), Job(1, "a", {})), 0) == [0]
+def test_a_limit_of_none_waits_and_lets_others_pass() -> None:
+    mailbox = filled(Job(0, "a", {}), Job(1, "b", {}), Job(2, "a", {}))
+    batch = mailbox.take(lambda job: 0 if job.command == "a" else 8)
+    assert batch is not None
+    assert [job.id for job in batch] == [1]
+    assert mailbox.take(lambda job: 0, wait=False) == []
+    assert taken(mailbox) == [0, 2]
 
 
 def test_what_was_given_up_while_it_waited_is_never_taken() -> None:

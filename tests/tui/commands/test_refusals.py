@@ -174,7 +174,7 @@ def test_a_prompt_that_is_not_text(refuse: Refuse, monkeypatch: pytest.MonkeyPat
     [
         ((), "needs a terminal"),
         (("fly",), "invalid choice"),
-        (("models",), "list|show|import|score|rm"),
+        (("models",), "list|show|import|score|export|rm"),
         (("models", "list", "--jsn"), "unrecognized"),
         (("--images", "crayons"), "sixel"),
         (("models", "show", "wrods"), "Did you mean words?"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.events import Attempt, Checkpoint, Ended, Event, Metrics, Sample, Score, Started
+from core.runs.events import Attempt, Checkpoint, Ended, Event, Metrics, Phase, Sample, Score, Started
 from core.runs.folder import write_json
 from core.runs.journal import Journal
 from core.runs.plan import RunPlan
@@ -124,3 +124,19 @@ def test_show_tells_metrics_by_name_and_how_perplexity_was_measured(
     head, line = capsys.readouterr().out.splitlines()
     assert "kind" in head.split()
     assert "31.4→9.4" in line
+
+
+def test_what_takes_long_is_told_once_and_the_share_of_memorised_as_one(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doing = (Phase("tokenising"), Phase("tokenising: 42 %, 3.1 MB/s"), Phase("tokenising: 80 %, 3.0 MB/s"))
+    view = written(home, *doing, Score(300, "memorised", 0.031), Ended("finished", 1000))
+    assert main(["runs", "attach", view.id]) == 0
+    lines = [line[10:] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if "tokenising" in line] == ["tokenising"]
+    assert "step 300: memorised 3.10 %" in lines
+
+
+def test_nothing_is_left_when_the_last_step_is_done(home: Path) -> None:
+    last = Metrics(1000, {"loss": 2.3}, 5192.0, memory=2 * 10**9, eta=0.0)
+    assert "left" not in status(written(home, last, Phase("scoring"), alive=True))

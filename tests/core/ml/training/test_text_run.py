@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,12 @@ from safetensors.torch import load_file
 from core.library.manifest import Manifest
 from core.ml.generation.loading import load_engine
 from core.ml.metrics.perplexity import perplexity
-from core.ml.training import text, text_experiment
+from core.ml.training import text, text_experiment, text_setup
 from core.ml.training.corpus import open_corpus
 from core.ml.training.outcome import Outcome
 from core.ml.training.text import TextTraining
 from core.ml.training.text_run import train_text
-from core.runs.events import Checkpoint, Metrics, Sample, Score, Started, Stopping, Warned
+from core.runs.events import Checkpoint, Metrics, Phase, Sample, Score, Started, Stopping, Warned
 from core.runs.plan import RunPlan
 from core.runs.text_samples import read_samples
 from tests.core.ml.training.recording import Remembered
@@ -360,3 +362,26 @@ def test_a_short_corpus_has_short_rows(tmp_path: Path) -> None:
     assert run(recorder, dataset, plan).state == "finished"
     assert 2 <= int(str(recorder.told(Started)[0].chosen["context"])) < 16
     assert recorder.told(Score) == []
+
+
+def test_tokenising_tells_how_far_and_how_fast_it_is(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_setup, "TOLD_EVERY", 0.0)
+    shutil.copytree(lines, tmp_path / "lines", ignore=shutil.ignore_patterns("tokens"))
+    recorder = Remembered(tmp_path / "run", 1)
+    run(recorder, tmp_path / "lines", replace(PLAN, steps=1))
+    told = [each.doing for each in recorder.told(Phase) if each.doing.startswith("tokenising")]
+    assert told[0] == "tokenising"
+    assert all(re.fullmatch(r"tokenising: \d+ %, \d+\.\d MB/s", each) for each in told[1:])
+    assert told[-1].startswith("tokenising: 100 %")
+
+
+def test_texts_that_begin_alike_are_one_prompt(tmp_path: Path) -> None:
+    same = [f"The licence of this file is the same as of every other one, and here is {n}.\n" for n in range(40)]
+    other = ["Once upon a time there was an ox that had seen all numbers and was tired.\n"]
+    dataset = write_texts(tmp_path / "texts", [*same, *other, *(f"{n} hens.\n" for n in range(20))], held=range(30, 41))
+    recorder = Remembered(tmp_path / "run", 1)
+    run(recorder, dataset, replace(PLAN, steps=1))
+    prompts = [each.prompt for each in read_samples(recorder.samples / recorder.told(Sample)[0].file)]
+    assert len(set(prompts)) == len(prompts) == 2
