@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from tui.commands import scale
 from tui.commands.common import harmless, json_flag, print_json, table
 from tui.words import ago, duration
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("deployments", help="list, pause and delete what is hosted; tokens and request logs")
-    verbs = parser.add_subparsers(metavar="list|show|stop|start|rm|token|log", required=True)
+    verbs = parser.add_subparsers(metavar="list|show|stop|start|rm|token|log|scale", required=True)
 
     listing = verbs.add_parser("list", help="all deployments by name")
     json_flag(listing)
@@ -43,6 +44,7 @@ def add(commands: Any) -> None:
     verb.add_argument("--revoke", metavar="LABEL", help="make one worthless")
     log = one("log", "its requests: when, who, what, how it ended", _log)
     log.add_argument("--lines", type=int, metavar="N", default=0, help="only the last N")
+    scale.add(verbs)
 
 
 def summary(seen: Seen) -> dict[str, object]:
