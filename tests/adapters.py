@@ -19,7 +19,22 @@ from typing import Any as Anything
 import numpy as np
 
 from core.errors import OutOfMemory, Refused
-from core.interface import Any, Array, Command, Image, Interface, Number, Text, Vector
+from core.interface import (
+    Any,
+    Array,
+    Boolean,
+    Category,
+    Command,
+    Image,
+    ImageBoundingBox,
+    ImageLandmarks,
+    ImagePoint,
+    Interface,
+    Number,
+    Segmentation,
+    Text,
+    Vector,
+)
 from core.workers.adapter import Answer, Request, Target
 
 
@@ -356,6 +371,45 @@ class Echo(_Base):
 
     def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
         yield Answer(0, {"value": requests[0].inputs["value"]})
+
+
+class Everything(_Base):
+    """Takes every data type that may come over a network, and gives all of it back.
+
+    Options: short (1: only what an example shows, with names and defaults made to break out of a quotation).
+    """
+
+    def __init__(self, path: Path, options: dict[str, object], device: str) -> None:
+        super().__init__(path, options, device)
+        nasty = "it's \"$HOME\" `date` $(date) \\n\\ %s </script> \u2028 \x1b[31m \U0001f600 'JSON'"
+        types = {
+            nasty: Text("A name to break out of quotations", default=nasty + "\nJSON\n"),
+            "long": Vector(300 if options.get("short") else 12, sampling_mean=-0.5, sampling_std=2),
+            "short": Vector(3),
+            "photo": Image("A picture", channels=3, min_width=8, max_width=600, max_height=600),
+            "labels": Segmentation({"sky": 3, "sea": 7}, width=20, height=10),
+            "point": ImagePoint(),
+            "box": ImageBoundingBox(),
+            "marks": ImageLandmarks(2, labels=["left", "right"]),
+            "vectors": Array(Vector(20), min_length=2, max_length=3),
+        }
+        more = {
+            "name": Text("Some words", min_length=2, max_length=40, default="ab"),
+            "kind": Category("One of", choices=["red", "green", "blue"], default="green"),
+            "fast": Boolean("Whether it is fast"),
+            "amount": Number("How much", default=0.5, min=0, max=1, step=0.1),
+            "count": Number("How many", default=3, min=-5, max=20, step=1),
+            "free": Number("Any number"),
+            "list": Array(Text(max_length=20), max_length=4, default=["a"]),
+            "mean": Vector(4, default=[0.0, 0.0, 0.0, 0.0]),
+            "thing": Any(),
+        }
+        inputs = types if options.get("short") else {**dict(list(types.items())[1:]), **more}
+        self.interface = Interface(commands={"all": Command("all", inputs, dict(inputs), "Gives it back")})
+
+    def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
+        for index, request in enumerate(requests):
+            yield Answer(index, dict(request.inputs))
 
 
 class Parent(_Base):

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     """The parser of the whole command line."""
-    from tui.commands import complete, datasets, doctor, explore, models, run, runs, train
+    from tui.commands import complete, datasets, deployments, doctor, explore, gateway, host, models, run, runs, train
     from tui.commands import open as opening
 
     parser = Parser(
@@ -48,6 +48,6 @@ def build_parser() -> Parser:
         help="how the studio draws pictures (default: the setting, which asks the terminal)",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for module in (models, datasets, explore, opening, complete, run, train, runs, doctor):
+    for module in (models, datasets, explore, opening, complete, run, train, runs, host, deployments, gateway, doctor):
         module.add(commands)
     return parser

@@ -53,6 +53,20 @@ class WorkersChanged(Message):
 
 
 @dataclass
+class HostModel(Message):
+    """The user wants to serve a model under a URL."""
+
+    model_id: str
+
+
+@dataclass
+class ShowDeployment(Message):
+    """The user wants to see this deployment."""
+
+    name: str
+
+
+@dataclass
 class TrainOn(Message):
     """The user wants to plan an experiment that learns from this dataset."""
 

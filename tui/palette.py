@@ -75,12 +75,19 @@ def binding_owners() -> tuple[type, ...]:
     from tui.screens.datasets import DatasetsScreen
     from tui.screens.directory import DirectoryScreen
     from tui.screens.help import HelpScreen
+    from tui.screens.host_model import HostDialog
+    from tui.screens.hosting import HostingScreen
     from tui.screens.left_out import LeftOutPage
     from tui.screens.model_page import ModelPage
     from tui.screens.prepare_dataset import PrepareDatasetPage
+    from tui.screens.qr_code import QrCode
+    from tui.screens.query import QueryPage
+    from tui.screens.request_log import RequestLogPage
     from tui.screens.review_crops import ReviewCropsPage
     from tui.screens.run_page import RunPage
+    from tui.screens.secret import SecretShown
     from tui.screens.settings import SettingsScreen
+    from tui.screens.tokens import TokensScreen
     from tui.screens.training import TrainingScreen
     from tui.screens.wizard import Wizard
     from tui.screens.workspace import WorkspaceScreen
@@ -112,4 +119,5 @@ def binding_owners() -> tuple[type, ...]:
         *(DatasetsScreen, AddDatasetPage, NameField, PrepareDatasetPage, ReviewCropsPage, AdjustCropPage),
         *(LeftOutPage, DatasetSheet),
         *(Probabilities, TreePane),
+        *(HostingScreen, HostDialog, SecretShown, TokensScreen, QrCode, QueryPage, RequestLogPage),
     )

@@ -33,6 +33,12 @@ def _datasets() -> Screen[Any]:
     return DatasetsScreen()
 
 
+def _hosting() -> Screen[Any]:
+    from tui.screens.hosting import HostingScreen
+
+    return HostingScreen()
+
+
 def _settings() -> Screen[Any]:
     from tui.screens.settings import SettingsScreen
 
@@ -44,6 +50,7 @@ SCREENS: Final[dict[str, str | Callable[[], Screen[Any]]]] = {
     "workspace": _workspace,
     "training": _training,
     "datasets": _datasets,
+    "hosting": _hosting,
     "settings": _settings,
 }
 """By mode, as `tui.screens.PLACES` names them."""

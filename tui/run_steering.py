@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
-from tui.messages import LibraryChanged, ShowModel
+from tui.messages import HostModel, LibraryChanged, ShowModel
 from tui.run_watch import moment
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Steering(_Base):
     def can(self, action: str) -> bool:
         """Whether an action would do something now."""
         view = self.view
-        if action in ("stop", "resume", "extend", "branch", "delete", "workspace") and view is None:
+        if action in ("stop", "resume", "extend", "branch", "delete", "workspace", "host") and view is None:
             return False
         if view is None:
             return True
@@ -52,7 +52,7 @@ class Steering(_Base):
             return bool(view.checkpoints)
         if action == "delete":
             return not view.active
-        if action == "workspace":
+        if action in ("workspace", "host"):
             return bool(view.model or view.checkpoints)
         return True
 
@@ -178,12 +178,25 @@ class Steering(_Base):
                 self._adopt(view, step), group="adopt", exclusive=True, exit_on_error=False, description=doing
             )
 
-    async def _adopt(self, view: RunView, step: int) -> None:
+    def action_host(self) -> None:
+        """Serve the model that the run has made; while it has made none, that of its best checkpoint."""
+        view = self.view
+        if view is None:
+            return
+        if view.model:
+            self.post_message(HostModel(view.model))
+        elif view.checkpoints:
+            step = max(view.checkpoints, key=lambda checkpoint: (checkpoint.best, checkpoint.step)).step
+            doing = f"taking the model of step {step:,}"
+            work = self._adopt(view, step, HostModel)
+            self.run_worker(work, group="adopt", exclusive=True, exit_on_error=False, description=doing)
+
+    async def _adopt(self, view: RunView, step: int, then: type[ShowModel] | type[HostModel] = ShowModel) -> None:
         services = self.app.services
         model = await asyncio.to_thread(services.training.adopt_checkpoint, services.library, view, step)
         self.notify(f"Step {step:,} of {view.plan.name} is a model of the library now.", timeout=6, markup=False)
         self.post_message(LibraryChanged(model))
-        self.post_message(ShowModel(model))
+        self.post_message(then(model))
 
     # -- in threads
 

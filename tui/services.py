@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.workers.session import Session
     from core.workers.spare import Spare
     from tui.dataset_services import DatasetServices
+    from tui.hosting_services import HostingServices
     from tui.opening import Place
     from tui.training_services import TrainingServices
 
@@ -64,6 +65,13 @@ class Services:
         from tui.dataset_services import DatasetServices
 
         return DatasetServices()
+
+    @cached_property
+    def hosting(self) -> HostingServices:
+        """Deployments and their gateway. Its methods read and write the disk, and ask the gateway."""
+        from tui.hosting_services import HostingServices
+
+        return HostingServices()
 
     def remember_theme(self, name: str) -> None:
         """Write the theme into the settings file."""

@@ -25,7 +25,7 @@ from tui.dataset_jobs import DatasetJobs
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
 from tui.key_order import KeyOrder, KeyPassed
-from tui.messages import LibraryChanged, OpenPicture, ShowModel, TrainOn, Trouble
+from tui.messages import HostModel, LibraryChanged, OpenPicture, ShowDeployment, ShowModel, TrainOn, Trouble
 from tui.screens import PLACES
 from tui.services import Services
 from tui.status import Status
@@ -33,6 +33,8 @@ from tui.troubles import told, write_log
 
 if TYPE_CHECKING:
     from core.runs.view import RunView
+    from tui.hosting_services import Hosting
+    from tui.hosting_watch import HostingWatch
     from tui.opening import Place
     from tui.run_watch import RunWatch
     from tui.screens.workspace import WorkspaceScreen
@@ -81,6 +83,9 @@ class TarmacApp(App[int]):
     """Every training run, the newest first; None until they were read."""
     runs_active: reactive[int] = reactive(0, repaint=False)
     dataset_jobs_running: reactive[int] = reactive(0, repaint=False)
+    hosting: reactive[Hosting | None] = reactive(None, repaint=False)
+    """The gateway and every deployment; None until they were read, and where nothing was ever hosted."""
+    deployments_awake: reactive[int] = reactive(0, repaint=False)
 
     def __init__(
         self,
@@ -99,6 +104,8 @@ class TarmacApp(App[int]):
         """Bytes a second that pictures may send while they move."""
         self.run_watch: RunWatch | None = None
         """Follows the runs, from the first rest on."""
+        self.hosting_watch: HostingWatch | None = None
+        """Follows the deployments, from the first rest on."""
         self.losses: dict[str, str] = {}
         """What would be lost by leaving now, by a name for each."""
         self.dataset_jobs = DatasetJobs(self)
@@ -168,6 +175,7 @@ class TarmacApp(App[int]):
         self._load_keymap()
         self.run_worker(self._watch_machine(), group="status", exclusive=True, exit_on_error=False)
         self._follow_runs()
+        self._follow_hosting()
         if self._opening is not None:
             self._go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
@@ -186,6 +194,13 @@ class TarmacApp(App[int]):
         self.run_watch = RunWatch(self)
         work = self.run_watch.follow()
         self.run_worker(work, group="runs", exclusive=True, exit_on_error=False, description="following the runs")
+
+    def _follow_hosting(self) -> None:
+        from tui.hosting_watch import HostingWatch
+
+        self.hosting_watch = HostingWatch(self)
+        work = self.hosting_watch.follow()
+        self.run_worker(work, group="hosting", exclusive=True, exit_on_error=False, description="following hosting")
 
     async def _watch_machine(self) -> None:
         while True:
@@ -258,6 +273,25 @@ class TarmacApp(App[int]):
                 exit_on_error=False,
                 description="adding a model",
             )
+
+    def on_host_model(self, message: HostModel) -> None:
+        """Ask how a model shall be served, serve it, show its token once."""
+        from tui.screens.host_model import host_model
+
+        work = host_model(self, message.model_id)
+        self.run_worker(work, group="host", exclusive=True, exit_on_error=False, description="hosting a model")
+
+    def on_show_deployment(self, message: ShowDeployment) -> None:
+        """Go to the place Hosting, to this deployment."""
+        self.switch_mode("hosting")
+        self.call_later(self._show_deployment, message.name)
+
+    def _show_deployment(self, name: str) -> None:
+        from tui.screens.hosting import HostingScreen
+
+        hosting = self._screen_stacks["hosting"][0]
+        if isinstance(hosting, HostingScreen):
+            hosting.select(name)
 
     def on_train_on(self, message: TrainOn) -> None:
         """Plan an experiment on a dataset, in the place Training."""

@@ -31,7 +31,7 @@ class Place:
     runway: bool = False
 
 
-GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics"})
+GATEWAY_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/v1/models", "/v1/completions"})
 """What the gateway answers itself."""
 
 
@@ -50,7 +50,7 @@ def locate(scope: MutableMapping[str, Any]) -> Place:
     name = _runway_name(host)
     if name:
         return Place(name, path, True)
-    if path in GATEWAY_PATHS:
+    if path in GATEWAY_PATHS or path.startswith("/v1/models/"):
         return Place("", path)
     return Place(first, f"/{rest}")
 

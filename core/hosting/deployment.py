@@ -6,6 +6,7 @@ Every file has a `format` number, and there is a reader for each number ever wri
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -139,6 +140,11 @@ class Deployment:
         """
         path = folder / FILE_NAME
         try:
+            if folder.is_symlink():
+                raise Refused(f"{folder} cannot be used", "it is a link to another folder", "Host the model here again")
+            if not stat.S_ISREG(path.lstat().st_mode):
+                # Reading a pipe would never end, and a link leads where nobody looked.
+                raise Refused(f"{path} cannot be used", "it is not a plain file")
             if path.stat().st_size > MAX_BYTES:
                 raise Refused(f"{path} cannot be used", f"it is larger than {MAX_BYTES:,} bytes")
             data = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -11,12 +11,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from starlette.responses import JSONResponse, Response
 
 from core.errors import InvalidInput, TarmacError
 from core.hosting.addressing import Place
+from core.hosting.discretion import discreet, discreet_text
 from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -30,6 +32,18 @@ BODY_SECONDS = 20.0
 
 SLOWEST = 16 * 2**10
 """Bytes per second."""
+
+MOST_HELD = 512 * 2**20
+"""Bytes of all bodies that are in memory at one time; beyond, only small ones are taken."""
+
+MOST_LISTS = 1_000_000
+"""Lists and objects in one body: an empty one takes two bytes there and seventy in memory."""
+
+MOST_VALUES = 4_000_000
+"""Values in one body."""
+
+_SMALL = 2**20
+"""Bytes of a body that is taken whatever else there is."""
 
 _IN_A_THREAD = 64 * 2**10
 """Bytes of JSON beyond which it is parsed in a thread: the loop serves others meanwhile."""
@@ -50,6 +64,7 @@ class Route:
         handler: Answers.
         counts: Whether it is a request to the model, for the numbers on the screen.
         open: Whether it needs no token. It must not tell what exists.
+        admits: Whether the handler itself asks which deployments the client may use (`Gateway.opened`).
         errors: The JSON of an error.
         statuses: Statuses that differ from the error's own, chosen by the API.
     """
@@ -59,6 +74,7 @@ class Route:
     handler: Callable[[Exchange], Awaitable[Response]]
     counts: bool = False
     open: bool = False
+    admits: bool = False
     errors: Callable[[TarmacError, int], dict[str, object]] = plain_error
     statuses: Callable[[Exchange, TarmacError], int] = field(default=lambda exchange, error: error.status)
 
@@ -76,6 +92,7 @@ class Exchange:
         client: Who asks: a token's label, "studio", or the address at a public deployment.
         parameters: What stood for "{name}" in the route's path.
         studio: Whether it came with the studio's key.
+        held: Bytes of its body that are in memory.
     """
 
     gateway: Gateway
@@ -87,6 +104,7 @@ class Exchange:
     client: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     studio: bool = False
+    held: int = 0
     _read: bool = False
 
     @property
@@ -95,20 +113,29 @@ class Exchange:
         assert self.entry is not None
         return self.entry
 
+    @property
+    def max_body(self) -> int:
+        """Bytes that its body may have."""
+        return self.deployed.deployment.limits.max_body
+
     def header(self, name: str) -> str:
         """A header's value; empty without it."""
         key = name.lower().encode()
         return next((value for each, value in self.scope["headers"] if each == key), b"").decode("latin-1")
 
-    async def body(self) -> bytes:
+    async def body(self, most: int | None = None) -> bytes:
         """The whole body.
+
+        Args:
+            most: Bytes that it may have; what the deployment allows if None.
 
         Raises:
             TooLarge: It is larger than the deployment allows; not more than that was kept.
             SlowClient: It came too slowly.
             Gone: The client left.
+            Unavailable: Too much of other bodies is in memory.
         """
-        most = self.deployed.deployment.limits.max_body
+        most = self.max_body if most is None else most
         if self.header("content-encoding") not in ("", "identity"):
             raise InvalidInput("the body cannot be read", "compressed bodies are not taken", "Send it as it is")
         declared = self.header("content-length")
@@ -129,30 +156,46 @@ class Exchange:
             if size > most:
                 await self._too_large(most)
             parts.append(part)
+            self.held += len(part)
+            self.gateway.held += len(part)
+            if self.held > _SMALL and self.gateway.held > MOST_HELD:
+                raise Unavailable("the gateway has no room for another large body", "", "Ask again", 2)
             if not message.get("more_body", False):
                 self._read = True
                 return b"".join(parts)
 
-    async def json(self) -> object:
+    async def json(self, most: int | None = None) -> object:
         """The body as JSON.
 
         Raises:
             InvalidInput: It is none.
             As `body`.
         """
-        data = await self.body()
+        data = await self.body(most)
         return parse_json(data) if len(data) <= _IN_A_THREAD else await asyncio.to_thread(parse_json, data)
 
-    async def json_object(self) -> dict[str, object]:
+    async def json_object(self, most: int | None = None) -> dict[str, object]:
         """The body as a JSON object.
 
         Raises:
             As `json`.
         """
-        data = await self.json()
+        data = await self.json(most)
         if not isinstance(data, dict):
             raise InvalidInput("the body is not a JSON object", "allowed is {...} with an entry for each input")
         return data
+
+    def discreet(self, error: TarmacError) -> TarmacError:
+        """`error` as this client may see it: only the studio is told of other requests and of this machine."""
+        return error if self.studio else discreet(error, self._private)
+
+    def discreet_text(self, text: str) -> str:
+        """The same for a sentence."""
+        return text if self.studio else discreet_text(text, self._private)
+
+    @property
+    def _private(self) -> tuple[Path, ...]:
+        return (self.gateway.registry.folder.parent, Path.home())
 
     async def while_here(self, work: Awaitable[T]) -> T:
         """The result of `work`, which is cancelled if the client leaves. Read the body before.
@@ -194,11 +237,17 @@ class Exchange:
 
 
 def parse_json(data: bytes) -> object:
-    """JSON, strictly: UTF-8, no NaN, no nesting that would break us.
+    """JSON, strictly: UTF-8, no NaN, no nesting and no number of values that would break us.
 
     Raises:
         InvalidInput: It is none.
     """
+    if len(data) > 2 * MOST_LISTS:
+        lists, commas = data.count(b"[") + data.count(b"{"), data.count(b",")
+        if lists > MOST_LISTS or lists + commas > MOST_VALUES:
+            raise InvalidInput(
+                "the body has too many values", f"allowed are {MOST_VALUES:,}, {MOST_LISTS:,} lists among them"
+            )
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except RecursionError:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from core.errors import NotFound, TarmacError
 from core.hosting.addressing import Place, bearer, locate
 from core.hosting.apis import DEPLOYMENT_ROUTES, GATEWAY_ROUTES
+from core.hosting.discretion import logged
 from core.hosting.errors import Gone, MethodNotAllowed, Unauthorized, Unavailable
 from core.hosting.exchange import Exchange, Route, error_response, plain_error
 from core.hosting.metrics import Metrics
@@ -32,7 +33,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _NOBODY = Verifier()
 """The tokens of a deployment that does not exist."""
 
-_ALLOW_ORIGIN = (b"access-control-allow-origin", b"*")
+_ALWAYS = ((b"access-control-allow-origin", b"*"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer."""
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "Authorization, Content-Type, Accept, X-Runway-Output-Format, X-Requested-With",
@@ -52,10 +54,14 @@ class Gateway:
     def __init__(self, registry: Registry, *, loopback: bool = True, studio_key: str = "") -> None:
         self.registry = registry
         self.metrics = Metrics(registry)
+        self.held = 0
+        """Bytes of requests' bodies that are in memory."""
         self.stopping = False
         """Whether no new request is taken."""
         self._loopback = loopback
         self._studio = digest(studio_key or secrets.token_hex(16))
+        self.routes = DEPLOYMENT_ROUTES
+        """What is served below a deployment's name."""
         self._deployment_routes = _Table(DEPLOYMENT_ROUTES)
         self._gateway_routes = _Table(GATEWAY_ROUTES)
 
@@ -74,7 +80,7 @@ class Gateway:
         exchange = Exchange(self, scope, receive, place, str(client[0]) if client else "", parameters=parameters)
         problem, fault = "", False
         try:
-            if route is None or not route.open:
+            if route is None or not (route.open or route.admits):
                 await self._admit(exchange)
             if route is None:
                 raise _no_route(place, scope["method"], others)
@@ -84,13 +90,17 @@ class Gateway:
         except Gone:
             answer.status = 499
         except TarmacError as error:
-            problem, fault = str(error), error.status >= 500
+            problem, fault = logged(error), error.status >= 500
             await self._tell(exchange, route, error, answer)
         except Exception as error:
             problem, fault = f"{type(error).__name__} in the gateway", True
-            print(traceback.format_exc(), file=sys.stderr, flush=True)
+            # Where, and not what: the words of an exception may quote the request.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            print(f"{where}{type(error).__name__}", file=sys.stderr, flush=True)
             told = TarmacError("the gateway made a mistake", "", "Its log has the details")
             await self._tell(exchange, route, told, answer)
+        finally:
+            self.held -= exchange.held
         self._count(exchange, route, answer.status, time.perf_counter() - began, problem, fault)
 
     async def _admit(self, exchange: Exchange) -> None:
@@ -120,11 +130,47 @@ class Gateway:
         if name:
             exchange.entry = self.registry.require(name)
 
+    async def opened(self, exchange: Exchange, wanted: str = "") -> dict[str, Entry]:
+        """The active deployments that the client may use, by name: those of its token, and public ones.
+
+        Args:
+            exchange: Its request; gets to know who it is.
+            wanted: A name that should be among them: where it is not, the folder is looked at once more.
+
+        Raises:
+            Unauthorized: It shows no valid token, and there is nothing, or not what is wanted, that needs none.
+        """
+        secret = bearer(exchange.scope["headers"])
+        presented = digest(secret)
+        for attempt in (1, 2):
+            studio = hmac.compare_digest(self._studio, presented)
+            gateway = self.registry.gateway_tokens.match(presented)
+            labels = [gateway.label] if gateway is not None else []
+            found: dict[str, Entry] = {}
+            for entry in self.registry.entries.values():
+                token = entry.verifier.match(presented)
+                if token is not None:
+                    labels.append(token.label)
+                if (studio or token is not None or (not entry.deployment.private and self._loopback)) and (
+                    entry.deployment.active
+                ):
+                    found[entry.name] = entry
+            known = studio or bool(labels)
+            if (known and not wanted) or wanted in found or attempt == 2:
+                break
+            await self.registry.fresh()
+        if not known and (wanted not in found if wanted else not found):
+            raise Unauthorized
+        exchange.studio = studio
+        exchange.client = "studio" if studio else labels[0] if labels else exchange.address
+        return found
+
     async def _tell(self, exchange: Exchange, route: Route | None, error: TarmacError, answer: _Answer) -> None:
         """Answer with an error, unless an answer is under way already: that one is cut off."""
         status = route.statuses(exchange, error) if route is not None else error.status
         if answer.started:
             return
+        error = exchange.discreet(error)
         data = route.errors(error, status) if route is not None else plain_error(error, status)
         await error_response(error, status, data)(exchange.scope, exchange.receive, answer)
 
@@ -157,7 +203,7 @@ class _Answer:
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), _ALLOW_ORIGIN]}
+            message = {**message, "headers": [*message.get("headers", ()), *_ALWAYS]}
         await self._send(dict(message))
 
 

@@ -22,6 +22,9 @@ MOST_PICTURES = 16
 MOST_PIXELS = 16 * 2**20
 """Pixels of one picture (4096 x 4096)."""
 
+MOST_PIXELS_TOGETHER = 32 * 2**20
+"""Pixels of all pictures of one request."""
+
 _decoders = ThreadPoolExecutor(2, "pictures")
 """Few, so that pictures which are large when decoded are not all in memory at once."""
 
@@ -62,7 +65,7 @@ def check_sizes(command: Command, data: Mapping[str, object]) -> None:
     Raises:
         InvalidInput: Something is too large, or names a file.
     """
-    pictures = 0
+    pictures: list[int] = []
     for name, kind in command.inputs.items():
         if isinstance(kind, File):
             raise InvalidInput(
@@ -70,8 +73,12 @@ def check_sizes(command: Command, data: Mapping[str, object]) -> None:
             )
         if name in data:
             pictures += _check(name, kind, data[name])
-    if pictures > MOST_PICTURES:
-        raise InvalidInput(f"{command.name} cannot take {pictures} pictures", f"allowed are {MOST_PICTURES}")
+    if len(pictures) > MOST_PICTURES:
+        raise InvalidInput(f"{command.name} cannot take {len(pictures)} pictures", f"allowed are {MOST_PICTURES}")
+    if sum(pictures) > MOST_PIXELS_TOGETHER:
+        raise InvalidInput(
+            f"the pictures have too many pixels, {sum(pictures)} together", f"allowed are {MOST_PIXELS_TOGETHER}"
+        )
 
 
 def usable(command: Command) -> bool:
@@ -84,26 +91,27 @@ def has_pictures(types: Mapping[str, DataType]) -> bool:
     return any(_mentions(kind, Image) or _mentions(kind, Segmentation) for kind in types.values())
 
 
-def _check(name: str, kind: DataType, value: object) -> int:
-    """How many pictures are in `value`."""
+def _check(name: str, kind: DataType, value: object) -> list[int]:
+    """The pixels of each picture in `value`."""
     if isinstance(kind, Array):
         if isinstance(kind.item, File):
             raise InvalidInput(f"{name} cannot be used over the network", "it holds files of this machine")
         if not isinstance(value, list):
-            return 0  # refused by its type
+            return []  # refused by its type
         if len(value) > MOST_ITEMS:
             raise InvalidInput(f"{name} has {len(value)} items", f"allowed are {MOST_ITEMS}")
-        return sum(_check(f"{name}[{index}]", kind.item, item) for index, item in enumerate(value))
+        if has_pictures({name: kind}) and len(value) > MOST_PICTURES:
+            raise InvalidInput(f"{name} has {len(value)} items", f"allowed are {MOST_PICTURES} pictures")
+        return [size for index, item in enumerate(value) for size in _check(f"{name}[{index}]", kind.item, item)]
     if isinstance(kind, Text) and isinstance(value, str) and len(value) > MOST_TEXT:
         raise InvalidInput(f"{name} has {len(value)} characters", f"allowed are {MOST_TEXT}")
     if isinstance(kind, Image | Segmentation) and isinstance(value, str):
-        _check_picture(name, value)
-        return 1
-    return 0
+        return [_check_picture(name, value)]
+    return []
 
 
-def _check_picture(name: str, uri: str) -> None:
-    """The size that a picture's header tells, from the first bytes alone."""
+def _check_picture(name: str, uri: str) -> int:
+    """The number of pixels that a picture's header tells, from the first bytes alone."""
     import io
     import warnings
 
@@ -124,9 +132,10 @@ def _check_picture(name: str, uri: str) -> None:
     except Pillow.DecompressionBombError:
         width = height = 2**16
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError):
-        return  # refused, with its reason, where it is decoded
+        return 0  # refused, with its reason, where it is decoded
     if width * height > MOST_PIXELS:
         raise InvalidInput(f"{name} has too many pixels, {width}x{height}", f"allowed are {MOST_PIXELS}")
+    return int(width * height)
 
 
 def _values(command: Command, data: Mapping[str, object]) -> dict[str, object]:

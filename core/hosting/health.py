@@ -35,7 +35,7 @@ async def readyz(exchange: Exchange) -> Response:
     """One deployment: 200 if its worker answers, else 503 and why."""
     pool = exchange.deployed.pool
     state, sentence = await readiness(pool) if pool is not None else ("failed", str(exchange.deployed.problem or ""))
-    return JSONResponse({"status": state, "why": sentence}, 200 if state == "ready" else 503)
+    return JSONResponse({"status": state, "why": exchange.discreet_text(sentence)}, 200 if state == "ready" else 503)
 
 
 async def all_readyz(exchange: Exchange) -> Response:
@@ -44,7 +44,7 @@ async def all_readyz(exchange: Exchange) -> Response:
     active = [entry for entry in exchange.gateway.registry.entries.values() if entry.deployment.active]
     found = await asyncio.gather(*(_state(entry.pool) for entry in active))
     for entry, (state, sentence) in zip(active, found):
-        states[entry.name] = {"status": state, "why": sentence or str(entry.problem or "")}
+        states[entry.name] = {"status": state, "why": exchange.discreet_text(sentence or str(entry.problem or ""))}
     bad = any(each["status"] in ("failed", "silent") for each in states.values())
     return JSONResponse({"status": "failed" if bad else "ready", "deployments": states}, 503 if bad else 200)
 

@@ -293,7 +293,7 @@ class Pool:
         assert session is not None
         job.tries += 1
         try:
-            inner = session.run(job.call.command, job.inputs)
+            inner = session.run(job.call.command, job.inputs, parts=job.parts)
         except TarmacError as error:
             if isinstance(error, WorkerDied) and job.tries < 2:
                 self._push_again(job)

@@ -110,10 +110,13 @@ class Registry:
     Args:
         folder: The deployments folder.
         resolve: Finds the model of a deployment.
+        only: Name of the one deployment to serve; empty for all.
+        records: Where what is counted of that one goes; None for its own folder.
     """
 
-    def __init__(self, folder: Path, resolve: Resolve) -> None:
+    def __init__(self, folder: Path, resolve: Resolve, *, only: str = "", records: Path | None = None) -> None:
         self.folder = folder
+        self._only, self._records = only, records
         self.entries: dict[str, Entry] = {}
         self.gateway_tokens = Verifier()
         """What opens /metrics and /readyz."""
@@ -190,6 +193,8 @@ class Registry:
         found: dict[str, _Found] = {}
         for folder in folders(self.folder):
             name = folder.name
+            if self._only and name != self._only:
+                continue
             names.add(name)
             signature = (_stamp(folder / FILE_NAME), _stamp(folder / TOKENS))
             before, problem, looked = known.get(name, ((), None, 0.0))
@@ -206,7 +211,7 @@ class Registry:
         return names, found, tokens
 
     def _read_one(self, folder: Path, signature: Signature) -> _Found:
-        what = _Found(signature, before=read_status(folder))
+        what = _Found(signature, before=read_status(self._records or folder))
         try:
             what.deployment = Deployment.read(folder)
             what.verifier = Verifier(read_tokens(folder))
@@ -228,7 +233,7 @@ class Registry:
                 self._close_pool(self.entries.pop(name))
             return
         if entry is None:
-            folder = self.folder / name
+            folder = self._records or self.folder / name
             log = RequestLog(folder / "requests.log")
             entry = Entry(deployment, folder, what.verifier, Statistics(what.before), log)
             self.entries[name] = entry

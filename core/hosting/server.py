@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import resource
 import ssl
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from core.hosting.gateway import Gateway
+from core.hosting.gateway import Receive, Scope, Send
 from core.hosting.protocol import IDLE_SECONDS, MOST_CONNECTIONS, GuardedProtocol
 
 
@@ -19,7 +20,11 @@ class _Server(uvicorn.Server):
         return contextlib.nullcontext()
 
 
-def make_server(gateway: Gateway, drain: float, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
+
+
+def make_server(gateway: App, drain: float, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
     """A server whose `serve([socket])` answers until `should_exit` is set and requests are done.
 
     Args:

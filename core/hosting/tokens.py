@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +104,8 @@ def read_tokens(folder: Path) -> tuple[Token, ...]:
     """
     path = folder / FILE_NAME
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise Refused(f"{path} cannot be used", "it is not a plain file", "Delete it and make new tokens")
         data = json.loads(path.read_bytes())
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {shorten(data['format'])}, known is {FORMAT}")

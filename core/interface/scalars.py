@@ -116,8 +116,9 @@ class Number(DataType):
     def _on_step(self, value: int | float) -> bool:
         if self.step is None or value in (self.default, self.max):
             return True
-        if self._whole() and isinstance(value, int):
-            return (value - (self.min or 0)) % self.step == 0
+        if self._whole():
+            whole = isinstance(value, int) or value.is_integer()
+            return whole and (int(value) - int(self.min or 0)) % self.step == 0
         steps = (value - (self.min or 0)) / self.step
         # Decimal steps are not exact in binary: allow what arithmetic loses, and no more.
         return abs(steps - round(steps)) <= 1e-6 + 1e-12 * abs(steps)

@@ -37,6 +37,9 @@ MOST_ALTERNATIVES = 20
 TEXTS_TOGETHER = 16
 """Texts that a model writes at once."""
 
+MOST_BIASED = 300
+"""Tokens that one request may make more or less likely by name."""
+
 _LARGEST = 65536
 """No number of a generator's architecture is larger; an interface of such a size costs nothing."""
 
@@ -170,9 +173,12 @@ def text_interface(context: int) -> Interface:
     Args:
         context: How many tokens the model sees at once; also the largest `max_tokens`.
 
-    Partial outputs of the streaming command carry the whole text so far in `completion`. Several requests run as one
-    batch, and each comes out as if it were alone. The option `precision` is the number format of the weights; "auto"
-    takes float32 or, for large models where it is faster, bfloat16.
+    Partial outputs of the streaming commands carry the whole text so far in `completion`. Texts are written side by
+    side, each joining and leaving between two tokens, and each comes out as if it were alone: to the last bit where the
+    engine computes rows alike (int8, and all that transformers runs) and for requests that were asked for together;
+    elsewhere but for rounding, which decides only between tokens that are equally likely within it. The option
+    `precision` is the number format of the weights; "auto" takes float32 or, for large models where it is faster,
+    bfloat16.
 
     Log-probabilities are lists of objects {"text", "start", "logprob", "top"}: what a token adds to the text, where
     that begins (in characters), its natural logarithm of the probability by the model itself (before temperature and
@@ -201,6 +207,7 @@ def text_interface(context: int) -> Interface:
         name="score",
         inputs={
             "text": Text(description="Text to read"),
+            "ids": _token_ids("Token ids to read in place of the text"),
             "top": Number(default=5, min=0, max=MOST_ALTERNATIVES, step=1, description="Likeliest tokens to tell"),
         },
         outputs={
@@ -212,7 +219,44 @@ def text_interface(context: int) -> Interface:
     precision = Category(
         choices=list(PRECISIONS), default="auto", description="Arithmetic: int8 is small and fast on CPUs"
     )
-    return Interface({"precision": precision}, {command.name: command for command in (complete, score)})
+    commands = (complete, score, _write(context))
+    return Interface({"precision": precision}, {command.name: command for command in commands})
+
+
+def _write(context: int) -> Command:
+    """What programs call that were written for OpenAI's completions: exact where `complete` is obliging."""
+    taken = _writing(context)
+    penalty = Number(default=0, min=-2, max=2, description="Above 0, what was written before becomes less likely")
+    return Command(
+        name="write",
+        inputs={
+            "prompt": Text(description="Text to go on from"),
+            "ids": _token_ids("Token ids to go on from in place of the text"),
+            **{name: taken[name] for name in ("max_tokens", "temperature", "top_p", "seed", "stop", "logprobs")},
+            "presence_penalty": penalty,
+            "frequency_penalty": penalty,
+            "bias": Array(
+                item_type=Array(item_type=Number(), min_length=2, max_length=2),
+                max_length=MOST_BIASED,
+                default=[],
+                description="Pairs of a token's id and what is added to its logit",
+            ),
+        },
+        outputs={
+            "completion": Text(description="What the model wrote after the prompt"),
+            "finish_reason": Text(description='"stop", "length" or "cancelled"'),
+            "tokens": Number(min=0, step=1, description="Tokens written"),
+            "prompt_tokens": Number(min=0, step=1, description="Tokens of the prompt"),
+            "logprobs": Any(description="Of each token that was written, if they were asked for"),
+        },
+        description="Go on from a prompt or token ids; what does not fit the context is refused rather than cut",
+        streaming=True,
+        batchable=True,
+    )
+
+
+def _token_ids(description: str) -> Array:
+    return Array(item_type=Number(min=0, max=2**24, step=1), max_length=2**20, default=[], description=description)
 
 
 def _writing(context: int) -> dict[str, DataType]:

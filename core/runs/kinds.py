@@ -77,6 +77,7 @@ GROUP = "tarmac.trainings"
 TRAININGS: Mapping[str, str] = {
     "image": "core.ml.training.image_run:train_image",
     "text": "core.ml.training.text_run:train_text",
+    "serve": "core.hosting.serve_run:serve",
 }
 """Kind to "module:function"."""
 
@@ -110,13 +111,26 @@ def training(kind: str) -> Training:
 
 
 def dataset_folder(plan: RunPlan, data_dir: Path) -> Path:
-    """Where the plan's dataset is.
+    """Where the plan's dataset is; of a run that serves: its deployment.
 
     Raises:
         NotFound: It is gone; the sentence says what to do.
         Refused: It is broken, or not prepared.
     """
-    return _dataset(plan, data_dir).folder
+    return served_folder(plan, data_dir) if plan.kind == "serve" else _dataset(plan, data_dir).folder
+
+
+def served_folder(plan: RunPlan, data_dir: Path) -> Path:
+    """Where the deployment is that a run serves.
+
+    Raises:
+        NotFound: It is gone.
+    """
+    name = str(plan.options.get("deployment", ""))
+    folder = data_dir / "deployments" / name
+    if not name or "/" in name or name.startswith(".") or not folder.is_dir():
+        raise NotFound(f"no deployment is called {name!r:.80}")
+    return folder
 
 
 def base_folder(plan: RunPlan, data_dir: Path) -> Path | None:
@@ -142,6 +156,9 @@ def settled(plan: RunPlan, data_dir: Path, *, branched: bool = False) -> RunPlan
         TarmacError: An unknown kind, a dataset or a base that is not there, broken, or of another kind.
     """
     check_kind(plan.kind)
+    if plan.kind == "serve":
+        served_folder(plan, data_dir)
+        return plan
     if plan.kind == "image" and isinstance(size := plan.options.get("size"), int) and size:
         check_size(size)  # before a starter is looked for that was drawn so
     dataset = _dataset(plan, data_dir)

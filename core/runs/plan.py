@@ -20,6 +20,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "launcher": ("local", "slurm"),
     "method": ("full", "lora"),
     "optimizer": ("adamw", "muon"),
+    "role": ("replica", "front"),
 }
 """The words that a field of text may have."""
 _FEWER: Mapping[tuple[str, str], tuple[str, ...]] = {("text", "precision"): ("auto", "float32", "bfloat16")}
@@ -174,16 +175,33 @@ class TextOptions:
 
 
 @dataclass(frozen=True)
+class ServeOptions:
+    """How a process of a deployment serves, on this machine or another; such a run has no dataset.
+
+    Attributes:
+        deployment: Name of the deployment.
+        role: "replica" answers requests; "front" spreads them over the replicas, with HAProxy.
+        address: Where the front listens.
+        port: The front's port, which is kept.
+    """
+
+    deployment: str = ""
+    role: str = "replica"
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """One training run.
 
     Attributes:
         name: For people.
-        kind: "image" or "text".
-        dataset: Id of a dataset.
+        kind: "image" or "text"; "serve" for a process of a deployment.
+        dataset: Id of a dataset; empty for "serve".
         base: Id of the model that training starts from; empty for random weights.
         steps: Batches to train; a run can be extended later.
-        options: Settings of its kind, `ImageOptions` or `TextOptions`, as a table.
+        options: Settings of its kind, `ImageOptions`, `TextOptions` or `ServeOptions`, as a table.
         sample_every, save_every, score_every: Steps between sample sheets, checkpoints and scores; 0 for a suitable
             number. Step 0 is always sampled and scored, the last step too.
         keep: Checkpoints that are kept besides the best and the last.

@@ -19,13 +19,13 @@ from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
 from core.library.toml import dumps
 from core.paths import write_atomic
-from core.runs.plan import FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan, TextOptions, choices
+from core.runs.plan import FILE_NAME, FORMAT, ImageOptions, Resources, RunPlan, ServeOptions, TextOptions, choices
 
 T = TypeVar("T")
 
 MAX_BYTES = 1024 * 1024
 MAX_NAME = 80
-OPTIONS: Mapping[str, type[Any]] = {"image": ImageOptions, "text": TextOptions}
+OPTIONS: Mapping[str, type[Any]] = {"image": ImageOptions, "text": TextOptions, "serve": ServeOptions}
 """What settings a kind has. A kind that is not here has none that can be checked."""
 
 
@@ -160,6 +160,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "nodes": (1, 4096),
     "processes": (0, 4096),
     "gpus": (0, 64),
+    "port": (0, 65535),
     "seed": (0, 2**63 - 1),
 }
 

@@ -247,7 +247,8 @@ class Supervisor:
 
     def _after_death(self, death: Death, progress: bool, lived: float, *, final: bool) -> Ended | None:
         self._in_a_row = 1 if progress or lived >= GOOD_START else self._in_a_row + 1
-        self._futile = 0 if progress else self._futile + 1
+        served = self._plan.kind == "serve" and lived >= GOOD_START  # its work leaves no checkpoint
+        self._futile = 0 if progress or served else self._futile + 1
         if final or self._in_a_row > RESTARTS or self._futile > FUTILE:
             many = f" {max(self._in_a_row, self._futile)} times in a row" if not final else ""
             return Ended("failed", self._step(), death.what + many, death.why, death.do, death.offer)

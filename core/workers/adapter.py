@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import TarmacError
 from core.interface import Interface
 
 
@@ -43,11 +44,47 @@ class Answer:
     final: bool = True
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What a request gets that came to nothing; the others are not concerned."""
+
+    index: int
+    error: TarmacError
+
+
+class Flow(Protocol):
+    """Requests that run side by side, each joining and leaving while the others go on."""
+
+    @property
+    def room(self) -> int:
+        """How many more may join now; at least 1 while nobody is in."""
+        ...
+
+    def join(self, command: str, request: Request) -> int:
+        """Take a request in; returns the index that its answers carry.
+
+        Raises:
+            TarmacError: It cannot be answered.
+        """
+        ...
+
+    def step(self) -> Sequence[Answer | Failure]:
+        """Do a little for everybody (write one token, say). Whoever got a final answer, failed or was cancelled is out.
+
+        What is raised ends all requests that are in; the flow is not asked again.
+        """
+        ...
+
+
 class Adapter(Protocol):
     """One kind of model, loaded and ready.
 
     An adapter may also have `batch_key(command, inputs) -> Hashable`: requests run together only if their keys are
     equal (pictures of one size, say). Without it all waiting requests of a batchable command may be joined.
+
+    And it may have `flow(command) -> Flow | None`: where requests of that command go that need not begin or end
+    together. It is the same object until it has failed, and commands may share one. It is stepped in turn with all
+    other requests, which are run as batches; so are requests that were asked for together.
     """
 
     interface: Interface

@@ -20,8 +20,9 @@ from typing import NoReturn, cast
 
 from core.errors import TarmacError
 from core.workers.adapter import Adapter, Target
+from core.workers.answers import told
 from core.workers.mailbox import Job, Mailbox
-from core.workers.serving import serve, told
+from core.workers.serving import serve
 from core.workers.wire import Channel, Message, WireError
 
 
@@ -134,11 +135,14 @@ def _read(channel: Channel, mailbox: Mailbox, loaded: Event, keys: _Keys) -> Non
         if kind == "run":
             command = cast(str, message["command"])
             # Together: they fit to each other, as far as the adapter allows, and to nobody else.
-            group = object() if message.get("together") else None
+            together = bool(message.get("together"))
+            group = object() if together else None
+            parts = bool(message.get("parts", True))
             jobs = []
             for item in cast("list[dict[str, object]]", message["items"]):
                 inputs = cast("dict[str, object]", item["inputs"])
-                jobs.append(Job(cast(int, item["id"]), command, inputs, (group, keys.key(command, inputs))))
+                key = (group, keys.key(command, inputs))
+                jobs.append(Job(cast(int, item["id"]), command, inputs, key, together, parts))
             mailbox.put(*jobs)
         elif kind == "cancel":
             mailbox.cancel(cast(int, message["id"]))

@@ -9,6 +9,9 @@ from typing import BinaryIO
 
 from core.errors import WorkerDied
 
+LAST_LINES = "; its last lines: "
+"""Stands before what the worker wrote, which may hold what its askers sent."""
+
 _LOG_TAIL = 16 * 2**10
 _LINES = 3
 _LINE = 160
@@ -46,7 +49,7 @@ def death(title: str, code: int, lines: list[str]) -> WorkerDied:
         how = f"killed by {name}" + (f" ({reason})" if reason else "")
     else:
         how, advice = f"it left with exit code {code}", "Start it again; its log has the details"
-    last = f"; its last lines: {' | '.join(lines)}" if lines else ""
+    last = f"{LAST_LINES}{' | '.join(lines)}" if lines else ""
     return WorkerDied(f"the worker of {title} died", how + last, advice)
 
 

@@ -17,7 +17,13 @@ class Job:
     inputs: dict[str, object]
     key: Hashable = None
     """Jobs with equal commands and keys may run together."""
+    together: bool = False
+    """Whether it was asked for together with others, to run with them and nobody else."""
+    parts: bool = True
+    """Whether its asker wants every part of the answer; otherwise one a second is enough."""
     cancelled: Event = field(default_factory=Event)
+    told: float = 0.0
+    """When it was last told anything, on the monotonic clock, if it wants no parts."""
 
 
 class Mailbox:
@@ -53,25 +59,32 @@ class Mailbox:
                 job.cancelled.set()
             self._changed.notify_all()
 
-    def take(self, most: Callable[[str], int]) -> list[Job] | None:
-        """The next batch: the job that waits longest and, up to `most(its command)` in all, those that fit to it.
+    def take(self, most: Callable[[Job], int], wait: bool = True) -> list[Job] | None:
+        """The next batch: the job that waits longest and, up to `most(it)` in all, those that fit to it.
 
-        Waits for one; None when closed. Since the longest waiting always goes first, none is passed over for ever.
+        A job for which `most` is 0 has to wait, and lets others pass. Since the longest waiting goes first otherwise,
+        none is passed over for ever.
+
+        Args:
+            most: How many may run together with a job, itself included.
+            wait: Wait for one. Without it, and with nothing to do, the batch is empty.
+
+        Returns:
+            The batch; None when closed.
         """
         with self._changed:
             while True:
                 self._drop_cancelled()
-                if self._waiting or self._closed:
+                if self._closed:
+                    return None
+                first, limit = next(((job, number) for job in self._waiting if (number := most(job)) > 0), (None, 0))
+                if first is not None or not wait:
                     break
                 self._changed.wait()
-            if self._closed:
-                return None
-            first = self._waiting[0]
-            limit = max(1, most(first.command))
             batch: list[Job] = []
             rest: deque[Job] = deque()
             for job in self._waiting:
-                fits = job.command == first.command and job.key == first.key
+                fits = first is not None and job.command == first.command and job.key == first.key
                 (batch if fits and len(batch) < limit else rest).append(job)
             self._waiting = rest
             return batch

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import sys
 import traceback
-from collections.abc import Callable
 
-from core.errors import Cancelled, OutOfMemory, TarmacError
+from core.errors import OutOfMemory, TarmacError
 from core.interface import Command
 from core.interface.base import shorten
 from core.workers.adapter import Adapter, Answer, Request
+from core.workers.answers import Send, checked, fail, log, send_answers, told
+from core.workers.joined import Joined
 from core.workers.mailbox import Job, Mailbox
-from core.workers.wire import Message, WireError
-
-Send = Callable[[Message], None]
 
 _RECOVERY = 32
 """Batches at a lowered limit without trouble before a larger one is tried again."""
@@ -24,11 +21,21 @@ _RECOVERY = 32
 def serve(adapter: Adapter, mailbox: Mailbox, send: Send) -> None:
     """Run what comes into `mailbox` until it closes."""
     limits = _Limits(adapter)
-    while (batch := mailbox.take(limits.most)) is not None:
-        try:
-            _run(adapter, batch, send, limits)
-        finally:
-            mailbox.done(batch)
+    joined = Joined(adapter, mailbox.done, send)
+
+    def most(job: Job) -> int:
+        room = joined.room(job)
+        return limits.most(job.command) if room is None else room
+
+    while (batch := mailbox.take(most, wait=not joined)) is not None:
+        if batch and joined.room(batch[0]) is not None:
+            joined.join(batch)
+        elif batch:
+            try:
+                _run(adapter, batch, send, limits)
+            finally:
+                mailbox.done(batch)
+        joined.step()
 
 
 class _Limits:
@@ -46,7 +53,7 @@ class _Limits:
         try:
             allowed = max(1, int(self._adapter.max_batch(name)))
         except Exception:
-            _log(traceback.format_exc())
+            log(traceback.format_exc())
             return 1
         return min(allowed, self._lowered.get(name, allowed))
 
@@ -68,18 +75,18 @@ def _run(adapter: Adapter, jobs: list[Job], send: Send, limits: _Limits) -> None
     name = jobs[0].command
     command = adapter.interface.commands.get(name)
     if command is None:
-        return _fail(jobs, TarmacError(f"the model has no command {shorten(name)}"), send)
+        return fail(jobs, TarmacError(f"the model has no command {shorten(name)}"), send)
     left, error = _attempt(adapter, command, jobs, send)
     left = [job for job in left if not job.cancelled.is_set()]
     if error is None:
         limits.went_well(name, len(jobs))
-        return _fail(left, TarmacError(f"the model gave no answer to {name}"), send)
+        return fail(left, TarmacError(f"the model gave no answer to {name}"), send)
     if isinstance(error, OutOfMemory):
         release_memory()
         if len(jobs) > 1:
             limits.too_large(name, len(jobs))
     if len(jobs) == 1 or not left:
-        return _fail(left, error, send)
+        return fail(left, error, send)
     parts = _halves(left) if isinstance(error, OutOfMemory) else [[job] for job in left]
     for part in parts:
         waiting = [job for job in part if not job.cancelled.is_set()]
@@ -94,7 +101,7 @@ def _attempt(adapter: Adapter, command: Command, jobs: list[Job], send: Send) ->
         answers = iter(adapter.run(command.name, [Request(job.inputs, job.cancelled.is_set) for job in jobs]))
         try:
             for answer in answers:
-                _send_answer(command, answer, left, send)
+                _take_answer(command, answer, left, send)
                 if all(job.cancelled.is_set() for job in left.values()):
                     break
         finally:
@@ -106,43 +113,13 @@ def _attempt(adapter: Adapter, command: Command, jobs: list[Job], send: Send) ->
     return list(left.values()), None
 
 
-def _send_answer(command: Command, answer: Answer, left: dict[int, Job], send: Send) -> None:
+def _take_answer(command: Command, answer: Answer, left: dict[int, Job], send: Send) -> None:
     job = left.get(answer.index)
     if job is None:
         raise TarmacError("the model answered a request that it was not asked", f"index {answer.index}")
-    outputs = command.check_outputs(answer.outputs, partial=not answer.final)
-    progress = None if answer.progress is None else min(1.0, max(0.0, float(answer.progress)))
-    if not job.cancelled.is_set():
-        try:
-            send({"kind": "answer", "id": job.id, "outputs": outputs, "progress": progress, "final": answer.final})
-        except WireError as error:
-            raise TarmacError(f"the model's answer to {command.name} cannot be sent", str(error)) from error
+    send_answers([(job, checked(command, answer))], send)
     if answer.final:
         del left[answer.index]
-
-
-def _fail(jobs: list[Job], error: TarmacError, send: Send) -> None:
-    for job in jobs:
-        if not job.cancelled.is_set():
-            send({"kind": "error", "id": job.id, "error": error.to_json()})
-
-
-def told(problem: BaseException, what: str) -> TarmacError:
-    """`problem` as an error that its asker can understand; the log gets the whole story.
-
-    The error keeps no traceback, whose frames would hold the very memory that is to be freed.
-    """
-    if isinstance(problem, TarmacError):
-        if not isinstance(problem, Cancelled):
-            _log(f"{type(problem).__name__}: {problem}")
-        return TarmacError.from_json(problem.to_json())
-    _log("".join(traceback.format_exception(problem)))
-    text = " ".join(_words(problem).split())[:300]
-    if _is_out_of_memory(problem):
-        return OutOfMemory(what, "there was not enough memory", "Try a smaller picture, batch or text, or free memory")
-    if isinstance(problem, SystemExit | KeyboardInterrupt):
-        return TarmacError(what, f"its code tried to end the program ({type(problem).__name__})")
-    return TarmacError(what, f"{type(problem).__name__}: {text}" if text else type(problem).__name__)
 
 
 def release_memory() -> None:
@@ -152,26 +129,6 @@ def release_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def _is_out_of_memory(problem: BaseException) -> bool:
-    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
-        return True
-    text = _words(problem).lower()
-    return isinstance(problem, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-
-
-def _words(problem: BaseException) -> str:
-    try:
-        return str(problem)
-    except Exception:
-        return ""
-
-
-def _log(text: str) -> None:
-    # A log on a full disk, or closed by the model's code, must not cost anybody an answer.
-    with contextlib.suppress(Exception):
-        print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
 def _halves(jobs: list[Job]) -> list[list[Job]]:

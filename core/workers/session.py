@@ -105,10 +105,11 @@ class Session:
         finally:
             self._waiting -= 1
 
-    def run(self, command: str | None, inputs: Mapping[str, object]) -> Call:
+    def run(self, command: str | None, inputs: Mapping[str, object], *, parts: bool = True) -> Call:
         """Ask for `command` (None: the default one). Any number may be in flight; the worker joins what it can.
 
-        Arrays among the inputs must not change before the call is done.
+        Without `parts` a streaming command tells only once a second how far it is. Arrays among the inputs must not
+        change before the call is done.
 
         Raises:
             InvalidInput: An input is not allowed.
@@ -116,7 +117,7 @@ class Session:
             WorkerDied: The worker is dead.
             TarmacError: It is not running.
         """
-        return self._ask(command, [inputs])[0]
+        return self._ask(command, [inputs], parts=parts)[0]
 
     def run_together(self, command: str | None, inputs: Sequence[Mapping[str, object]]) -> list[Call]:
         """Ask for `command` several times, in batches that hold these requests alone and depend on nothing else.
@@ -131,7 +132,12 @@ class Session:
         return self._ask(command, inputs, together=True)
 
     def _ask(
-        self, command: str | None, inputs: Sequence[Mapping[str, object]], *, together: bool = False
+        self,
+        command: str | None,
+        inputs: Sequence[Mapping[str, object]],
+        *,
+        together: bool = False,
+        parts: bool = True,
     ) -> list[Call]:
         process = self._process
         if self.state != "ready" or self.interface is None or process is None:
@@ -140,7 +146,7 @@ class Session:
         items = [{"id": self._next + index, "inputs": chosen.check_inputs(one)} for index, one in enumerate(inputs)]
         self._next += len(items)
         try:
-            process.send({"kind": "run", "command": chosen.name, "items": items, "together": together})
+            process.send({"kind": "run", "command": chosen.name, "items": items, "together": together, "parts": parts})
         except WireError as error:
             raise InvalidInput(f"the inputs of {chosen.name} cannot be sent to the model", str(error)) from error
         calls = []
@@ -215,16 +221,14 @@ class Session:
 
     def _on_message(self, message: Message) -> None:
         kind = message.get("kind")
-        if kind == "answer":
-            number = cast(int, message["id"])
-            call = self._calls.get(number)
-            if call is not None:
-                final = bool(message["final"])
-                if final:
-                    self._forget(call)
-                call.give(
-                    cast("dict[str, object]", message["outputs"]), cast("float | None", message["progress"]), final
-                )
+        if kind == "answers":
+            for item in cast("list[dict[str, object]]", message["items"]):
+                call = self._calls.get(cast(int, item["id"]))
+                if call is not None:
+                    final = bool(item["final"])
+                    if final:
+                        self._forget(call)
+                    call.give(cast("dict[str, object]", item["outputs"]), cast("float | None", item["progress"]), final)
         elif kind == "error":
             call = self._calls.get(cast(int, message["id"]))
             if call is not None:

@@ -1,31 +1,27 @@
-"""A gateway in a process of its own, serving the starters: found again, killed, drained; and Runway's client."""
+"""A gateway in a process of its own, serving the starters: found again, with TLS, as a unit; and Runway's client."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
-import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
 import pytest
 
 from core.errors import TarmacError
 from core.hosting import process
 from core.hosting.deployments import Deployments
+from tests.e2e.npm import runway_client
 
 TEXT, FACES = "starter/gpt2-python", "starter/portraits"
-CLIENT = "@runwayml/hosted-models@0.3.0"
 
 
 @pytest.fixture
@@ -55,13 +51,6 @@ def ask(
             return error.code, json.loads(error.read())
 
 
-def ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def until(condition: object, seconds: float = 20) -> None:
     assert callable(condition)
     end = time.monotonic() + seconds
@@ -88,44 +77,6 @@ def test_a_hosted_model_answers_and_comes_back_after_a_restart(store: Deployment
     assert ask(f"{again.url}/gen/v1/info", token)[0] == 200
     assert store.status("gen", True).requests == 1
     assert ask(f"{again.url}/gen/v1/info", process.studio_key(store.data_dir))[0] == 200
-
-
-def test_a_killed_gateway_says_so_and_leaves_no_worker(store: Deployments) -> None:
-    _, token = store.create("gen", TEXT)
-    gateway = process.start_blocking(store.data_dir)
-    ask(f"{gateway.url}/gen/v1/query", token, {"prompt": "a", "max_tokens": 1})
-    workers = [child.pid for child in psutil.Process(gateway.pid).children(recursive=True)]
-    assert workers
-    os.kill(gateway.pid, signal.SIGKILL)
-    until(lambda: all(ended(pid) for pid in workers))
-    until(lambda: process.gateway_status(store.data_dir).state == "died")
-    assert "Start it: tarmac gateway start" in process.gateway_status(store.data_dir).sentence
-    assert store.status("gen", False).state == "down"
-    again = process.start_blocking(store.data_dir)
-    assert (again.state, again.url) == ("running", gateway.url)
-    assert ask(f"{again.url}/gen/v1/query", token, {"prompt": "a", "max_tokens": 1})[0] == 200
-
-
-def test_stopping_lets_running_requests_finish(store: Deployments) -> None:
-    _, token = store.create("gen", TEXT)
-    gateway = process.start_blocking(store.data_dir)
-    ask(f"{gateway.url}/gen/v1/query", token, {"prompt": "a", "max_tokens": 1})
-    answers: list[tuple[int, dict[str, object]]] = []
-    threads = [
-        threading.Thread(
-            target=lambda seed=seed: answers.append(
-                ask(f"{gateway.url}/gen/v1/query", token, {"prompt": "def", "max_tokens": 100, "seed": seed})
-            )
-        )
-        for seed in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    until(lambda: store.status("gen", True).running > 0 or len(answers) > 3)
-    assert process.stop_blocking(store.data_dir).state == "stopped"
-    for thread in threads:
-        thread.join()
-    assert [status for status, _ in answers] == [200] * 6
 
 
 def test_a_taken_port_is_a_sentence(store: Deployments) -> None:
@@ -165,19 +116,6 @@ def test_with_a_certificate_it_speaks_tls(store: Deployments, tmp_path: Path) ->
         process.start_blocking(store.data_dir)
 
 
-def test_a_deleted_model_is_a_sentence(store: Deployments) -> None:
-    _, token = store.create("gen", TEXT)
-    file = store.path("gen") / "deployment.toml"
-    file.write_text(file.read_text().replace(TEXT, "20260101-000000-gone"))
-    gateway = process.start_blocking(store.data_dir)
-    status, answer = ask(f"{gateway.url}/gen/v1/query", token, {"prompt": "a"})
-    assert (status, answer["error"]) == (
-        503,
-        "no model is called '20260101-000000-gone'. See `tarmac models list`",
-    )
-    until(lambda: store.status("gen", True).state == "failed")
-
-
 def test_the_unit_runs_the_gateway(store: Deployments) -> None:
     text = process.unit(store.data_dir)
     command = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
@@ -214,23 +152,7 @@ const say = async (work) => { try { return await work(); } catch (error) { retur
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the unmodified npm package and a script that uses it."""
     folder = tmp_path_factory.mktemp("npm")
-    required = os.environ.get("TARMAC_REQUIRE_CLIENTS") == "1"
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        if required:
-            pytest.fail("node and npm are missing")
-        pytest.skip("node and npm are missing")
-    done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", CLIENT],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    if done.returncode:
-        if required:
-            pytest.fail(done.stderr)
-        pytest.skip(f"npm cannot install {CLIENT}: {done.stderr.strip().splitlines()[-1:]}")
+    (folder / "node_modules").symlink_to(runway_client() / "node_modules")
     (folder / "use.js").write_text(_SCRIPT)
     return folder
 

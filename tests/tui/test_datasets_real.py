@@ -33,7 +33,7 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
         assert isinstance(page, PrepareDatasetPage)
         await until(pilot, lambda: page.preparation.crop == "auto")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and "auto" in cells(app, added.id)[2], 240)
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and "auto" in cells(app, added.id)[3], 240)
         assert "6 unsure" in text(app)
 
         await pilot.press("l")
@@ -50,7 +50,8 @@ async def test_a_folder_with_broken_files_becomes_a_dataset_and_is_reviewed(home
         assert isinstance(review, ReviewCropsPage)
         await until(pilot, lambda: review.looks and review.after.places, 240)
         await pilot.press("x", "p")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen) and cells(app, added.id)[1] == "53", 240)
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen), 240)
+        await until(pilot, lambda: cells(app, added.id)[2] == "53 pictures", 240)
         assert not app.losses
     assert not [path for path in (Datasets().folder).iterdir() if path.name.startswith(".")]
 

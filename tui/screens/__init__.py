@@ -21,5 +21,6 @@ PLACES: Final = (
     Place("workspace", "2", "Workspace", "Work"),
     Place("training", "3", "Training", "Train"),
     Place("datasets", "4", "Datasets", "Data"),
+    Place("hosting", "5", "Hosting", "Host"),
     Place("settings", "6", "Settings", "Set"),
 )

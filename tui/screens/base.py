@@ -34,6 +34,7 @@ class StudioScreen(Screen[str | None]):
         self.watch(self.app, "status", lambda status: setattr(header, "status", status))
         self.watch(self.app, "workers_running", lambda count: setattr(header, "running", count))
         self.watch(self.app, "runs_active", lambda count: setattr(header, "training", count))
+        self.watch(self.app, "deployments_awake", lambda count: setattr(header, "hosted", count))
         self.watch(self.app, "dataset_jobs_running", lambda count: setattr(header, "preparing", count))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from core.errors import TarmacError
 from tui import words
-from tui.messages import LibraryChanged, OpenPicture, ShowModel
+from tui.messages import HostModel, LibraryChanged, OpenPicture, ShowModel
 from tui.model_facts import fits, kind_words, takes_gives
 from tui.screens.base import StudioScreen
 from tui.troubles import told
@@ -74,6 +74,7 @@ class DirectoryScreen(StudioScreen):
         Binding("slash", "search", "search", id="directory.search", tooltip="Find by name, author or kind"),
         Binding("right,l,space", "page", "details", id="directory.details", tooltip="The model's whole page"),
         Binding("a", "add", "add", id="directory.add", tooltip="Add to the current workspace, and stay here"),
+        Binding("h", "host", "host", id="directory.host", tooltip="Serve it under a URL that programs can call"),
         Binding("i", "import", "import", id="directory.import", tooltip="Bring a file or a folder into the library"),
         Binding("f", "filter", "filter", id="directory.filter", tooltip="All kinds, or one kind"),
         Binding("o", "source", "origin", id="directory.origin", tooltip="All, the starters, or your own"),
@@ -281,7 +282,7 @@ class DirectoryScreen(StudioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are not offered."""
-        if action in ("open", "add", "add_new"):
+        if action in ("open", "add", "add_new", "host"):
             return self.model is not None and self.model.problem is None
         if action == "page":
             return self.model is not None
@@ -299,6 +300,11 @@ class DirectoryScreen(StudioScreen):
         if self.model is not None:
             self.post_message(ShowModel(self.model.id, show=False))
             self.notify(f"{self.model.name} is in the workspace now (2)", timeout=3, markup=False)
+
+    def action_host(self) -> None:
+        """Serve the model under a URL."""
+        if self.model is not None:
+            self.post_message(HostModel(self.model.id))
 
     def action_add_new(self) -> None:
         """Open the model in a workspace of its own."""

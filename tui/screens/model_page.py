@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.messages import ShowModel
+from tui.messages import HostModel, ShowModel
 from tui.screens.base import StudioScreen
 from tui.widgets.card import Card
 
@@ -26,7 +26,8 @@ class ModelPage(StudioScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="model.open", tooltip="Open the model in the workspace"),
         Binding("a", "add", "add", id="model.add", tooltip="Add to the current workspace, and stay here"),
-        Binding("escape,left,h,backspace", "back", "back", id="model.back", tooltip="Back to the list"),
+        Binding("h", "host", "host", id="model.host", tooltip="Serve it under a URL that programs can call"),
+        Binding("escape,left,backspace", "back", "back", id="model.back", tooltip="Back to the list"),
         Binding("down,j", "scroll('down')", "down", id="model.down", show=False, tooltip="Further down"),
         Binding("up,k", "scroll('up')", "up", id="model.up", show=False, tooltip="Further up"),
         Binding("pagedown,space", "scroll('page_down')", "page down", id="model.page-down", show=False),
@@ -48,7 +49,7 @@ class ModelPage(StudioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A broken model can only be looked at."""
-        return self._model.problem is None if action in ("open", "add") else True
+        return self._model.problem is None if action in ("open", "add", "host") else True
 
     def action_open(self) -> None:
         """Open the model in the workspace."""
@@ -58,6 +59,10 @@ class ModelPage(StudioScreen):
     def action_add(self) -> None:
         """Add the model to the workspace and stay here."""
         self.post_message(ShowModel(self._model.id, show=False))
+
+    def action_host(self) -> None:
+        """Serve the model under a URL."""
+        self.post_message(HostModel(self._model.id))
 
     def action_back(self) -> None:
         """Back to the list."""

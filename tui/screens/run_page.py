@@ -71,6 +71,7 @@ class RunPage(Steering, StudioScreen):
         Binding("s", "stop", "stop", id="run.stop", tooltip="Save and end; it can be resumed"),
         Binding("r", "resume", "resume", id="run.resume", tooltip="Go on from the last checkpoint"),
         Binding("w", "workspace", "workspace", id="run.workspace", tooltip="Open its model, else its best checkpoint"),
+        Binding("h", "host", "host", id="run.host", tooltip="Serve its model, else its best checkpoint, under a URL"),
         Binding("f", "film", "film", id="run.film", tooltip="Write a film of the finished model to the exports"),
         Binding("t", "further", "train further", id="run.further", tooltip="Plan an experiment from its model"),
         Binding("e", "extend", "extend", id="run.extend", tooltip="Change how many steps it has in all"),

@@ -91,6 +91,7 @@ class TrainingScreen(Steering, StudioScreen):
         Binding(
             "w", "workspace", "workspace", id="training.workspace", tooltip="Open its model, else its best checkpoint"
         ),
+        Binding("h", "host", "host", id="training.host", tooltip="Serve its model, else its best checkpoint"),
         Binding("x,delete", "delete", "delete", id="training.delete", tooltip="Delete the run's folder"),
     ]
 

@@ -49,6 +49,7 @@ class WorkspaceScreen(StudioScreen):
         Binding("greater_than_sign,ctrl+pagedown", "turn(1)", "Next model", id="workspace.next", group=_TABS),
         Binding("W", "workspaces", "Workspaces", id="workspace.choose", show=False, tooltip="Open or make another"),
         Binding("X", "remove", "Remove model", id="workspace.remove", show=False, tooltip="Take it out of here"),
+        Binding("N", "network", "Network", id="workspace.network", show=False, tooltip="Let other programs ask it"),
         Binding("Z", "rest", "Stop worker", id="workspace.rest", show=False, tooltip="Free its memory; R starts it"),
     ]
 
@@ -219,6 +220,8 @@ class WorkspaceScreen(StudioScreen):
             parts.append(("▸ " if here else "  ", "$accent"))
             parts.append((f"{glyph} ", tone))
             parts.append((f"{tab.title}  ", "bold $text" if here else "$muted"))
+            if tab.network is not None and tab.network.on:
+                parts.append((f"⇄ {tab.network.port}  ", "$success"))
         settings = self.tab.settings_line() if self.tab else ""
         left = Content.assemble(*parts)
         room = width - left.cell_length - 1
@@ -278,6 +281,8 @@ class WorkspaceScreen(StudioScreen):
             return session is not None and session.state in ("dead", "stopped")
         if action == "rest":
             return session is not None and session.state in ("starting", "ready")
+        if action == "network":
+            return session is not None
         if action == "turn":
             return len(self.tabs) > 1
         if action == "remove":
@@ -293,6 +298,18 @@ class WorkspaceScreen(StudioScreen):
         """Stop the worker and keep the tab."""
         if self.tab is not None and self.tab.session is not None:
             self._work(self.tab.session.stop(), "stopping the worker")
+
+    def action_network(self) -> None:
+        """The address where other programs of this machine may ask this model."""
+        self._work(self._network(), "opening the network panel")
+
+    async def _network(self) -> None:
+        from tui.screens.network import NetworkScreen
+
+        tab = self.tab
+        if tab is not None and tab.session is not None:
+            await self.app.push_screen_wait(NetworkScreen(await tab.local_api(), tab.title))
+            self._tell()
 
     def action_turn(self, by: int) -> None:
         """The next model, round and round."""

@@ -34,6 +34,7 @@ class Header(Widget):
     running: reactive[int] = reactive(0)
     training: reactive[int] = reactive(0)
     preparing: reactive[int] = reactive(0)
+    hosted: reactive[int] = reactive(0)
     place: reactive[str] = reactive("")
 
     def render(self) -> Content:
@@ -55,7 +56,7 @@ class Header(Widget):
             here = place.mode == self.place
             parts.append((f"{'[' if here else ' '}{label}", "bold $accent" if here else "$muted"))
             if self._badge(place):
-                parts.append((self._badge(place), "$success" if place.mode == "workspace" else "$warning"))
+                parts.append((self._badge(place), "$success" if place.mode in ("workspace", "hosting") else "$warning"))
             parts.append(("]" if here else " ", "bold $accent"))
         return parts
 
@@ -77,11 +78,12 @@ class Header(Widget):
         return found
 
     def _badge(self, place: Place) -> str:
-        """Running workers belong to the workspace, runs to the training, jobs to the datasets."""
+        """Workers belong to the workspace, runs to the training, jobs to the datasets, awake deployments to hosting."""
         busy = {"training": self.training, "datasets": self.preparing}.get(place.mode, 0)
         if busy:
             return f" ◐{busy}"
-        return f" ●{self.running}" if self.running and place.mode == "workspace" else ""
+        awake = {"workspace": self.running, "hosting": self.hosted}.get(place.mode, 0)
+        return f" ●{awake}" if awake else ""
 
     def _machine(self) -> list[Content]:
         parts: list[Content] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -18,6 +19,7 @@ from core.errors import Cancelled, TarmacError, WorkerDied
 from tui.widgets.banner import Banner
 
 if TYPE_CHECKING:
+    from core.hosting.local_api import LocalApi
     from core.library.models import Model
     from core.workers.session import Session
     from tui.studio import TarmacApp
@@ -76,6 +78,8 @@ class ModelTab(Vertical):
         self.model = model
         self.session: Session | None = None
         self.pane: Widget | None = None
+        self.network: LocalApi | None = None
+        """What other programs of this machine ask it through; off until it is switched on, at every start."""
         self.mounting: AwaitMount | None = None
         """Await it for the pane to be there."""
         self._state = dict(state)
@@ -194,11 +198,23 @@ class ModelTab(Vertical):
             told()
         self.post_message(self.Changed(self))
 
+    async def local_api(self) -> LocalApi:
+        """What other programs may ask it through, made when somebody first wants to see it."""
+        assert self.session is not None
+        assert self.model is not None
+        if self.network is None:
+            command = self.model.interface.command(None)
+            module = await asyncio.to_thread(import_module, "core.hosting.local_api")
+            self.network = self.network or module.LocalApi(self.session, command)
+        return self.network
+
     async def close(self) -> None:
         """Stop the worker, and what the pane has started besides; they have a moment to leave by themselves."""
         end = getattr(self.pane, "close", None)
         if end is not None and self.pane is not None and self.pane.is_mounted:
             await end()
+        if self.network is not None:
+            await self.network.close()
         if self.session is not None:
             self.session.on_change.clear()
             await asyncio.shield(self.session.stop())

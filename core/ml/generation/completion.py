@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from core.ml.generation.row import Chance, Completion, Row, Settings
+from core.errors import Refused
+from core.ml.generation.row import Chance, Completion, Row, Settings, take_together
 from core.ml.generation.tokens import Tokens
 
-__all__ = ["Chance", "Completion", "Engine", "Settings", "Wanted", "advance", "complete", "complete_together"]
+__all__ = ["Chance", "Completion", "Engine", "Row", "Settings", "Wanted", "advance", "complete", "complete_together"]
 
 
 class Engine(Protocol):
@@ -24,6 +25,8 @@ class Engine(Protocol):
         parameters: Number of weights.
         bytes_per_token: Bytes of weights that one token has to read; the speed limit is bandwidth over this.
         rows_alike: Whether a row that is read with others gets the very bits that it gets alone.
+        most_rows: How many rows it profits from reading together.
+        row_bytes: Bytes of one row's memory at its fullest.
     """
 
     context: int
@@ -32,9 +35,19 @@ class Engine(Protocol):
     parameters: int
     bytes_per_token: int
     rows_alike: bool
+    most_rows: int
+    row_bytes: int
 
     def start(self) -> Any:
         """An empty memory of what was read."""
+        ...
+
+    def places(self, count: int) -> list[Any]:
+        """`count` empty memories for rows that will be read together, which is fastest with the first of them."""
+        ...
+
+    def clear(self, cache: Any) -> None:
+        """Empty a memory."""
         ...
 
     def fork(self, cache: Any) -> Any:
@@ -50,11 +63,15 @@ class Engine(Protocol):
         ...
 
 
+PIECE = 128
+"""Ids of a prompt that are read at a time, by whomever and in whatever company: so the pieces are always the same."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One text that somebody wants; `cancelled` is asked before every token."""
 
-    prompt: str
+    prompt: str | Sequence[int]
     settings: Settings
     cancelled: Callable[[], bool] = lambda: False
 
@@ -88,44 +105,75 @@ def complete_together(
     rows = [Row(each.prompt, each.settings, tokens, engine.context) for each in wanted]
     first: dict[tuple[int, ...], tuple[Any, Tensor]] = {}
     for index, row in enumerate(rows):
-        if wanted[index].cancelled():
-            yield index, row.end("cancelled")
-            continue
         key = tuple(row.unread)
-        if key in first:
+        if key in first and not wanted[index].cancelled():
             cache, logits = first[key]
-            row.cache = engine.fork(cache)
-        else:
-            row.cache = engine.start()
-            logits = engine.read(row.unread, row.cache)
-            if any(tuple(other.unread) == key for other in rows[index + 1 :]):
-                first[key] = engine.fork(row.cache), logits
-        yield index, row.take(logits)
+            row.cache, row.unread = engine.fork(cache), []
+            yield index, _sure(take_together([row], logits[None])[0])
+            continue
+        step: Completion | None = None
+        while step is None:
+            if wanted[index].cancelled():
+                step = row.end("cancelled")
+                break
+            logits = _read(engine, [row])
+            if not row.unread:
+                if any(tuple(other.unread) == key for other in rows[index + 1 :]):
+                    first[key] = engine.fork(row.cache), logits[0]
+                step = _sure(take_together([row], logits)[0])
+        yield index, step
     first.clear()
     while going := [index for index, row in enumerate(rows) if not row.ended]:
         together = [index for index in going if not wanted[index].cancelled()]
         for index in going:
             if index not in together:
                 yield index, rows[index].end("cancelled")
-        if engine.rows_alike or not exact:
-            batch = [rows[index] for index in together]
-            yield from zip(together, advance(engine, batch), strict=True)
-            continue
-        for index in together:
-            yield index, advance(engine, [rows[index]])[0]
+        batches = [together] if engine.rows_alike or not exact else [[index] for index in together]
+        for batch in batches:
+            for index, told in zip(batch, advance(engine, [rows[index] for index in batch]), strict=True):
+                if told is not None:
+                    yield index, _sure(told)
 
 
-def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion]:
-    """Read what is unread of every row, all of them in one go, and draw the next token of each.
+def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion | Refused | None]:
+    """Read the next piece of every row, all of them in one go, and draw the next token of those that were read whole.
 
     Rows may have been asked for by different people at different times; whoever calls decides who is in.
+
+    Returns:
+        For each row its text; None while some of it is unread; an error where the model computes no numbers.
     """
     if not rows:
         return []
+    logits = _read(engine, rows)
+    whole = [index for index, row in enumerate(rows) if not row.unread]
+    steps: list[Completion | Refused | None] = [None] * len(rows)
+    if whole:
+        drawn = take_together([rows[index] for index in whole], logits if len(whole) == len(rows) else logits[whole])
+        for index, step in zip(whole, drawn, strict=True):
+            steps[index] = step
+    return steps
+
+
+def _read(engine: Engine, rows: Sequence[Row]) -> Tensor:
+    """Logits [rows, vocabulary] after the next piece of each row."""
     for row in rows:
         if row.cache is None:
             row.cache = engine.start()
+        elif row.fresh:
+            engine.clear(row.cache)
+        row.fresh = False
     if len(rows) == 1:
-        return [rows[0].take(engine.read(rows[0].unread, rows[0].cache))]
-    logits = engine.read_rows([row.unread for row in rows], [row.cache for row in rows])
-    return [row.take(logits[index]) for index, row in enumerate(rows)]
+        logits = engine.read(rows[0].unread[:PIECE], rows[0].cache)[None]
+    else:
+        logits = engine.read_rows([row.unread[:PIECE] for row in rows], [row.cache for row in rows])
+    for row in rows:
+        row.unread = row.unread[PIECE:]
+    return logits
+
+
+def _sure(step: Completion | Refused | None) -> Completion:
+    if isinstance(step, Refused):
+        raise step
+    assert step is not None
+    return step

@@ -6,13 +6,15 @@ A row knows nothing of when and with whom it is read; `completion` does that for
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.ml.generation.sampling import Sampler
+from core.errors import InvalidInput, Refused
+from core.ml.generation.sampling import Sampler, draw
 from core.ml.generation.stopping import Stops
 from core.ml.generation.stream import TextStream
 from core.ml.generation.tokens import Tokens
@@ -32,6 +34,10 @@ class Settings:
         stop: The text ends before the first of these strings.
         max_characters: Length in characters in place of `max_tokens`; 0: tokens count.
         logprobs: Keep the log-probability of each token with this many likeliest ones; -1: none.
+        presence_penalty: Taken off the logits of tokens that were written before.
+        frequency_penalty: The same, once for each time that they were.
+        bias: Added to the logits of ids: (id, number) pairs.
+        whole: Refuse a prompt that does not fit the context together with `max_tokens`, rather than cut it.
     """
 
     max_tokens: int = 128
@@ -43,6 +49,10 @@ class Settings:
     stop: tuple[str, ...] = ()
     max_characters: int = 0
     logprobs: int = -1
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    bias: tuple[tuple[int, float], ...] = ()
+    whole: bool = False
 
     @property
     def most_tokens(self) -> int:
@@ -99,7 +109,7 @@ class Completion:
 
 
 class Row:
-    """One text in the making. Read `unread` into `cache`, hand the logits to `take`, and so on until `ended`.
+    """One text in the making. Read `unread` into `cache`, hand the logits to `take_together`, and so on until `ended`.
 
     A prompt longer than the context is read from its end backwards as far as fits. When the context is full, its
     newer half is read again and the text goes on, so any number of tokens can be written.
@@ -108,26 +118,45 @@ class Row:
     lone space), as it saw it when it was trained; what comes out still begins after the prompt.
 
     Args:
-        prompt: Text to go on from.
+        prompt: Text to go on from, or its token ids, which are read as they are.
         settings: How.
         tokens: The model's tokenizer.
         context: Most tokens that the model sees at once.
 
     Attributes:
         unread: Ids to read next, at least one.
-        cache: The engine's memory of what was read; None: start with an empty one.
+        cache: The engine's memory of what was read; None: there is none yet.
+        fresh: Whether that memory is to be emptied before `unread` is read.
         ended: Whether nothing more comes.
+
+    Raises:
+        InvalidInput: It was to be read whole and does not fit.
     """
 
-    def __init__(self, prompt: str, settings: Settings, tokens: Tokens, context: int) -> None:
+    def __init__(self, prompt: str | Sequence[int], settings: Settings, tokens: Tokens, context: int) -> None:
         self._started = time.perf_counter()
         self.settings = settings
         self._tokens, self._context = tokens, context
         self._sampler = Sampler(
-            settings.temperature, settings.top_p, settings.seed, settings.top_k, settings.repetition_penalty
+            settings.temperature,
+            settings.top_p,
+            settings.seed,
+            settings.top_k,
+            settings.repetition_penalty,
+            presence=settings.presence_penalty,
+            frequency=settings.frequency_penalty,
+            bias=dict(settings.bias),
         )
-        ids, self._owed = _without_trailing_space(tokens.encode(prompt), tokens)
+        ids, self._owed = list(prompt) if not isinstance(prompt, str) else [], b""
+        if isinstance(prompt, str):
+            ids, self._owed = _without_trailing_space(tokens.encode(prompt), tokens)
         ids = ids or [tokens.begin]
+        if settings.whole and len(ids) + settings.max_tokens > context:
+            raise InvalidInput(
+                f"the model's context is {context} tokens",
+                f"{len(ids)} in the prompt and {settings.max_tokens} to write are {len(ids) + settings.max_tokens}",
+                "Shorten the prompt or ask for fewer",
+            )
         room = max(1, context - min(settings.max_characters or settings.max_tokens, context // 2))
         self._dropped = max(0, len(ids) - room)
         self._ids = ids[-room:]
@@ -137,20 +166,28 @@ class Row:
         self._stops = Stops(settings.stop)
         self._chances: list[Chance] = []
         self._written = 0
-        self.unread = self._ids
+        self.unread = list(self._ids)
         self.cache: Any = None
+        self.fresh = False
         self.ended = False
 
-    def take(self, logits: Tensor) -> Completion:
-        """Draw the next token from float32 logits [vocabulary] of what was unread; the text with it.
+    def read_again(self) -> None:
+        """Forget what was read and begin from the first id that the model should see."""
+        self.unread, self.fresh = list(self._ids), True
 
-        Raises:
-            Refused: The logits are no numbers.
+    def allowed(self, logits: Tensor) -> Tensor:
+        """Float32 logits [vocabulary] with minus infinity where a token would not go on from the prompt."""
+        pieces = self._tokens.pieces
+        return _only(logits, self._tokens.continuing(self._owed)) if self._owed and pieces is not None else logits
+
+    def put(self, number: int, plain: Tensor) -> Completion:
+        """Add the id that was drawn; the text with it.
+
+        Args:
+            number: The id.
+            plain: Float32 logits [vocabulary] as the model gave them.
         """
-        plain, pieces = logits, self._tokens.pieces
-        if self._owed and pieces is not None:
-            logits = _only_continuing(logits, self._owed, pieces)
-        number = self._sampler(logits, self._ids)
+        pieces = self._tokens.pieces
         if number in self._tokens.ends:
             return self.end("stop")
         if self.settings.logprobs >= 0:
@@ -163,12 +200,12 @@ class Row:
             self._owed = self._owed[len(pieces[number]) :]
         self._stream.push(number)
         self._written += 1
-        self._ids = [*self._ids, number]
+        self._ids.append(number)
         self.unread = [number]
         if len(self._ids) > self._context:
             # Learned positions cannot slide: start again from the newer half.
             self._ids = self._ids[-max(1, self._context // 2) :]
-            self.unread, self.cache = self._ids, None
+            self.read_again()
         text, settings = self._stream.text[self._skip :], self.settings
         if (found := self._stops.find(text)) is not None:
             return self.end("stop", found)
@@ -201,6 +238,22 @@ class Row:
         )
 
 
+def take_together(rows: Sequence[Row], logits: Tensor) -> list[Completion | Refused]:
+    """Draw the next token of each row from float32 logits [rows, vocabulary] of what it had unread.
+
+    Returns:
+        Their texts; an error where a row's logits are no numbers.
+    """
+    logits = logits.cpu()
+    allowed = [row.allowed(plain) for row, plain in zip(rows, logits, strict=True)]
+    kept = all(new.data_ptr() == old.data_ptr() for new, old in zip(allowed, logits))
+    numbers = draw([row._sampler for row in rows], logits if kept else torch.stack(allowed), [row._ids for row in rows])
+    return [
+        number if isinstance(number, Refused) else row.put(number, plain)
+        for row, number, plain in zip(rows, numbers, logits)
+    ]
+
+
 def chance(logits: Tensor, number: int, alternatives: int, start: int, tokens: Tokens) -> Chance:
     """How likely id `number` was by float32 logits [vocabulary], and the likeliest `alternatives`."""
     logs = logits.double().log_softmax(0)
@@ -222,9 +275,8 @@ def _without_trailing_space(ids: list[int], tokens: Tokens) -> tuple[list[int], 
     return ids[:stop], b"".join(pieces[number] for number in ids[stop:])
 
 
-def _only_continuing(logits: Tensor, owed: bytes, pieces: list[bytes]) -> Tensor:
-    """Logits of the ids whose bytes agree with `owed`; minus infinity for the others."""
-    allowed = [n for n, piece in enumerate(pieces) if piece and (owed.startswith(piece) or piece.startswith(owed))]
+def _only(logits: Tensor, allowed: Sequence[int]) -> Tensor:
+    """Logits of the ids that are allowed; minus infinity for the others."""
     result = torch.full_like(logits, -torch.inf)
     index = torch.tensor(allowed, dtype=torch.int64, device=logits.device)
     result[index] = logits[index]

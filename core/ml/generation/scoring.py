@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +21,12 @@ class Scored:
     dropped: int
 
 
-def score(engine: Engine, tokens: Tokens, text: str, alternatives: int = 0) -> Scored:
-    """Read `text` once. The first token that is read has no probability: nothing stands before it.
+def score(engine: Engine, tokens: Tokens, text: str | Sequence[int], alternatives: int = 0) -> Scored:
+    """Read `text`, or its token ids, once. The first token that is read has no probability: nothing stands before it.
 
     `Chance.start` counts characters of `text`, those of the dropped tokens included.
     """
-    every = tokens.encode(text)
+    every = tokens.encode(text) if isinstance(text, str) else list(text)
     ids = every[-engine.context :]
     dropped = len(every) - len(ids)
     if not ids:

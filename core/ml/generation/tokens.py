@@ -29,6 +29,7 @@ class Tokens:
     def __init__(self, tokenizer: Tokenizer, ends: frozenset[int], begin: int) -> None:
         self._tokenizer = tokenizer
         self.ends, self.begin = ends, begin
+        self._continuing: dict[bytes, list[int]] = {}
 
     @property
     def vocabulary(self) -> int:
@@ -70,6 +71,20 @@ class Tokens:
         if pieces is None or not pieces[number]:
             return str(self._tokenizer.id_to_token(number) or "")
         return pieces[number].decode("utf-8", "replace")
+
+    def continuing(self, owed: bytes) -> list[int]:
+        """Ids whose bytes begin with `owed` or are its beginning, of a byte-level tokenizer.
+
+        The last answers are kept: it is white space, of which there are few kinds, and to look takes milliseconds.
+        """
+        found = self._continuing.get(owed)
+        if found is None:
+            if len(self._continuing) >= 64:
+                self._continuing.clear()
+            pairs = enumerate(self.pieces or ())
+            found = [n for n, piece in pairs if piece and (owed.startswith(piece) or piece.startswith(owed))]
+            self._continuing[owed] = found
+        return found
 
     @functools.cached_property
     def pieces(self) -> list[bytes] | None:

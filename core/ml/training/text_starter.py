@@ -43,7 +43,7 @@ PLAN = RunPlan(
     name="GPT-2 Python",
     kind="text",
     dataset="python",
-    steps=6000,
+    steps=4500,
     options={
         "vocabulary": 4096,
         "layers": 4,
@@ -76,7 +76,7 @@ Good for seeing what temperature, top-p and seed do, and as the base of a fine-t
 def make_gpt2_python(out: Path, *, work: Path | None = None, plan: RunPlan = PLAN) -> Path:
     """Train, measure and write the model folder `out`: Hugging Face layout and model.toml.
 
-    About two hours on one core. What was broken off goes on from its last checkpoint in `work`.
+    About an hour on one core. What was broken off goes on from its last checkpoint in `work`.
 
     Args:
         out: The folder to write; files of an earlier starter in it are replaced.

@@ -151,7 +151,7 @@ def step_command(train: Sequence[str], plan: RunPlan, number: int) -> tuple[list
     if need.nodes == 1:
         return [*command, *train], {}
     port = 20_000 + int(os.environ.get("SLURM_JOB_ID", "0")) * 7 % 20_000 + number % 7  # an attempt's own
-    return [*command, *train], {"MASTER_ADDR": _own_address(), "MASTER_PORT": str(port)}
+    return [*command, *train], {"MASTER_ADDR": own_address(), "MASTER_PORT": str(port)}
 
 
 def ranks() -> tuple[int, int]:
@@ -212,7 +212,7 @@ def _quietly(*command: str) -> str:
     return done.stdout
 
 
-def _own_address() -> str:
+def own_address() -> str:
     """An address of this machine that others can reach; its name, where that does not mean itself."""
     name = socket.gethostname()
     try:

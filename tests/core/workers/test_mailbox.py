@@ -15,7 +15,7 @@ def filled(*jobs: Job) -> Mailbox:
 
 
 def taken(mailbox: Mailbox, most: int = 8) -> list[int] | None:
-    batch = mailbox.take(lambda command: most)
+    batch = mailbox.take(lambda job: most)
     return None if batch is None else [job.id for job in batch]
 
 
@@ -30,8 +30,13 @@ def test_the_longest_waiting_goes_first_and_takes_along_what_fits() -> None:
     assert [taken(mailbox) for _ in range(3)] == [[0, 3], [1, 4], [2]]
 
 
-def test_a_limit_below_one_is_one() -> None:
-    assert taken(filled(Job(0, "a", {}), Job(1, "a", {})), 0) == [0]
+def test_a_limit_of_none_waits_and_lets_others_pass() -> None:
+    mailbox = filled(Job(0, "a", {}), Job(1, "b", {}), Job(2, "a", {}))
+    batch = mailbox.take(lambda job: 0 if job.command == "a" else 8)
+    assert batch is not None
+    assert [job.id for job in batch] == [1]
+    assert mailbox.take(lambda job: 0, wait=False) == []
+    assert taken(mailbox) == [0, 2]
 
 
 def test_what_was_given_up_while_it_waited_is_never_taken() -> None:
@@ -45,7 +50,7 @@ def test_what_was_given_up_while_it_waited_is_never_taken() -> None:
 def test_a_running_request_sees_that_it_was_given_up_until_it_is_done() -> None:
     job = Job(1, "a", {})
     mailbox = filled(job)
-    batch = mailbox.take(lambda command: 1)
+    batch = mailbox.take(lambda job: 1)
     assert batch == [job]
     mailbox.cancel(1)
     assert job.cancelled.is_set()

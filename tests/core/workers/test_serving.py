@@ -51,8 +51,10 @@ def served(model: Model, *rounds: int, command: str = "eat") -> list[list[Messag
 
         def send(message: Message) -> None:
             nonlocal left
-            said[place].append(message)
-            left -= bool(message.get("final", True))
+            items = message["items"] if message["kind"] == "answers" else [{}]
+            for item in items:  # type: ignore[attr-defined]
+                said[place].append({**message, **item})
+                left -= bool(item.get("final", True))
             if left == 0:
                 fill()
 
@@ -69,7 +71,7 @@ def served(model: Model, *rounds: int, command: str = "eat") -> list[list[Messag
 def test_a_batch_that_does_not_fit_is_halved_and_the_limit_remembered() -> None:
     model = Model(room=3)
     first, second = served(model, 16, 6)
-    assert all(message["kind"] == "answer" for message in first + second)
+    assert all(message["kind"] == "answers" for message in first + second)
     # 16 does not fit, nor do 8 and 4; then two by two, and from the next round on no try in vain.
     assert model.sizes[:4] == [16, 8, 4, 2]
     assert set(model.sizes[4:]) <= {8, 4, 2}
@@ -118,7 +120,8 @@ def test_only_the_unanswered_are_run_again() -> None:
     model = Partial()
     (said,) = served(model, 3)
     assert model.sizes == [3, 1, 1]
-    assert sorted(message["id"] for message in said) == [0, 1, 2]  # type: ignore[type-var]
+    items = [item for message in said for item in message["items"]]  # type: ignore[attr-defined]
+    assert sorted(item["id"] for item in items) == [0, 1, 2]
 
 
 class Twice(Model):
@@ -147,7 +150,7 @@ def test_an_answer_that_cannot_be_sent_is_an_error() -> None:
     mailbox.put(Job(0, "eat", {}))
 
     def send(message: Message) -> None:
-        if message["kind"] == "answer":
+        if message["kind"] == "answers":
             raise WireError("too large")
         said.append(message)
         mailbox.close()

@@ -26,7 +26,7 @@ class HeaderApp(App[None]):
     def compose(self) -> ComposeResult:
         header = Header()
         header.status, header.place = STATUS, "training"
-        header.running, header.training, header.preparing = 2, 1, 1
+        header.running, header.training, header.preparing, header.hosted = 2, 1, 1, 3
         yield header
 
 
@@ -36,12 +36,10 @@ async def shown(width: int) -> AsyncIterator[tuple[Header, Pilot[None]]]:
         yield pilot.app.query_one(Header), pilot
 
 
-@pytest.fixture(params=[PLACES, (*PLACES[:4], Place("hosting", "5", "Hosting", "Host"), *PLACES[4:])], ids=len)
-def places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Place, ...]:
-    """The places that there are, and one more."""
-    found: tuple[Place, ...] = request.param
-    monkeypatch.setattr("tui.widgets.header.PLACES", found)
-    return found
+@pytest.fixture
+def places() -> tuple[Place, ...]:
+    """The places that there are."""
+    return PLACES
 
 
 async def test_where_there_is_room_every_place_is_named(places: tuple[Place, ...]) -> None:
@@ -58,6 +56,7 @@ async def test_eighty_columns_hold_every_place_with_its_mark(places: tuple[Place
         assert len(line) == 80
         assert "[3 Training ◐1]" in line
         assert " ●2" in line
+        assert " ●3" in line
         assert line.count("◐1") == 2
         assert all(f"{place.key} {place.short}" in line for place in places)
 

@@ -23,7 +23,7 @@ class Script:
     """An engine that wants to write given ids, whatever it reads; it checks that nobody reads past its context."""
 
     context, vocabulary, precision, parameters, bytes_per_token = CONTEXT, VOCABULARY, "float32", 0, 0
-    rows_alike = False
+    rows_alike, most_rows, row_bytes = False, 4, 4
 
     def __init__(self, wanted: Sequence[int]) -> None:
         self._wanted = iter(wanted)
@@ -31,6 +31,12 @@ class Script:
 
     def start(self) -> list[int]:
         return []
+
+    def places(self, count: int) -> list[list[int]]:
+        return [[] for _ in range(count)]
+
+    def clear(self, cache: list[int]) -> None:
+        cache.clear()
 
     def fork(self, cache: list[int]) -> list[int]:
         return list(cache)

@@ -1,0 +1,222 @@
+"""Texts that join and leave between two tokens: as if each were alone, nobody stalled, nobody's text in another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.errors import InvalidInput, OutOfMemory, Refused, TarmacError
+from core.ml.generation import completion
+from core.ml.generation.completion import Completion, Settings, complete
+from core.ml.generation.flow import Flow
+from core.ml.generation.gpt2 import GPT2
+from core.ml.generation.loading import load_engine
+from core.ml.generation.precision import int8_engine
+from core.ml.generation.tokens import Tokens, load_tokens
+from tests.core.ml.generation.test_completion import Script
+from tests.core.ml.text_models import CONTEXT, VOCABULARY, write_gpt2, write_llama
+
+needs_int8 = pytest.mark.skipif(int8_engine() is None, reason="this PyTorch build has no int8 products")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_gpt2(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def tokens(folder: Path) -> Tokens:
+    found = load_tokens(folder, {"bos_token_id": 0})
+    found.ends = frozenset()
+    return found
+
+
+def _asked(count: int) -> list[tuple[str, Settings]]:
+    prompts = ["def add(", "for name in ", "", "x = " * 9, "return a"]
+    return [
+        (prompts[n % len(prompts)], Settings(5 + 3 * n, 1.0, (0.9, 1.0)[n % 2], n, top_k=(0, 0, 7)[n % 3], logprobs=1))
+        for n in range(count)
+    ]
+
+
+def _run(flow: Flow, asked: Sequence[tuple[str, Settings]], apart: int = 1) -> list[Completion | TarmacError]:
+    """One joins every `apart` steps, as soon as there is room."""
+    waiting, numbers = list(asked), list[int]()
+    last: dict[int, Completion | TarmacError] = {}
+    steps = 0
+    while waiting or len(flow):
+        if waiting and flow.room and steps % apart == 0:
+            numbers.append(flow.join(*waiting.pop(0), lambda: False))
+        last.update(flow.step())
+        steps += 1
+    return [last[number] for number in numbers]
+
+
+def _told(step: Completion | TarmacError) -> tuple[object, ...]:
+    assert isinstance(step, Completion)
+    return step.text, step.tokens, step.reason, step.prompt_tokens, step.dropped, step.chances
+
+
+@needs_int8
+@pytest.mark.parametrize("apart", [1, 3])
+def test_where_rows_are_alike_texts_come_out_as_if_they_were_alone(folder: Path, tokens: Tokens, apart: int) -> None:
+    engine, _ = load_engine(folder, "int8")
+    asked = _asked(12)
+    together = _run(Flow(engine, tokens, 5), asked, apart)
+    for found, each in zip(together, asked, strict=True):
+        *_, alone = complete(engine, tokens, *each)
+        assert _told(found) == _told(alone)
+
+
+def test_a_network_of_transformers_too(tmp_path: Path) -> None:
+    engine, tokens = load_engine(write_llama(tmp_path / "m"))
+    asked = [("def add(", Settings(4 + n, 1.0, 0.95, n)) for n in range(4)]
+    for found, each in zip(_run(Flow(engine, tokens, 3), asked), asked, strict=True):
+        *_, alone = complete(engine, tokens, *each)
+        assert isinstance(found, Completion)
+        assert found.text == alone.text
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_attention_over_a_shelf_is_that_of_each_row(folder: Path, precision: str) -> None:
+    engine, _ = load_engine(folder, precision)
+    shelf, alone = engine.places(6), [engine.start() for _ in range(6)]
+    # What somebody wrote there before must not be seen, nor that a place between them is empty.
+    engine.read_rows([[place] * 9 for place in range(6)], shelf)
+    for cache in shelf:
+        engine.clear(cache)
+    places = [0, 1, 3, 4]
+    rows: list[list[int]] = [[3], [4, 5, 6], [7], [8, 9]]
+    tolerance = 0.15 if precision == "bfloat16" else 1e-4
+    for turn in range(4):
+        found = engine.read_rows(rows, [shelf[place] for place in places])
+        wanted = torch.stack([engine.read(ids, alone[place]) for ids, place in zip(rows, places)])
+        torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+        rows = [[turn + 20 + place] for place in places]
+
+
+def test_a_long_prompt_is_read_in_pieces_while_the_others_write(
+    folder: Path, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "PIECE", 8)
+    monkeypatch.setattr("core.ml.generation.flow.PIECE", 8)
+    calls: list[list[int]] = []
+
+    class Counting(Script):
+        def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[list[int]]) -> Tensor:
+            calls.append([len(ids) for ids in rows])
+            return super().read_rows(rows, caches)
+
+    flow = Flow(Counting([5] * 99), tokens, 4)  # type: ignore[arg-type]
+    flow.join([1], Settings(20), lambda: False)
+    flow.step()
+    for _ in range(3):
+        flow.join([2] * 20, Settings(4), lambda: False)
+    sizes: list[int] = []
+    for _ in range(5):
+        sizes.append(len(flow.step()))
+    # The first writes in every step; two of the three read at a time, and the third after them.
+    assert calls == [[1, 8, 8], [1, 8, 8], [1, 4, 4, 8], [1, 1, 1, 8], [1, 1, 1, 4]]
+    assert sizes == [1, 1, 3, 3, 4]
+
+
+def test_pieces_change_nothing(folder: Path, tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, _ = load_engine(folder)
+    *_, whole = complete(engine, tokens, "x = " * 6, Settings(6, 0))
+    monkeypatch.setattr(completion, "PIECE", 3)
+    *_, pieces = complete(engine, tokens, "x = " * 6, Settings(6, 0))
+    assert pieces.text == whole.text
+
+
+def test_one_that_is_given_up_leaves_and_its_place_is_taken(folder: Path, tokens: Tokens) -> None:
+    engine, _ = load_engine(folder)
+    flow, gone = Flow(engine, tokens, 2), list[bool]()
+    first = flow.join("a", Settings(30), lambda: bool(gone))
+    second = flow.join("b", Settings(3), lambda: False)
+    assert flow.room == 0
+    flow.step()
+    gone.append(True)
+    told = dict(flow.step())
+    assert isinstance(told[first], Completion)
+    assert (told[first].reason, told[first].tokens) == ("cancelled", 1)  # type: ignore[union-attr]
+    assert flow.room == 1
+    third = flow.join("c", Settings(2), lambda: False)
+    last = {}
+    while len(flow):
+        last.update(flow.step())
+    assert {number: (step.reason, step.tokens) for number, step in last.items()} == {  # type: ignore[union-attr]
+        second: ("length", 3),
+        third: ("length", 2),
+    }
+
+
+def test_without_memory_the_newest_makes_room_and_the_others_go_on(folder: Path, tokens: Tokens) -> None:
+    class Small(GPT2):
+        room = 9
+
+        def _read(self, rows: Sequence[Sequence[int]], caches: Sequence[object]) -> Tensor:
+            if len(rows) > self.room:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return super()._read(rows, caches)  # type: ignore[arg-type]
+
+    from tests.core.ml.text_models import gpt2_config, gpt2_weights
+
+    engine = Small(gpt2_config(), gpt2_weights(), "float32", torch.device("cpu"))
+    flow = Flow(engine, tokens, 4)
+    numbers = [flow.join("def add(", Settings(6, 0), lambda: False) for _ in range(3)]
+    flow.step()
+    engine.room = 2
+    told = dict(flow.step())
+    assert isinstance(told[numbers[2]], OutOfMemory)
+    last: dict[int, object] = {}
+    while len(flow):
+        last.update(flow.step())
+    *_, alone = complete(engine, tokens, "def add(", Settings(6, 0))
+    assert [last[number].text for number in numbers[:2]] == [alone.text] * 2  # type: ignore[attr-defined]
+    engine.room = 0
+    flow.join("a", Settings(2), lambda: False)
+    assert [type(step) for _, step in flow.step()] == [OutOfMemory]
+    assert flow.room == 4
+
+
+def test_what_does_not_fit_is_refused_with_numbers(folder: Path, tokens: Tokens) -> None:
+    engine, _ = load_engine(folder)
+    flow = Flow(engine, tokens, 2)
+    with pytest.raises(InvalidInput, match=f"context is {CONTEXT} tokens: 30 in the prompt and 3 to write are 33"):
+        flow.join([5] * 30, Settings(3, whole=True), lambda: False)
+    assert flow.room == 2
+    flow.join([5] * 30, Settings(2, whole=True), lambda: False)
+
+
+def test_numbers_that_are_none_fail_one_text_alone(tokens: Tokens) -> None:
+    class Broken(Script):
+        def read(self, ids: Sequence[int], cache: list[int], *, every: bool = False) -> Tensor:
+            logits = super().read(ids, cache)
+            return torch.full((VOCABULARY,), torch.nan) if cache[0] == 9 else logits
+
+    flow = Flow(Broken([5] * 9), tokens, 4)  # type: ignore[arg-type]
+    good, bad = (flow.join([number], Settings(2, 0), lambda: False) for number in (8, 9))
+    told = dict(flow.step())
+    assert isinstance(told[bad], Refused)
+    assert isinstance(told[good], Completion)
+    assert len(flow) == 1
+
+
+def test_penalties_and_bias_change_what_is_written(folder: Path, tokens: Tokens) -> None:
+    def written(**settings: object) -> list[int]:
+        wanted = Script([5, 5, 5, 5])
+        flow = Flow(wanted, tokens, 1)  # type: ignore[arg-type]
+        flow.join([1], Settings(4, 0, **settings), lambda: False)  # type: ignore[arg-type]
+        while len(flow):
+            flow.step()
+        return [ids[0] for ids in wanted.read_ids[1:]]
+
+    assert written() == [5, 5, 5]
+    assert written(bias=((5, -60.0), (7, 2.0))) == [7, 7, 7]
+    # Its logit is 50 and that of all others 0: once 60 are taken off, another one comes.
+    assert [number == 5 for number in written(presence_penalty=60.0)] == [True, False, False]
+    assert [number == 5 for number in written(frequency_penalty=30.0)] == [True, True, False]

@@ -1,0 +1,164 @@
+"""A deployment on two processes behind HAProxy: one is killed under load, one is taken away, all of them go."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import threading
+import urllib.request
+from collections import Counter
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from core.errors import NotFound, Refused, TarmacError
+from core.hosting import haproxy, scaling
+from core.hosting.deployments import Deployments
+from core.hosting.haproxy import Front, HAProxy
+from core.runs.folder import RunFolder
+from core.runs.store import Runs
+from tests.e2e.test_hosting import TEXT, ask, until
+from tui.commands import scale as command
+
+
+@pytest.fixture
+def store(home: Path) -> Deployments:
+    if shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        if os.environ.get("TARMAC_REQUIRE_HAPROXY") == "1":
+            pytest.fail("haproxy is missing")
+        pytest.skip("haproxy is missing")
+    return Deployments(home / "data")
+
+
+class Load:
+    """Clients that ask without a pause until they are told to stop."""
+
+    def __init__(self, url: str, token: str, clients: int) -> None:
+        self.answers: list[tuple[str, str]] = []
+        self.lost: list[str] = []
+        self._url, self._token = url, token
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _client(self, number: int) -> None:
+        prompt = "abcd"[number % 4] * 3
+        while not self._stop.is_set():
+            try:
+                status, answer = ask(self._url, self._token, {"prompt": prompt, "max_tokens": 4, "seed": 1})
+                if status == 200:
+                    self.answers.append((prompt, str(answer["completion"])))
+                else:
+                    self.lost.append(f"{status} {answer}")
+            except (OSError, HTTPException) as error:
+                self.lost.append(repr(error))
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+def test_two_processes_one_killed_under_load(store: Deployments) -> None:
+    _, token = store.create("gen", TEXT)
+    assert token is not None
+    found = asyncio.run(scaling.scale("gen", 2, data_dir=store.data_dir))
+    load = None
+    try:
+        assert found.listening == 2
+        assert found.url.startswith("http://127.0.0.1:87")
+        query = f"{found.url}/v1/query"
+        assert ask(query, None, {})[0] == 401
+        assert ask(query, "tm_wrong", {})[0] == 401
+        assert ask(f"{found.url}/v1/info", store.add_token("gen", "phone"))[0] == 200  # a token of this very moment
+        load = Load(query, token, 6)
+        until(lambda: len(load.answers) >= 20, 60)
+        victim = _trainer(store, found.replicas[0].run)
+        before = len(load.answers)
+        os.killpg(victim, signal.SIGKILL)
+        until(lambda: len(load.answers) >= before + 60, 90)
+        assert load.lost == []
+        # It is started again by its supervisor, and found again by the front.
+        until(lambda: _trainer(store, found.replicas[0].run) not in (0, victim), 60)
+        until(lambda: len(_busy(store)) == 2, 60)
+        # One less: no request is lost either.
+        fewer = asyncio.run(scaling.scale("gen", 1, data_dir=store.data_dir))
+        assert (fewer.listening, fewer.url) == (1, found.url)
+        before = len(load.answers)
+        until(lambda: len(load.answers) >= before + 10, 60)
+        # HAProxy itself dies: the front starts it again.
+        load.stop()
+        assert load.lost == []
+        proxy = HAProxy(_front(store) / "haproxy")
+        os.kill(proxy.pid(), signal.SIGKILL)
+        until(lambda: proxy.pid() and len(_busy(store)) == 1)
+        assert ask(query, token, {"prompt": "a", "max_tokens": 1})[0] == 200
+        assert len(Counter(load.answers)) == 4  # each prompt had one answer, whoever gave it
+    finally:
+        if load is not None:
+            load.stop()
+        gone = asyncio.run(scaling.scale("gen", 0, data_dir=store.data_dir))
+    assert (gone.url, list(gone.replicas)) == ("", [])
+    assert HAProxy(_front(store) / "haproxy").pid() == 0
+    assert [each.state for each in Runs(store.data_dir).runs()] == ["stopped"]  # the front, for its port
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{found.url}/livez", timeout=5)
+
+
+def _trainer(store: Deployments, run: str) -> int:
+    folder = RunFolder(store.data_dir / "runs" / run)
+    owner = folder.owner(folder.newest_attempt())
+    return owner.pid if owner is not None else 0
+
+
+def _front(store: Deployments) -> Path:
+    return next(each.folder for each in Runs(store.data_dir).runs() if each.plan.options.get("role") == "front")
+
+
+def _busy(store: Deployments) -> list[str]:
+    """The slots that take requests, as HAProxy says."""
+    try:
+        lines = HAProxy(_front(store) / "haproxy").ask("show stat").splitlines()
+    except OSError:
+        return []
+    rows = [line.split(",") for line in lines if line.startswith("replicas,r")]
+    return [row[1] for row in rows if row[17].startswith("UP")]
+
+
+def test_a_taken_port_and_a_missing_program_are_sentences(
+    store: Deployments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        Front("127.0.0.1", port, 300, 256).write(tmp_path)
+        with pytest.raises(TarmacError, match=rf"HAProxy does not start: .*127.0.0.1:{port}"):
+            HAProxy(tmp_path).start()
+    monkeypatch.setattr(haproxy.shutil, "which", lambda *_, **__: None)
+    store.create("gen", TEXT)
+    with pytest.raises(NotFound, match="apt install haproxy"):
+        asyncio.run(scaling.scale("gen", 2, data_dir=store.data_dir))
+
+
+def test_what_is_public_is_not_spread_to_other_machines(store: Deployments) -> None:
+    store.create("open", TEXT, private=False)
+    with pytest.raises(Refused, match="needs no token"):
+        asyncio.run(scaling.scale("open", 1, data_dir=store.data_dir, address="0.0.0.0"))
+    store.set_active("open", False)
+    with pytest.raises(Refused, match="not active"):
+        asyncio.run(scaling.scale("open", 1, data_dir=store.data_dir))
+    assert Runs(store.data_dir).runs() == []
+
+
+def test_the_command_tells_how_it_stands(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    store.create("gen", TEXT)
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers())
+    options = parser.parse_args(["scale", "gen"])
+    assert options.run(options) == 0
+    assert capsys.readouterr().out == "gen is served by the gateway alone\n"

@@ -1,0 +1,224 @@
+"""`tarmac host`, `deployments` and `gateway`: what they print, refuse and leave behind. The gateway is no process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.errors import Refused
+from core.hosting import process
+from core.hosting.deployments import Deployments
+from core.hosting.process import GatewayStatus
+from core.hosting.request_log import RequestLog
+from core.hosting.tokens import Verifier, digest
+from tui.cli import main
+
+MODEL = "starter/gpt2-python"
+
+
+class FakeGateway:
+    """Stands for the process: what was asked of it, and what it says."""
+
+    def __init__(self) -> None:
+        self.runs = False
+        self.starts = self.stops = 0
+        self.refuses: Refused | None = None
+
+    def status(self, data_dir: Path | None = None) -> GatewayStatus:
+        settings = Deployments(data_dir).gateway_settings()
+        port = settings.port or 8600
+        state = "running" if self.runs else "stopped"
+        return GatewayStatus(state, f"{settings.scheme}://127.0.0.1:{port}", settings.host, port)  # type: ignore[arg-type]
+
+    def start(self, data_dir: Path | None = None) -> GatewayStatus:
+        if self.refuses is not None:
+            raise self.refuses
+        self.starts += not self.runs
+        self.runs = True
+        return self.status(data_dir)
+
+    def stop(self, data_dir: Path | None = None) -> GatewayStatus:
+        self.stops += self.runs
+        self.runs = False
+        return self.status(data_dir)
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
+    fake = FakeGateway()
+    monkeypatch.setattr(process, "gateway_status", fake.status)
+    monkeypatch.setattr(process, "start_blocking", fake.start)
+    monkeypatch.setattr(process, "stop_blocking", fake.stop)
+    return fake
+
+
+@pytest.fixture
+def store(home: Path, gateway: FakeGateway) -> Deployments:
+    return Deployments(home / "data")
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """stdout; of a refusal the line on stderr."""
+    assert main(arguments) == code
+    told = capsys.readouterr()
+    if code:
+        assert told.out == ""
+        assert told.err.count("\n") == 1
+        return told.err
+    return told.out
+
+
+def data(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:
+    return json.loads(said(capsys, *arguments, "--json"))
+
+
+def test_hosting_prints_name_address_and_token_once(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = data(capsys, "host", "gpt2-python", "--name", "gen", "--option", "precision=int8", "--sleep-after", "60")
+    assert isinstance(made, dict)
+    assert set(made) == {"name", "url", "token"}
+    assert (made["name"], made["url"]) == ("gen", "http://127.0.0.1:8600/gen/v1")
+    assert Verifier(store.tokens("gen")).match(digest(made["token"])) is not None
+    deployment = store.get("gen")
+    assert (deployment.model, deployment.private, deployment.sleep_after) == (MODEL, True, 60.0)
+    assert deployment.options == {"precision": "int8"}
+    assert gateway.starts == 1
+    for arguments in (("list",), ("show", "gen"), ("token", "gen")):
+        assert made["token"] not in said(capsys, "deployments", *arguments)
+        assert made["token"] not in said(capsys, "deployments", *arguments, "--json")
+
+
+def test_without_a_name_a_free_one_is_made_and_a_public_one_has_no_token(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data(capsys, "host", MODEL, "--public") == {
+        "name": "gpt2-python",
+        "url": "http://127.0.0.1:8600/gpt2-python/v1",
+        "token": None,
+    }
+    assert main(["host", MODEL]) == 0
+    told = capsys.readouterr()
+    url, token = told.out.splitlines()
+    assert url == "http://127.0.0.1:8600/gpt2-python-2/v1"
+    assert token.startswith("tm_")
+    assert "shown this once" in told.err
+    assert gateway.starts == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("gpt2-python", "--name", "A_b"), "a deployment cannot be called 'A_b'"),
+        (("gpt2-python", "--name", "livez"), "the gateway has an address of that name itself"),
+        (("nothing", "--name", "gen"), "no model is called 'nothing'"),
+        (("gpt2-python", "--name", "gen", "--command", "draw"), "there is no command 'draw'"),
+        (("gpt2-python", "--name", "gen", "--option", "size=1"), "there is no input 'size'"),
+        (("gpt2-python", "--name", "gen", "--replicas", "0"), "replicas cannot be 0"),
+        (("gpt2-python", "--name", "gen", "--bind", "everywhere"), "the gateway cannot listen on 'everywhere'"),
+        (("gpt2-python", "--name", "gen", "--port", "70000"), "port cannot be 70000"),
+        (("gpt2-python", "--name", "gen", "--cert", "none.pem"), "there is no file"),
+        (("gpt2-python", "--name", "gen", "--bind", "0.0.0.0", "--public"), "gen cannot be public"),
+    ],
+)
+def test_what_cannot_be_hosted_leaves_nothing(
+    store: Deployments,
+    gateway: FakeGateway,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    assert sentence in said(capsys, "host", *arguments, code=2)
+    assert store.hosted() == []
+    assert gateway.starts == 0
+
+
+def test_a_gateway_that_cannot_start_leaves_no_deployment(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.refuses = Refused("port 8600 is taken", "another program listens there")
+    assert "port 8600 is taken" in said(capsys, "host", MODEL, "--name", "gen", code=2)
+    assert store.hosted() == []
+
+
+def test_a_gateway_that_runs_is_moved_only_by_a_restart(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "gateway", "start", "--port", "8611")
+    assert "tarmac gateway restart" in said(capsys, "host", MODEL, "--name", "gen", "--port", "8612", code=2)
+    assert "tarmac gateway restart" in said(capsys, "gateway", "start", "--bind", "0.0.0.0", code=2)
+    assert store.hosted() == []
+    said(capsys, "host", MODEL, "--name", "gen", "--port", "8611", "--public")
+    assert "gen can be used without a token" in said(capsys, "gateway", "restart", "--bind", "0.0.0.0", code=2)
+    assert gateway.stops == 0
+    moved = data(capsys, "gateway", "restart", "--port", "8612")
+    assert isinstance(moved, dict)
+    assert (moved["state"], moved["port"], gateway.stops, gateway.starts) == ("running", 8612, 1, 2)
+
+
+def test_deployments_are_listed_paused_and_deleted(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data(capsys, "deployments", "list") == []
+    assert "nothing is hosted" in said(capsys, "deployments", "list")
+    said(capsys, "host", MODEL, "--name", "gen")
+    [listed] = data(capsys, "deployments", "list")  # type: ignore[misc]
+    expected = {"name": "gen", "model": MODEL, "command": "complete", "private": True, "active": True, "queue": 0}
+    assert expected.items() <= listed.items()
+    assert listed["url"] == "http://127.0.0.1:8600/gen/v1"
+    assert said(capsys, "deployments", "stop", "gen") == "gen inactive\n"
+    assert store.get("gen").active is False
+    gateway.runs = False
+    assert data(capsys, "deployments", "start", "gen")["active"] is True  # type: ignore[index]
+    assert gateway.starts == 2
+    assert "no deployment is called 'gan'" in said(capsys, "deployments", "show", "gan", code=2)
+    assert said(capsys, "deployments", "rm", "gen") == "deleted gen\n"
+    assert store.hosted() == []
+
+
+def test_tokens_are_made_renewed_and_revoked(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    made = data(capsys, "deployments", "token", "gen", "--new", "laptop")
+    assert isinstance(made, dict)
+    verifier = Verifier(store.tokens("gen"))
+    assert (match := verifier.match(digest(made["token"]))) is not None
+    assert match.label == "laptop"
+    renewed = said(capsys, "deployments", "token", "gen", "--rotate", "laptop").strip()
+    verifier = Verifier(store.tokens("gen"))
+    assert verifier.match(digest(made["token"])) is None
+    assert verifier.match(digest(renewed)) is not None
+    assert [each["label"] for each in data(capsys, "deployments", "token", "gen")] == ["first", "laptop"]  # type: ignore[attr-defined]
+    assert data(capsys, "deployments", "token", "gen", "--revoke", "first") == {"name": "gen", "label": "first"}
+    assert "first" not in said(capsys, "deployments", "token", "gen", "list")
+    assert "there is a token called laptop" in said(capsys, "deployments", "token", "gen", "--new", "laptop", code=2)
+    assert "a token cannot be called" in said(capsys, "deployments", "token", "gen", "--new", "", code=2)
+
+
+def test_the_log_is_told_whole_or_its_end(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    assert said(capsys, "deployments", "log", "gen") == ""
+    log = RequestLog(store.log_path("gen"))
+    log.tell("first", "127.0.0.1", "POST", "/v1/query", 200, 38.12)
+    log.tell("–", "127.0.0.1", "GET", "/v1/info", 401, 0.2, "a valid token is needed")
+    log.flush()
+    lines = data(capsys, "deployments", "log", "gen")
+    assert isinstance(lines, list)
+    assert [line["status"] for line in lines] == [200, 401]
+    told = said(capsys, "deployments", "log", "gen", "--lines", "1")
+    assert "a valid token is needed" in told
+    assert "/v1/query" not in told
+
+
+def test_the_gateway_is_told_of_and_has_a_unit(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    assert said(capsys, "gateway", "status") == "running on http://127.0.0.1:8600; deployments 1; awake 0\n"
+    assert said(capsys, "gateway", "stop") == "stopped\n"
+    found = data(capsys, "gateway", "status")
+    assert isinstance(found, dict)
+    assert {"state": "stopped", "deployments": 1, "awake": 0, "port": 8600}.items() <= found.items()
+    assert "ExecStart=" in said(capsys, "gateway", "unit")
+    assert said(capsys, "gateway", "token").startswith("tm_")
