@@ -12,6 +12,7 @@ import torch
 
 from core.errors import Refused
 from core.library.manifest import Manifest
+from core.ml.allocation import keep_freed_memory
 from core.ml.hardware import device_name
 from core.ml.threads import set_threads
 from core.ml.training import growing
@@ -116,6 +117,8 @@ def set_up(
         networks = new_networks(options, widths(options, device), channels, classes, plan.seed)
     # Another number of threads adds up in another order: what goes on to the bit goes on with the same.
     options = replace(options, threads=set_threads(options.threads or int(kept.get("threads", 0)), device, ranks.world))
+    if device.type == "cpu":
+        keep_freed_memory()
     recipe = recipe_of(plan, options, transfer=transfer, warm_up=networks.warm_up)
     if kept:
         recipe = replace(recipe, alone=int(kept.get("alone", 0)))

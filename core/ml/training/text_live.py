@@ -59,7 +59,8 @@ def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:
     if not texts:
         return ("",)
     texts = list(dict.fromkeys(texts))  # licences and headings are the same in many
-    return tuple(texts[place * len(texts) // BEGINNINGS] for place in range(min(BEGINNINGS, len(texts))))
+    count = min(BEGINNINGS, len(texts))
+    return tuple(texts[place * len(texts) // count] for place in range(count))
 
 
 @torch.inference_mode()
