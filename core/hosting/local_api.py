@@ -62,6 +62,8 @@ class LocalApi:
         """Where it listens; kept when it is switched off, to be tried first the next time."""
         self.queries = 0
         """Queries that were answered since it was made, errors among them."""
+        self.held = 0
+        """Bytes of bodies that are in memory."""
         self._session = session
         self._data: bytes = b"{}"
         self._error: str | None = None
@@ -123,7 +125,7 @@ class LocalApi:
             return
         if scope["method"] == "OPTIONS":
             return await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
-        exchange = _Exchange(None, scope, receive, Place("", str(scope["path"])), "")  # type: ignore[arg-type]
+        exchange = _Exchange(self, scope, receive, Place("", str(scope["path"])), "")  # type: ignore[arg-type]
         try:
             response = await self._answer(exchange)
         except Gone:
@@ -133,6 +135,8 @@ class LocalApi:
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             response = self._failed(exchange, TarmacError("the query failed", repr(error)[:200]))
+        finally:
+            self.held -= exchange.held
         response.headers.update(_ORIGIN)
         await response(scope, receive, send)
 
