@@ -6,6 +6,7 @@ process answers with workers of the test adapters; at the end its own numbers sa
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import math
@@ -140,7 +141,10 @@ def _statuses(metrics: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Random requests to a gateway.")
+    parser.add_argument("requests", nargs="?", type=int, default=10_000, help="how many (default: 10000)")
+    wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        told = asyncio.run(fuzz(Path(place), int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
+        told = asyncio.run(fuzz(Path(place), wanted.requests))
     print(json.dumps(asdict(told), indent=1))
     sys.exit(bool(told.failures or told.deaths or any(status.startswith("5") for status in told.statuses)))
