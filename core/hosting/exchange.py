@@ -162,7 +162,8 @@ class Exchange:
                 raise Unavailable("the gateway has no room for another large body", "", "Ask again", 2)
             if not message.get("more_body", False):
                 self._read = True
-                return b"".join(parts)
+                # In a thread a large one is put together without holding the interpreter.
+                return await asyncio.to_thread(b"".join, parts) if size > _SMALL else b"".join(parts)
 
     async def json(self, most: int | None = None) -> object:
         """The body as JSON.
