@@ -121,7 +121,8 @@ class TextOptions:
         batch: Rows a step, all ranks together; 0 for what fits.
         accumulate: Parts that a step's rows are computed in, one after the other: as good as a large batch, in the
             memory of a small one.
-        rate: Highest learning rate; 0 for 5e-5 (a base, full), 2e-4 (LoRA), 6e-4 (from nothing).
+        rate: Highest learning rate; 0 for 5e-5 (a base, full; 5e-4 below 20 million parameters), 2e-4 (LoRA), 6e-4
+            (from nothing).
         warmup: Steps in which the rate rises; 0 for a twentieth of all, at most 100.
         decay: Share of the steps, at the end, in which the rate falls to zero along 1 - sqrt.
         weight_decay: Of matrices; biases and norms have none.

@@ -24,3 +24,17 @@ def test_text_is_sampled_half_as_often_as_pictures_in_a_short_run() -> None:
     assert intervals(plan(200)) == (10, 20, 40)
     assert intervals(plan(200, "image")) == (5, 20, 40)
     assert intervals(plan(100_000)) == (250, 1000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "new", "method", "rate"),
+    [
+        (4_000_000, False, "full", 5e-4),
+        (124_000_000, False, "full", 5e-5),
+        (4_000_000, False, "lora", 2e-4),
+        (0, True, "full", 6e-4),
+    ],
+)
+def test_the_rate_suits_the_network(parameters: int, new: bool, method: str, rate: float) -> None:
+    wanted = RunPlan("run", "text", "data", options={"method": method})
+    assert resolve(wanted, Material(512, parameters, 10_000), new=new, device=torch.device("cpu")).rate == rate
