@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from core.ml.allocation import keep_freed_memory
 from core.ml.training import text_loss
 from core.ml.training.text_loss import Headed, Whole, loss_of
 from core.ml.training.text_quick import NAME, attend, quicken
@@ -92,17 +93,23 @@ def test_a_quick_network_computes_what_it_did(gpt2: Any) -> None:
     assert NAME not in gpt2.config.to_json_string()
 
 
+_AGAIN = """
+import resource, torch
+from core.ml.allocation import keep_freed_memory
+kept = keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(2**24).fill_(1.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(min(faults() for _ in range(3)) if kept else -1)
+"""
+
+
 def test_memory_that_is_kept_serves_again() -> None:
-    import resource
-
-    if not keep_freed_memory():
+    # In a process of its own, as a training has: in one that has run other tests the heap is in pieces already.
+    told = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, text=True, check=True)
+    if int(told.stdout) < 0:
         pytest.skip("another C library")
-
-    def faults() -> int:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.zeros(2**24).fill_(1.0)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    faults()
     # 64 MB are 16,384 pages.
-    assert min(faults() for _ in range(3)) < 1000
+    assert int(told.stdout) < 1000
