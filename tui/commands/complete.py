@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +128,8 @@ async def _call(model: Model, command: Command, wanted: list[dict[str, object]],
                 print_json(facts)
             return
         if options.stream and options.json:
+            import asyncio
+
             await asyncio.gather(*(_parts(index, call, progress) for index, call in enumerate(calls)))
         outputs = [await call for call in calls]
         progress.clear()
