@@ -106,7 +106,7 @@ def test_killed_worker_is_told_and_comes_back_with_one_key(library: Path) -> Non
         assert "precious words" in running.text()
         # An escape with a letter on its heels is alt and that letter, in every terminal.
         running.press("escape")
-        running.wait_for(r"n next")
+        running.wait_for(r"n another")
         running.press("R")
         running.wait(lambda: any(one.pid != worker.pid for one in running.workers()), "another worker")
         running.wait(lambda: "SIGKILL" not in running.text(), "the end of the banner")
