@@ -40,12 +40,12 @@ class RunCard(Titled, Vertical):
     RunCard > SampleSheet { height: 3; max-height: 55%; margin: 0 1 1 1; }
     RunCard > RunTexts { height: 1fr; max-height: 45%; margin-bottom: 1; display: none; }
     RunCard.-text > RunTexts { display: block; }
-    RunCard.-text > SampleSheet { display: none; }
+    RunCard.-text > SampleSheet, RunCard.-none > SampleSheet { display: none; }
     RunCard > #run-facts { height: auto; padding: 0 1; }
     """
 
     def __init__(self) -> None:
-        super().__init__(classes="pane")
+        super().__init__(classes="pane -none")
         self._view: RunView | None = None
         self._status: Status | None = None
 
@@ -69,6 +69,7 @@ class RunCard(Titled, Vertical):
         view, sheet, texts = self._view, self.query_one(SampleSheet), self.query_one(RunTexts)
         of_text = view is not None and view.plan.kind == "text"
         self.set_class(of_text, "-text")
+        self.set_class(view is None, "-none")
         facts = self.query_one("#run-facts", Static)
         if view is None:
             sheet.show((), "")
