@@ -57,6 +57,8 @@ class Workspace:
     """Memory that layers share and reuse: fresh pages from the system would cost as much as the arithmetic."""
 
     def __init__(self) -> None:
+        self.grown = 0
+        """How often a block was replaced by a larger one."""
         self._blocks: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def take(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -65,6 +67,7 @@ class Workspace:
         if key not in self._blocks or self._blocks[key].numel() < size:
             with torch.inference_mode(False):  # else nobody who learns could use it later
                 self._blocks[key] = torch.empty(size, dtype=dtype)
+            self.grown += 1
         return self._blocks[key][:size].view(shape)
 
     def multiply(self, tiles: Tensor, weight: Tensor) -> Tensor:
@@ -118,15 +121,19 @@ class Convolution:
                 if top + r == th:
                     band[:, -1].zero_()
                 halfway = take("halfway", 6, s, r, w + 2, c)
-                _input_4_3([band[:, k : k + 4 * r - 3 : 4] for k in range(6)], halfway, self.workspace)
+                rows_of = [band[:, k : k + 4 * r - 3 : 4] for k in range(6)]
+                _input_4_3(rows_of, halfway.unbind(), take("scratch", 2, *halfway.shape[1:]))
                 tiles = take("tiles", 6, 6, s, r, tw, c)
-                _input_4_3([halfway[:, :, :, k : k + 4 * tw - 3 : 4] for k in range(6)], tiles, self.workspace)
+                columns_of = [halfway[:, :, :, k : k + 4 * tw - 3 : 4] for k in range(6)]
+                _input_4_3(columns_of, tiles.unbind(), take("scratch", 2, *tiles.shape[1:]))
                 products = self.workspace.multiply(tiles.view(36, -1, c), self.weight)
                 halfway = take("halfway", 4, 6, s, r, tw, o)
-                _output_4_3(products.view(6, 6, s, r, tw, o), halfway, self.workspace)
+                points = products.view(6, 6, s, r, tw, o)
+                _output_4_3(points.unbind(), halfway.unbind(), take("scratch", 4, *points.shape[1:]))
                 y = take("outputs", s, 4 * r, w, o)
                 target = y.view(s, r, 4, tw, 4, o).permute(2, 4, 0, 1, 3, 5)
-                _output_4_3(halfway.transpose(0, 1), target, self.workspace)
+                across = halfway.transpose(0, 1)
+                _output_4_3(across.unbind(), target.unbind(), take("scratch", 4, *across.shape[1:]))
                 finish(y, slice(start, start + s), slice(4 * top, 4 * (top + r)))
 
 
@@ -207,9 +214,9 @@ class TransposedConvolution:
         return result
 
 
-def _input_4_3(d: Sequence[Tensor], v: Tensor, workspace: Workspace) -> None:
-    """Six samples of each tile to the six points 0, A, -A, B, -B, ∞; `v` [6, ...]."""
-    even, odd = workspace.take("scratch", 2, *v.shape[1:])
+def _input_4_3(d: Sequence[Tensor], v: Sequence[Tensor], scratch: Sequence[Tensor] | Tensor) -> None:
+    """Six samples of each tile, `d`, to the six points 0, A, -A, B, -B, ∞, `v`; two of their shape as scratch."""
+    even, odd = scratch
     torch.sub(d[4], d[2], alpha=_A**2, out=even)
     torch.sub(d[3], d[1], alpha=_A**2, out=odd)
     torch.add(even, odd, alpha=_B, out=v[3])
@@ -224,9 +231,9 @@ def _input_4_3(d: Sequence[Tensor], v: Tensor, workspace: Workspace) -> None:
     torch.sub(v[5], odd, alpha=_A**2, out=v[5])
 
 
-def _output_4_3(m: Tensor, y: Tensor, workspace: Workspace) -> None:
-    """Products at the six points, `m` [6, ...], to four outputs, `y` [4, ...]."""
-    p, q, r, s = workspace.take("scratch", 4, *m.shape[1:])
+def _output_4_3(m: Sequence[Tensor], y: Sequence[Tensor], scratch: Sequence[Tensor] | Tensor) -> None:
+    """Products at the six points, `m`, to four outputs, `y`; four of their shape as scratch."""
+    p, q, r, s = scratch
     torch.add(m[1], m[2], out=p)
     torch.sub(m[1], m[2], out=q)
     torch.add(m[3], m[4], out=r)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,8 +20,6 @@ from core.ml.networks.winograd import _A, _B, _G43, Workspace, _input_4_3, _outp
 
 FLOATS = 8_192
 """Numbers per point in the tiles that are worked on together: enough for the products, few enough for the caches."""
-
-_memory = threading.local()
 
 
 def suits(x: Tensor, out_channels: int) -> bool:
@@ -36,8 +36,6 @@ def suits(x: Tensor, out_channels: int) -> bool:
 
 def convolve(x: Tensor, weight: Tensor) -> Tensor:
     """[N, I, H, W] with H, W multiples of 4 and [O, I, 3, 3] to [N, O, H, W], channels last; float32."""
-    workspace = _workspace()
-    take = workspace.take
     x = _channels_last(x)
     n, h, w, c = x.shape
     o = weight.shape[0]
@@ -45,33 +43,26 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     result = torch.empty([n, o, h, w], memory_format=torch.channels_last)
     y = result.permute(0, 2, 3, 1)
     for s, r, rows, first in _bands(n, h, w, max(c, o)):
-        tiles = _input_tiles(x, s, r, rows, first, workspace)
-        products = torch.bmm(tiles.view(36, -1, c), points, out=take("products", 36, s * r * (w // 4), o))
-        halfway = take("halfway", 4, 6, s, r, w // 4, o)
-        _output_4_3(products.view(6, 6, s, r, w // 4, o), halfway, workspace)
+        tiles, outputs = _memory.get(_Tiles, s, r, w, c), _memory.get(_Outputs, s, r, w, o)
+        tiles.fill(x, rows, first)
+        torch.bmm(tiles.whole, points, out=outputs.products)
         part = y[first : first + s, 4 * rows : 4 * (rows + r)]
-        target = part.view(s, r, 4, w // 4, 4, o).permute(2, 4, 0, 1, 3, 5)
-        _output_4_3(halfway.transpose(0, 1), target, workspace)
+        outputs.put_together(part.view(s, r, 4, w // 4, 4, o).permute(2, 4, 0, 1, 3, 5).unbind())
     return result
 
 
 def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """What [N, I, H, W] and the gradient [N, O, H, W] of their convolution say about the weights, [O, I, 3, 3]."""
-    workspace = _workspace()
-    take = workspace.take
     x, gradient = _channels_last(x), _channels_last(gradient)
     n, h, w, c = x.shape
     o = gradient.shape[3]
     total = torch.zeros(36, c, o)
     for s, r, rows, first in _bands(n, h, w, max(c, o)):
-        tiles = _input_tiles(x, s, r, rows, first, workspace)
+        tiles, spread = _memory.get(_Tiles, s, r, w, c), _memory.get(_Gradients, s, r, w, o)
+        tiles.fill(x, rows, first)
         part = gradient[first : first + s, 4 * rows : 4 * (rows + r)]
-        seen = part.view(s, r, 4, w // 4, 4, o).permute(2, 4, 0, 1, 3, 5)
-        halfway = take("halfway gradient", 6, 4, s, r, w // 4, o)
-        _output_4_3_transposed(seen, halfway, workspace)
-        spread = take("gradient tiles", 6, 6, s, r, w // 4, o)
-        _output_4_3_transposed(halfway.transpose(0, 1), spread, workspace)
-        total.baddbmm_(tiles.view(36, -1, c).transpose(1, 2), spread.view(36, -1, o))
+        spread.fill(part.view(s, r, 4, w // 4, 4, o).permute(2, 4, 0, 1, 3, 5).unbind())
+        total.baddbmm_(tiles.turned, spread.whole)
     # Both passes of the transforms leave the points of columns first, as the weights' transform has them.
     back = torch.mm(_weight_transform().t(), total.view(36, c * o))
     return back.view(3, 3, c, o).permute(3, 2, 0, 1)
@@ -88,30 +79,108 @@ def _bands(n: int, h: int, w: int, channels: int) -> list[tuple[int, int, int, i
     ]
 
 
-def _input_tiles(x: Tensor, s: int, r: int, row: int, first: int, workspace: Workspace) -> Tensor:
-    """The tiles of one part of `x` [N, H, W, C] at all points, [6 along columns, 6 along rows, s, r, W / 4, C]."""
-    take = workspace.take
-    _, h, w, c = x.shape
-    band = take("padded", s, 4 * r + 2, w + 2, c)
-    top, bottom = max(0, 4 * row - 1), min(h, 4 * (row + r) + 1)
-    start = top - (4 * row - 1)
-    band[:, start : start + bottom - top, 1:-1].copy_(x[first : first + s, top:bottom])
-    band[:, :, 0].zero_()
-    band[:, :, -1].zero_()
-    if row == 0:
-        band[:, 0].zero_()
-    if 4 * (row + r) == h:
-        band[:, -1].zero_()
-    halfway = take("halfway", 6, s, r, w + 2, c)
-    _input_4_3([band[:, k : k + 4 * r - 3 : 4] for k in range(6)], halfway, workspace)
-    tiles = take("tiles", 6, 6, s, r, w // 4, c)
-    _input_4_3([halfway[:, :, :, k : k + w - 3 : 4] for k in range(6)], tiles, workspace)
-    return tiles
+class _Tiles:
+    """The tiles of one part of [N, H, W, C] at all points: `whole`, [36, s r W / 4, C], points of columns first."""
+
+    def __init__(self, workspace: Workspace, s: int, r: int, w: int, c: int) -> None:
+        self.rows = r
+        self.band = workspace.take("padded", s, 4 * r + 2, w + 2, c)
+        self.top, self.bottom, self.sides = self.band[:, 0], self.band[:, -1], self.band[:, :, :: w + 1]
+        halfway = workspace.take("halfway", 6, s, r, w + 2, c)
+        tiles = workspace.take("tiles", 6, 6, s, r, w // 4, c)
+        self.down = [self.band[:, k : k + 4 * r - 3 : 4] for k in range(6)], halfway.unbind()
+        self.across = [halfway[:, :, :, k : k + w - 3 : 4] for k in range(6)], tiles.unbind()
+        self.scratch = [workspace.take("scratch", 2, *to[0].shape).unbind() for _, to in (self.down, self.across)]
+        self.whole = tiles.view(36, -1, c)
+        self.turned = self.whole.transpose(1, 2)
+
+    def fill(self, x: Tensor, row: int, first: int) -> None:
+        """With the part of `x` that begins at sample `first` and tile `row`."""
+        h = x.shape[1]
+        top, bottom = max(0, 4 * row - 1), min(h, 4 * (row + self.rows) + 1)
+        start = top - (4 * row - 1)
+        inside = self.band[:, start : start + bottom - top, 1:-1]
+        inside.copy_(x[first : first + inside.shape[0], top:bottom])
+        self.sides.zero_()
+        if row == 0:
+            self.top.zero_()
+        if bottom == h:
+            self.bottom.zero_()
+        for (d, v), scratch in zip((self.down, self.across), self.scratch, strict=True):
+            _input_4_3(d, v, scratch)
 
 
-def _output_4_3_transposed(g: Tensor, m: Tensor, workspace: Workspace) -> None:
-    """The transpose of `_output_4_3`: gradients of four outputs, `g` [4, ...], to six points, `m` [6, ...]."""
-    p, q, r, s = workspace.take("scratch", 4, *m.shape[1:])
+class _Outputs:
+    """Products at all points, `products` [36, s r W / 4, O], on their way to outputs."""
+
+    def __init__(self, workspace: Workspace, s: int, r: int, w: int, o: int) -> None:
+        tiles = workspace.take("products", 6, 6, s, r, w // 4, o)
+        halfway = workspace.take("halfway", 4, 6, s, r, w // 4, o)
+        self.products = tiles.view(36, -1, o)
+        self.down = tiles.unbind(), halfway.unbind(), workspace.take("scratch", 4, *tiles.shape[1:]).unbind()
+        across = halfway.transpose(0, 1)
+        self.across = across.unbind(), workspace.take("scratch", 4, *across.shape[1:]).unbind()
+
+    def put_together(self, y: Sequence[Tensor]) -> None:
+        """Into the rows of each tile's outputs, four of [4 columns, s, r, W / 4, O]."""
+        _output_4_3(*self.down)
+        m, scratch = self.across
+        _output_4_3(m, y, scratch)
+
+
+class _Gradients:
+    """The tiles of one part of a gradient [N, H, W, O] at all points: `whole`, [36, s r W / 4, O]."""
+
+    def __init__(self, workspace: Workspace, s: int, r: int, w: int, o: int) -> None:
+        halfway = workspace.take("halfway", 6, 4, s, r, w // 4, o)
+        tiles = workspace.take("gradient tiles", 6, 6, s, r, w // 4, o)
+        self.down = halfway.unbind(), workspace.take("scratch", 4, *halfway.shape[1:]).unbind()
+        across = halfway.transpose(0, 1)
+        self.across = across.unbind(), tiles.unbind(), workspace.take("scratch", 4, *tiles.shape[1:]).unbind()
+        self.whole = tiles.view(36, -1, o)
+
+    def fill(self, g: Sequence[Tensor]) -> None:
+        """From the rows of each tile, four of [4 columns, s, r, W / 4, O]."""
+        m, scratch = self.down
+        _output_4_3_transposed(g, m, scratch)
+        _output_4_3_transposed(*self.across)
+
+
+Views = TypeVar("Views", _Tiles, _Outputs, _Gradients)
+
+
+class _Memory(threading.local):
+    """A thread's workspace and the tensors that show it.
+
+    A part takes 70 operations on 150 views; to make these anew for each would cost a twentieth of a training step.
+    """
+
+    def __init__(self) -> None:
+        self.workspace = Workspace()
+        self._views: dict[tuple[object, ...], Any] = {}
+        self._grown = 0
+
+    def get(self, kind: type[Views], s: int, r: int, w: int, c: int) -> Views:
+        """The views of parts of s samples, r rows of tiles, width w and c channels."""
+        key = kind, s, r, w, c
+        if key not in self._views:
+            views, before = kind(self.workspace, s, r, w, c), self._grown
+            self._grown = self.workspace.grown
+            if self._grown != before:
+                # The blocks grew: views made until now would keep the smaller ones.
+                self._views.clear()
+                views = kind(self.workspace, s, r, w, c)
+            self._views[key] = views
+        found: Views = self._views[key]
+        return found
+
+
+_memory = _Memory()
+
+
+def _output_4_3_transposed(g: Sequence[Tensor], m: Sequence[Tensor], scratch: Sequence[Tensor]) -> None:
+    """The transpose of `_output_4_3`: gradients of four outputs, `g`, to six points, `m`."""
+    p, q, r, s = scratch
     torch.add(g[2], g[0], alpha=1 / _A**2, out=p)
     torch.mul(g[0], 1 / _B, out=r).add_(g[2], alpha=_B)
     torch.mul(g[1], 1 / _A, out=q).add_(g[3], alpha=_A)
@@ -134,11 +203,3 @@ def _weight_transform() -> Tensor:
 def _channels_last(x: Tensor) -> Tensor:
     """[N, C, H, W] as [N, H, W, C], contiguous."""
     return x.permute(0, 2, 3, 1).contiguous()
-
-
-def _workspace() -> Workspace:
-    """This thread's."""
-    if not hasattr(_memory, "workspace"):
-        _memory.workspace = Workspace()
-    workspace: Workspace = _memory.workspace
-    return workspace

@@ -126,9 +126,9 @@ def test_what_minimal_filtering_does_not_suit(shape: tuple[int, int, int, int]) 
     assert not winograd_training.suits(torch.empty(1, 32, 32, 32), 16)
 
 
-def test_memory_first_taken_without_gradients_serves_with_them() -> None:
+def test_memory_first_taken_without_gradients_serves_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """A score may be taken (in inference mode) before the first step of a training."""
-    winograd_training._memory.__dict__.pop("workspace", None)
+    monkeypatch.setattr(winograd_training, "_memory", winograd_training._Memory())
     winograd_training._weight_transform.cache_clear()
     x, weight = draw(1, 8, 32, 32, dtype=torch.float32), draw(8, 8, 3, 3, dtype=torch.float32)
     with torch.inference_mode():
