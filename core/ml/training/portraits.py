@@ -1,6 +1,6 @@
 """The image starter: a StyleGAN2 generator of emoji portraits, made from the font on this machine.
 
-A guided start (guide.py, reconstruct.py) in a few stages, then two adversarial ones (image.py) with a discriminator of
+A guided start (guide.py, reconstruct.py) in a few stages, then three adversarial ones (image.py) with a discriminator of
 its own, then narrower borders: the whole of it runs on one processor core.
 """
 
@@ -31,6 +31,7 @@ from core.ml.metrics.features import DiscriminatorFeatures
 from core.ml.metrics.image_scores import score
 from core.ml.metrics.library_model import draw_with
 from core.ml.networks.stylegan2 import Discriminator, Generator
+from core.ml.training.augment import Augmentation
 from core.ml.training.guide import Guide
 from core.ml.training.guided import GuideAnchor
 from core.ml.training.image import ImageRecipe, ImageTraining, train
@@ -69,6 +70,17 @@ ADVERSARIAL = ImageRecipe(
 )
 AGAIN = replace(ADVERSARIAL, steps=500, batch=8, discriminator_rate=0.002, ema_images=2000.0, alone=30)
 """Goes on from the averaged weights of ADVERSARIAL and its discriminator, at rates that fall (`pace`)."""
+AUGMENTED = replace(
+    AGAIN,
+    steps=4000,
+    ema_images=4000.0,
+    augmentation=Augmentation(flip=False, quarter=False, luma=False, hue=False),
+    adapt=True,
+    adapt_images=10_000,
+    adapt_cap=0.6,
+)
+"""Goes on in the same way with adaptive augmentation: by then the discriminator knows the 738 portraits by heart. No
+changes that would make another portrait of one: its mirror image, its negative, a green face."""
 Part = TypeVar("Part", Stage, ImageRecipe)
 DISCRIMINATOR = "discriminator.safetensors"
 JUDGED_SEED = 2026
@@ -80,7 +92,7 @@ def make_portraits(
     *,
     work: Path | None = None,
     stages: tuple[Stage, ...] = STAGES,
-    adversarial: tuple[ImageRecipe, ...] = (ADVERSARIAL, AGAIN),
+    adversarial: tuple[ImageRecipe, ...] = (ADVERSARIAL, AGAIN, AUGMENTED),
     samples: int = 4000,
 ) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
