@@ -6,10 +6,10 @@ step by step, so that a busy machine hurts them alike. A cycle holds three kinds
 with both regularisations); its time is made of the fastest step of each kind.
 
 The peer (`_published`) is the same loop with networks as published: a weight tensor per sample, NCHW, PyTorch's own
-derivatives, and new pictures for the discriminator; where the discriminator sees augmented pictures, the peer's are
-augmented by our code, which spares it the cost of a plainer one. Our loop shows both players one batch of pictures and judges it
-once; the rows "new fakes" draw and judge new ones as the peer does. Memory is the peak of a process of its own that
-takes the two heaviest steps.
+derivatives, and new pictures for the discriminator; where that sees augmented pictures, they are augmented by our code,
+which spares the peer the cost of a plainer one. Our loop shows both players one batch of pictures and judges it once;
+the rows "new fakes" draw and judge new ones as the peer does. Memory is the peak of a process of its own that takes the
+two heaviest steps.
 
 The share compares the convolutions' multiplications and additions per second (published count, direct method, new fakes
 or not) with what one thread reaches in a plain 3 x 3 convolution of that number format in the same minutes. Minimal

@@ -1,7 +1,7 @@
 """The image starter: a StyleGAN2 generator of emoji portraits, made from the font on this machine.
 
-A guided start (guide.py, reconstruct.py) in a few stages, then three adversarial ones (image.py) with a discriminator of
-its own, then narrower borders: the whole of it runs on one processor core.
+A guided start (guide.py, reconstruct.py) in a few stages, then three adversarial ones (image.py) with a discriminator
+of its own, then narrower borders: the whole of it runs on one processor core.
 """
 
 from __future__ import annotations
