@@ -137,6 +137,8 @@ class GPT2:
         self.most_rows = 32 if device.type == "cpu" else 64
         self.parameters = sum(tensor.numel() for name, tensor in weights.items() if not name.endswith(skipped))
 
+    cuts = True
+
     def start(self) -> Cache:
         """An empty cache."""
         shape = (2, self._heads, self.context, self._width // self._heads)
@@ -157,12 +159,12 @@ class GPT2:
         """Empty a cache."""
         cache.length = 0
 
-    def fork(self, cache: Cache) -> Cache:
-        """A copy of a cache."""
-        other = self.start()
+    def fork(self, cache: Cache, into: Cache | None = None, length: int | None = None) -> Cache:
+        """See `Engine.fork`."""
+        other = self.start() if into is None else into
+        other.length = cache.length if length is None else length
         for kept, copy in zip(cache.layers, other.layers):
-            copy[:, :, : cache.length] = kept[:, :, : cache.length]
-        other.length = cache.length
+            copy[:, :, : other.length] = kept[:, :, : other.length]
         return other
 
     @torch.inference_mode()
