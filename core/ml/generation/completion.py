@@ -122,12 +122,15 @@ def complete_together(
             engine computes them alike, and take turns elsewhere. Without it they are always read together.
     """
     rows = [Row(each.prompt, each.settings, tokens, engine.context) for each in wanted]
+    if len(rows) > 1:
+        for row, row.cache in zip(rows, engine.places(len(rows))):
+            row.fresh = True
     first: dict[tuple[int, ...], tuple[Any, Tensor]] = {}
     for index, row in enumerate(rows):
         key = tuple(row.unread)
         if key in first and not wanted[index].cancelled():
             cache, logits = first[key]
-            row.cache, row.unread = engine.fork(cache), []
+            row.cache, row.unread, row.fresh = engine.fork(cache, row.cache), [], False
             yield index, _sure(take_together([row], logits[None])[0])
             continue
         step: Completion | None = None
@@ -138,7 +141,7 @@ def complete_together(
             logits = read_on(engine, [row])
             if not row.unread:
                 if any(tuple(other.unread) == key for other in rows[index + 1 :]):
-                    first[key] = engine.fork(row.cache), logits[0]
+                    first[key] = row.cache, logits[0]  # where it stays until all prompts are read
                 step = _sure(take_together([row], logits)[0])
         yield index, step
     first.clear()

@@ -15,27 +15,11 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from core.errors import Refused
+from core.ml.generation.attention import Cache, Shelf, Span, attend, groups
 from core.ml.generation.linear import Linear, linear
 
 APPROXIMATIONS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu": "none"}
 """Known activation functions, as `approximate` of torch's gelu."""
-
-
-@dataclass
-class Cache:
-    """Keys and values of the tokens read so far, `length` of them; for each layer float32 [2, heads, context, size]."""
-
-    layers: list[Tensor]
-    length: int = 0
-    shelf: Shelf | None = None
-    place: int = 0
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """The memories of several rows side by side: for each layer float32 [2, rows, heads, context, size]."""
-
-    layers: list[Tensor]
 
 
 Norm = tuple[Tensor | None, Tensor | None]
@@ -141,8 +125,8 @@ class GPT2:
 
     def start(self) -> Cache:
         """An empty cache."""
-        shape = (2, self._heads, self.context, self._width // self._heads)
-        return Cache([torch.empty(shape, device=self.device) for _ in self._blocks])
+        shape = (2, 1, self._heads, self.context, self._width // self._heads)
+        return Cache(Shelf([torch.empty(shape, device=self.device) for _ in self._blocks]))
 
     def places(self, count: int) -> list[Cache]:
         """See `Engine.places`: caches of one shelf, which attention is computed over in one go."""
@@ -153,7 +137,7 @@ class GPT2:
             shelf = Shelf([torch.from_numpy(np.zeros(shape, np.float32)) for _ in self._blocks])
         else:
             shelf = Shelf([torch.zeros(shape, device=self.device) for _ in self._blocks])
-        return [Cache([layer[:, place] for layer in shelf.layers], 0, shelf, place) for place in range(count)]
+        return [Cache(shelf, place) for place in range(count)]
 
     def clear(self, cache: Cache) -> None:
         """Empty a cache."""
@@ -163,8 +147,8 @@ class GPT2:
         """See `Engine.fork`."""
         other = self.start() if into is None else into
         other.length = cache.length if length is None else length
-        for kept, copy in zip(cache.layers, other.layers):
-            copy[:, :, : other.length] = kept[:, :, : other.length]
+        for kept, copy in zip(cache.shelf.layers, other.shelf.layers):
+            copy[:, other.place, :, : other.length] = kept[:, cache.place, :, : other.length]
         return other
 
     @torch.inference_mode()
@@ -202,39 +186,28 @@ class GPT2:
 
     def _read(self, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
         """The last block's output [tokens of all rows, width]."""
-        spans: list[tuple[int, int, int, int]] = []
+        spans: list[Span] = []
         places: list[int] = []
         begin = 0
         for ids, cache in zip(rows, caches, strict=True):
             start, stop = cache.length, cache.length + len(ids)
             if not 0 < len(ids) <= self.context - start:
                 raise ValueError(f"{len(ids)} tokens after {start} do not fit a context of {self.context}")
-            spans.append((begin, begin + len(ids), start, stop))
+            spans.append(Span(begin, begin + len(ids), cache))
             places += range(start, stop)
             begin += len(ids)
         index = torch.tensor([number for ids in rows for number in ids], dtype=torch.int64, device=self._table.device)
         x = self._table[index].float() + self._positions[torch.tensor(places, device=self._table.device)]
-        crowd = None if self.rows_alike else _crowd(caches, spans, self.device)
+        grouped = groups(spans, self.rows_alike, self.device)
         for layer, block in enumerate(self._blocks):
             y = functional.layer_norm(x, (self._width,), *block.norm1, self._epsilon)
             parts = block.attention(y).view(begin, 3, self._heads, -1)
-            y = torch.empty(begin, self._heads, parts.shape[-1], device=self.device)
-            if crowd is not None:
-                crowd.attend(layer, parts, y)
-            for cache, (first, last, start, stop) in zip(caches, spans):
-                if crowd is not None and last == first + 1:
-                    continue
-                kept = cache.layers[layer]
-                part = parts[first:last].permute(1, 2, 0, 3)
-                kept[:, :, start:stop] = part[1:]
-                keys, values = kept[:, None, :, :stop]
-                y[first:last] = _attend(part[0:1], keys, values)[0].transpose(0, 1)
-            x = x + block.merge(y.reshape(begin, -1))
+            x = x + block.merge(attend(grouped, layer, parts).reshape(begin, -1))
             y = functional.layer_norm(x, (self._width,), *block.norm2, self._epsilon)
             y = functional.gelu(block.rise(y), approximate=self._approximate)
             x = x + block.fall(y)
-        for cache, (_, _, _, stop) in zip(caches, spans):
-            cache.length = stop
+        for span in spans:
+            span.cache.length += span.last - span.first
         return x
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -250,69 +223,6 @@ def supports(config: Mapping[str, object]) -> bool:
         and not config.get("scale_attn_by_inverse_layer_idx", False)
         and not config.get("add_cross_attention", False)
     )
-
-
-class _Crowd:
-    """Rows of one shelf that read one token each, for attention over all of them in one go."""
-
-    def __init__(self, shelf: Shelf, rows: Sequence[tuple[int, int, int]], device: torch.device) -> None:
-        """
-        Args:
-            shelf: Their memories.
-            rows: Of each row where its token is among those read, its place on the shelf, and its cache's length.
-            device: Where to compute.
-        """
-        self._shelf = shelf
-        self._tokens, self._places, self._lengths = torch.tensor(rows, device=device).T
-        self._far = max(place for _, place, _ in rows) + 1
-        self._long = max(length for *_, length in rows) + 1
-        reach = torch.zeros(self._far, dtype=torch.int64, device=device)
-        reach[self._places] = self._lengths
-        self._mask = (torch.arange(self._long, device=device) <= reach[:, None])[:, None, None]
-        self._all = [token for token, *_ in rows] == [place for _, place, _ in rows] == list(range(self._far))
-
-    def attend(self, layer: int, parts: Tensor, y: Tensor) -> None:
-        """Remember keys and values and write what the tokens see.
-
-        Args:
-            layer: Which.
-            parts: Queries, keys and values [tokens, 3, heads, size] of everybody.
-            y: Where it belongs [tokens, heads, size].
-        """
-        kept = self._shelf.layers[layer]
-        mine = parts if self._all and len(parts) == self._far else parts[self._tokens]
-        kept[:, self._places, :, self._lengths] = mine[:, 1:]
-        queries = mine[:, 0]
-        if not self._all:
-            queries = torch.zeros(self._far, *queries.shape[1:], device=y.device)
-            queries[self._places] = mine[:, 0]
-        keys, values = kept[:, : self._far, :, : self._long]
-        seen = functional.scaled_dot_product_attention(queries[:, :, None], keys, values, attn_mask=self._mask)[:, :, 0]
-        y[self._tokens] = seen if self._all else seen[self._places]
-
-
-def _crowd(caches: Sequence[Cache], spans: Sequence[tuple[int, int, int, int]], device: torch.device) -> _Crowd | None:
-    """The rows that can be attended to in one go; None where that does not pay."""
-    rows, shelf = [], None
-    for cache, (first, last, start, _) in zip(caches, spans):
-        if last == first + 1:
-            if cache.shelf is None or (shelf is not None and cache.shelf is not shelf):
-                return None
-            shelf = cache.shelf
-            rows.append((first, cache.place, start))
-    # Places between them that are empty are computed for nothing.
-    if shelf is None or len(rows) < 2 or max(place for _, place, _ in rows) > 2 * len(rows):
-        return None
-    return _Crowd(shelf, rows, device)
-
-
-def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of the newest tokens: queries [1, heads, new, size], keys and values [1, heads, all, size]."""
-    new, old = queries.shape[2], keys.shape[2] - queries.shape[2]
-    if new == 1 or old == 0:
-        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=new > 1)
-    mask = torch.ones(new, old + new, dtype=torch.bool, device=queries.device).tril(old)
-    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
 
 
 def _products(block: _Block) -> tuple[Linear, ...]:
