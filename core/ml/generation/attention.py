@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Shelf:
-    """The memories of several rows side by side: for each layer float32 [2, rows, heads, context, size]."""
+    """The memories of several rows side by side: for each layer float32 [2, rows, heads, tokens, size]."""
 
     layers: list[Tensor]
 

@@ -27,6 +27,9 @@ DIGIT = 63
 Each row has a step of its own, so that what a row gives does not depend on the rows beside it.
 """
 
+_DIGIT, _LEAST = torch.tensor(float(DIGIT)), torch.tensor(1e-30)
+# Tensors, since a number in an operation is made one each time, which takes as long as the operation on one row.
+
 
 class Linear(Protocol):
     """x float32 [rows, in] to float32 [rows, out]; `bytes` is what one row has to read."""
@@ -112,9 +115,9 @@ class _Byte:
         self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
-        step = x.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(DIGIT)
+        step = torch.add(_LEAST, x.abs().amax(1, keepdim=True), alpha=1 / DIGIT)
         scaled = x / step
         whole = scaled.floor()  # from -DIGIT - 1: the division may round outwards
-        digits = torch.cat((whole, (scaled - whole).mul_(DIGIT)))
+        digits = torch.cat((whole, scaled.sub_(whole).mul_(_DIGIT)))
         coarse, fine = int8_product(digits, 1.0, DIGIT + 1, self._packed).chunk(2)
         return torch.addcmul(self._bias, coarse.add_(fine, alpha=1 / DIGIT), step)
