@@ -18,6 +18,7 @@ from torch import Tensor
 from core.errors import Refused
 from core.ml.generation.attention import Cache, Shelf, Span, attend, groups
 from core.ml.generation.linear import Linear, linear
+from core.ml.generation.pages import large_pages
 
 _SLOPE = torch.tensor(2 * math.sqrt(2 / math.pi))
 """Twice the factor in Hendrycks & Gimpel 2016, section 2: GELU by tanh, of which 0.5 (1 + tanh u) is sigmoid(2 u)."""
@@ -112,13 +113,14 @@ class GPT2:
             return _Block(norm1, first, merge, norm2, second, fall)
 
         width = self._width
-        self._blocks = [block(f"h.{layer}") for layer in range(layers)]
         table = take("wte.weight", self.vocabulary, width)
         self._positions = take("wpe.weight", self.context, width).to(device, torch.float32)
         head = weights.get("lm_head.weight", table)
         if head.shape != table.shape:
             raise Refused("the weights do not fit config.json", f"lm_head.weight is {list(head.shape)}")
-        self._final, self._head = normed("ln_f", head.T, None)
+        with large_pages():
+            self._blocks = [block(f"h.{layer}") for layer in range(layers)]
+            self._final, self._head = normed("ln_f", head.T, None)
         # Looked up a row at a time, so it may stay in the file's own memory map and format.
         self._table = table.to(device)
         products = [product for block in self._blocks for product in _products(block)]
