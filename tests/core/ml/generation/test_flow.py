@@ -11,9 +11,10 @@ from torch import Tensor
 
 from core.errors import InvalidInput, OutOfMemory, Refused, TarmacError
 from core.ml.generation import completion
+from core.ml.generation.attention import Cache, Span, attend, groups
 from core.ml.generation.completion import Completion, Settings, complete
 from core.ml.generation.flow import Flow
-from core.ml.generation.gpt2 import GPT2, Cache
+from core.ml.generation.gpt2 import GPT2
 from core.ml.generation.loading import load_engine
 from core.ml.generation.precision import int8_engine
 from core.ml.generation.tokens import Tokens, load_tokens
@@ -97,6 +98,45 @@ def test_attention_over_a_shelf_is_that_of_each_row(folder: Path, precision: str
         wanted = torch.stack([engine.read(ids, alone[place]) for ids, place in zip(rows, places)])
         torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
         rows = [[turn + 20 + place] for place in places]
+
+
+@pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=needs_int8)])
+def test_rows_beside_each_other_that_have_read_equally_much_get_the_bits_they_get_alone(precision: str) -> None:
+    engine = GPT2(gpt2_config(), gpt2_weights(), precision, torch.device("cpu"))
+    spans = [Span(n, n + 1, cache) for n, cache in enumerate(engine.places(4))]
+    parts = torch.randn(4, 3, 4, 8, generator=torch.Generator().manual_seed(0))
+    alone = [Span(0, 1, engine.start()) for _ in spans]
+    for _ in range(5):
+        grouped = groups(spans, True, engine.device)
+        assert len(grouped) == 1
+        found = attend(grouped, 0, parts)
+        for row, span in enumerate(alone):
+            expected = attend(groups([span], True, engine.device), 0, parts[row : row + 1])
+            assert torch.equal(found[row], expected[0])
+        for span in (*spans, *alone):
+            span.cache.length += 1
+        parts = parts.roll(1, 0)
+
+
+def test_rows_are_grouped_where_that_changes_nothing_or_is_allowed_to() -> None:
+    engine = GPT2(gpt2_config(), gpt2_weights(), "float32", torch.device("cpu"))
+
+    def kinds(lengths: Sequence[int], alike: bool, places: Sequence[int] | None = None, new: int = 1) -> list[str]:
+        shelf = engine.places(9)
+        spans = []
+        for n, length in enumerate(lengths):
+            cache = shelf[n if places is None else places[n]]
+            cache.length = length
+            spans.append(Span(n * new, (n + 1) * new, cache))
+        return [type(group).__name__ for group in groups(spans, alike, engine.device)]
+
+    assert kinds([5, 5, 5], alike=True) == ["_Run"]
+    assert kinds([5, 5, 5], alike=False) == ["_Run"]
+    assert kinds([5, 5, 6], alike=True) == ["_Run", "_Run"]
+    assert kinds([5, 5, 6], alike=False) == ["_Crowd"]
+    assert kinds([5, 5], alike=True, places=[0, 2]) == ["_Run", "_Run"]
+    assert kinds([5, 5], alike=False, places=[0, 8]) == ["_Run", "_Run"]
+    assert kinds([5, 5], alike=False, new=2) == ["_Piece", "_Piece"]
 
 
 def test_a_long_prompt_is_read_in_pieces_while_the_others_write(
