@@ -38,13 +38,12 @@ class Span:
 
 
 class Group(Protocol):
-    """Tokens whose attention is computed in one go.
+    """Tokens whose attention is computed in one go."""
 
-    Attributes:
-        tokens: Which of all tokens they are.
-    """
-
-    tokens: slice | Tensor
+    @property
+    def tokens(self) -> slice | Tensor:
+        """Which of all tokens they are."""
+        ...
 
     def attend(self, layer: int, parts: Tensor) -> Tensor:
         """Remember the keys and values of the tokens, and compute what they see.
@@ -128,16 +127,15 @@ class _Crowd:
     def __init__(self, spans: Sequence[Span], device: torch.device) -> None:
         self._shelf = spans[0].cache.shelf
         rows = [(span.first, span.cache.place, span.cache.length) for span in spans]
-        self.tokens: slice | Tensor
-        self.tokens, self._places, self._lengths = torch.tensor(rows, device=device).T
+        tokens, self._places, self._lengths = torch.tensor(rows, device=device).T
         self._far = max(place for _, place, _ in rows) + 1
         self._long = max(length for *_, length in rows) + 1
         reach = torch.zeros(self._far, dtype=torch.int64, device=device)
         reach[self._places] = self._lengths
         self._mask = (torch.arange(self._long, device=device) <= reach[:, None])[:, None, None]
         self._all = [place for _, place, _ in rows] == list(range(self._far))
-        if [token for token, *_ in rows] == list(range(rows[0][0], rows[0][0] + len(rows))):
-            self.tokens = slice(rows[0][0], rows[0][0] + len(rows))
+        near = [token for token, *_ in rows] == list(range(rows[0][0], rows[0][0] + len(rows)))
+        self.tokens: slice | Tensor = slice(rows[0][0], rows[0][0] + len(rows)) if near else tokens
 
     def attend(self, layer: int, parts: Tensor) -> Tensor:
         """See `Group.attend`."""

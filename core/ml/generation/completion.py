@@ -123,8 +123,8 @@ def complete_together(
     """
     rows = [Row(each.prompt, each.settings, tokens, engine.context) for each in wanted]
     if len(rows) > 1:
-        for row, row.cache in zip(rows, engine.places(len(rows))):
-            row.fresh = True
+        for row, cache in zip(rows, engine.places(len(rows)), strict=True):
+            row.cache, row.fresh = cache, True
     first: dict[tuple[int, ...], tuple[Any, Tensor]] = {}
     for index, row in enumerate(rows):
         key = tuple(row.unread)

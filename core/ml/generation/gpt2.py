@@ -7,10 +7,10 @@ learned positions, tied embeddings), weights in the Hugging Face layout (Conv1D:
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -141,12 +141,8 @@ class GPT2:
     def places(self, count: int) -> list[Cache]:
         """See `Engine.places`: caches of one shelf, which attention is computed over in one go."""
         shape = self._shape(count)
-        if self.device.type == "cpu":
-            # Zeros that cost no memory until they are written to. What was never written must still be numbers: it is
-            # read, and counts for nothing.
-            shelf = Shelf([torch.from_numpy(np.zeros(shape, np.float32)) for _ in self._blocks])
-        else:
-            shelf = Shelf([torch.zeros(shape, device=self.device) for _ in self._blocks])
+        # What was never written must still be numbers: it is read, and counts for nothing.
+        shelf = Shelf([_zeros(shape, self.device) for _ in self._blocks])
         return [Cache(shelf, place) for place in range(count)]
 
     def _shape(self, rows: int) -> tuple[int, ...]:
@@ -243,6 +239,22 @@ def supports(config: Mapping[str, object]) -> bool:
         and not config.get("scale_attn_by_inverse_layer_idx", False)
         and not config.get("add_cross_attention", False)
     )
+
+
+def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Float32; on a CPU it costs no memory until it is written to, and then by the small page: heads lie far apart, so
+    large pages (which NumPy asks for) would all be there after the first token.
+
+    Raises:
+        MemoryError, RuntimeError: There is not so much.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, device=device)
+    try:
+        memory = mmap.mmap(-1, 4 * math.prod(shape), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(str(error)) from error
+    return torch.frombuffer(memory, dtype=torch.float32).view(shape)
 
 
 def _products(block: _Block) -> tuple[Linear, ...]:
