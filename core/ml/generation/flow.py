@@ -119,12 +119,12 @@ class Flow:
                 (newest, OutOfMemory("completing a text", "there is not enough memory", "Ask for fewer tokens"))
             )
             self._leave(newest)
-            waiting = {}
-            for number in chosen:
+            for number in (*chosen, *waiting):
                 text = self._texts[number]
                 text.row.read_again()
                 if text.read is not None:
-                    text.prompt, text.read = (), None
+                    text.prompt, text.read = text.prompt if number in waiting else (), None
+            waiting = {}
         else:
             return told
         if not drawn:

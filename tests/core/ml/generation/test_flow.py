@@ -351,6 +351,31 @@ def test_a_prompt_that_its_reader_has_forgotten_is_read_anew(tokens: Tokens) -> 
     assert last.text == alone.text  # type: ignore[union-attr]
 
 
+def test_without_memory_to_hand_a_prompt_on_it_is_handed_on_later(tokens: Tokens) -> None:
+    class Small(Counting):
+        forks = 0
+
+        def fork(self, cache: Cache, into: Cache | None = None, length: int | None = None) -> Cache:
+            self.forks += 1
+            if self.forks == 2:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return super().fork(cache, into, length)
+
+    engine = Small()
+    flow = Flow(engine, tokens, 4)
+    asked = [(PROMPT, Settings(5, 1.0, seed=seed)) for seed in range(3)]
+    flow.join("a", Settings(9), lambda: False)
+    numbers = [flow.join(*each, lambda: False) for each in asked]
+    last: dict[int, Completion | TarmacError] = {}
+    while len(flow):
+        last.update(flow.step())
+    # The first of them read the prompt and had to go; the others began again.
+    assert isinstance(last[numbers[0]], OutOfMemory)
+    for number, each in zip(numbers[1:], asked[1:], strict=True):
+        *_, alone = complete(engine, tokens, *each)
+        assert last[number].text == alone.text  # type: ignore[union-attr]
+
+
 def test_networks_of_transformers_hand_prompts_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, tokens = load_engine(write_llama(tmp_path / "m"))
     read: list[int] = []
