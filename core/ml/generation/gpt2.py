@@ -6,6 +6,7 @@ learned positions, tied embeddings), weights in the Hugging Face layout (Conv1D:
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 from collections.abc import Mapping, Sequence
@@ -118,7 +119,8 @@ class GPT2:
         head = weights.get("lm_head.weight", table)
         if head.shape != table.shape:
             raise Refused("the weights do not fit config.json", f"lm_head.weight is {list(head.shape)}")
-        with large_pages():
+        # What is packed as int8 lies where the library that does it wants.
+        with large_pages() if precision == "int8" else contextlib.nullcontext():
             self._blocks = [block(f"h.{layer}") for layer in range(layers)]
             self._final, self._head = normed("ln_f", head.T, None)
         # Looked up a row at a time, so it may stay in the file's own memory map and format.

@@ -15,6 +15,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from core.errors import Refused
+from core.ml.generation.pages import room
 from core.ml.generation.precision import int8_engine, int8_product, quantized_engine
 from core.ml.hardware import fast_bfloat16
 
@@ -48,9 +49,16 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     return _Byte(weight, bias)
 
 
+def _in_order(weight: Tensor) -> Tensor:
+    """The same matrix, its rows one after the other; one that is so already stays where it is."""
+    if weight.is_contiguous() or weight.device.type != "cpu":
+        return weight.contiguous()
+    return room(weight.shape, weight.dtype).copy_(weight)
+
+
 class _Full:
     def __init__(self, weight: Tensor, bias: Tensor | None, device: torch.device) -> None:
-        self._weight = weight.to(device, torch.float32).contiguous()
+        self._weight = _in_order(weight.to(device, torch.float32))
         self._bias = None if bias is None else bias.to(device, torch.float32)
         self.bytes = weight.numel() * 4
 
@@ -62,7 +70,7 @@ class _Half:
     """Weights in bfloat16; sums, bias and results in float32 where it costs nothing."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, device: torch.device) -> None:
-        self._weight = weight.T.to(device, torch.bfloat16).contiguous()
+        self._weight = _in_order(weight.T.to(device, torch.bfloat16))
         self._bias = None if bias is None else bias.to(device, torch.float32)
         self._emulated = not fast_bfloat16(device)
         self.bytes = weight.numel() * 2

@@ -6,9 +6,10 @@ import mmap
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.ml.generation import pages
-from core.ml.generation.pages import LARGE, large_pages
+from core.ml.generation.pages import LARGE, large_pages, room
 
 SIZE = 4 * LARGE
 
@@ -68,6 +69,15 @@ def test_what_was_there_before_or_is_hardly_used_stays_where_it_is() -> None:
     # The system may have set them side by side: then they are one mapping, in which nothing was moved either.
     assert _large(_address(before)) == 0
     assert _large(_address(sparse)) == 0
+
+
+@needs_pages
+def test_room_is_on_large_pages() -> None:
+    made = room((3, LARGE), torch.int16).fill_(7)
+    assert _large(made.data_ptr()) >= 4 * LARGE
+    assert made.sum(dtype=torch.int64) == 7 * 3 * LARGE
+    small = room((5, 3), torch.bfloat16).fill_(2)
+    assert (small.shape, small.dtype, float(small.sum())) == ((5, 3), torch.bfloat16, 30.0)
 
 
 def test_ranges_are_what_came_in_between() -> None:
