@@ -21,7 +21,7 @@ from core.errors import TarmacError
 from core.ml.generation.completion import Engine
 from core.ml.generation.gpt2 import GPT2
 from core.ml.generation.loading import load_engine
-from core.ml.generation.sampling import Sampler
+from core.ml.generation.sampling import Sampler, draw
 from core.ml.hardware import fast_bfloat16
 from core.ml.metrics.perplexity import perplexity
 
@@ -173,12 +173,15 @@ def _peer(model: torch.nn.Module, prompts: list[list[int]], done: Callable[[], N
 
 
 def _ours(engine: Engine, prompts: list[list[int]], done: Callable[[], None]) -> list[int]:
-    """Rows with memories of their own, each with its sampler, as they are when several people ask."""
-    sampler, caches, unread = Sampler(0, 1, 0), [engine.start() for _ in prompts], prompts
+    """Rows with memories of their own, each with its sampler, as a worker has them when several people ask."""
+    samplers, caches, unread = [Sampler(0, 1, 0) for _ in prompts], engine.places(len(prompts)), prompts
+    seen: list[list[int]] = [[] for _ in prompts]
     written: list[list[int]] = [[] for _ in prompts]
     while len(written[0]) < NEW:
         logits = engine.read_rows(unread, caches)
-        unread = [[sampler(row)] for row in logits]
+        numbers = draw(samplers, logits, seen)
+        assert not any(isinstance(number, TarmacError) for number in numbers)
+        unread = [[number] for number in numbers if isinstance(number, int)]
         for ids, new in zip(written, unread):
             ids += new
         done()

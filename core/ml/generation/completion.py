@@ -12,7 +12,18 @@ from core.errors import Refused
 from core.ml.generation.row import Chance, Completion, Row, Settings, take_together
 from core.ml.generation.tokens import Tokens
 
-__all__ = ["Chance", "Completion", "Engine", "Row", "Settings", "Wanted", "advance", "complete", "complete_together"]
+__all__ = [
+    "Chance",
+    "Completion",
+    "Engine",
+    "Row",
+    "Settings",
+    "Wanted",
+    "advance",
+    "complete",
+    "complete_together",
+    "read_on",
+]
 
 
 class Engine(Protocol):
@@ -27,6 +38,7 @@ class Engine(Protocol):
         rows_alike: Whether a row that is read with others gets the very bits that it gets alone.
         most_rows: How many rows it profits from reading together.
         row_bytes: Bytes of one row's memory at its fullest.
+        cuts: Whether `fork` can leave out the end of what was read.
     """
 
     context: int
@@ -37,6 +49,7 @@ class Engine(Protocol):
     rows_alike: bool
     most_rows: int
     row_bytes: int
+    cuts: bool
 
     def start(self) -> Any:
         """An empty memory of what was read."""
@@ -50,8 +63,14 @@ class Engine(Protocol):
         """Empty a memory."""
         ...
 
-    def fork(self, cache: Any) -> Any:
-        """A second memory of what `cache` remembers; each may go on by itself."""
+    def fork(self, cache: Any, into: Any = None, length: int | None = None) -> Any:
+        """A second memory of what `cache` remembers; each may go on by itself.
+
+        Args:
+            cache: The first.
+            into: A memory to take for it, whatever it holds; None: a new one.
+            length: Only so many of the first tokens, where the engine `cuts`; None: all.
+        """
         ...
 
     def read(self, ids: Sequence[int], cache: Any, *, every: bool = False) -> Tensor:
@@ -103,12 +122,15 @@ def complete_together(
             engine computes them alike, and take turns elsewhere. Without it they are always read together.
     """
     rows = [Row(each.prompt, each.settings, tokens, engine.context) for each in wanted]
+    if len(rows) > 1:
+        for row, cache in zip(rows, engine.places(len(rows)), strict=True):
+            row.cache, row.fresh = cache, True
     first: dict[tuple[int, ...], tuple[Any, Tensor]] = {}
     for index, row in enumerate(rows):
         key = tuple(row.unread)
         if key in first and not wanted[index].cancelled():
             cache, logits = first[key]
-            row.cache, row.unread = engine.fork(cache), []
+            row.cache, row.unread, row.fresh = engine.fork(cache, row.cache), [], False
             yield index, _sure(take_together([row], logits[None])[0])
             continue
         step: Completion | None = None
@@ -116,10 +138,10 @@ def complete_together(
             if wanted[index].cancelled():
                 step = row.end("cancelled")
                 break
-            logits = _read(engine, [row])
+            logits = read_on(engine, [row])
             if not row.unread:
                 if any(tuple(other.unread) == key for other in rows[index + 1 :]):
-                    first[key] = engine.fork(row.cache), logits[0]
+                    first[key] = row.cache, logits[0]  # where it stays until all prompts are read
                 step = _sure(take_together([row], logits)[0])
         yield index, step
     first.clear()
@@ -145,7 +167,7 @@ def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion | Refused | 
     """
     if not rows:
         return []
-    logits = _read(engine, rows)
+    logits = read_on(engine, rows)
     whole = [index for index, row in enumerate(rows) if not row.unread]
     steps: list[Completion | Refused | None] = [None] * len(rows)
     if whole:
@@ -155,8 +177,8 @@ def advance(engine: Engine, rows: Sequence[Row]) -> list[Completion | Refused | 
     return steps
 
 
-def _read(engine: Engine, rows: Sequence[Row]) -> Tensor:
-    """Logits [rows, vocabulary] after the next piece of each row."""
+def read_on(engine: Engine, rows: Sequence[Row]) -> Tensor:
+    """Read the next piece of each row; float32 logits [rows, vocabulary] after it."""
     for row in rows:
         if row.cache is None:
             row.cache = engine.start()

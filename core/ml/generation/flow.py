@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from core.errors import OutOfMemory, TarmacError
-from core.ml.generation.completion import PIECE, Completion, Engine, Row, Settings, advance
+from core.ml.generation.completion import PIECE, Completion, Engine, Row, Settings, read_on
+from core.ml.generation.row import take_together
 from core.ml.generation.tokens import Tokens
 from core.ml.hardware import out_of_memory
 
@@ -16,11 +20,30 @@ PIECES = 2
 """Pieces of prompts that are read between two tokens of those who write: what a newcomer costs the others."""
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A prompt that was read whole: what was remembered then, and the logits [vocabulary] after it."""
+
+    memory: Any
+    logits: Tensor
+
+
 @dataclass(eq=False)
 class _Text:
+    """
+    Attributes:
+        row: What is written.
+        cancelled: Whether nobody waits for it any more.
+        place: Which of the memories it has.
+        prompt: The ids that it begins with; empty once its memory begins with others.
+        read: Those, as soon as they were read.
+    """
+
     row: Row
     cancelled: Callable[[], bool]
     place: int
+    prompt: tuple[int, ...]
+    read: _Read | None = None
 
 
 class Flow:
@@ -28,6 +51,9 @@ class Flow:
 
     A text comes out as if it were alone: to the last bit where the engine computes rows alike (`Engine.rows_alike`),
     elsewhere but for rounding, which only decides where two tokens lie within it.
+
+    One that begins with the prompt of another that is still in does not read it again: it takes over what that one
+    remembers of it. So several samples of one prompt cost one reading, though they join one after the other.
 
     Args:
         engine: The model.
@@ -64,7 +90,7 @@ class Flow:
         place = heapq.heappop(self._free)
         row.cache, row.fresh = self._memories[place], True
         number, self._next = self._next, self._next + 1
-        self._texts[number] = _Text(row, cancelled, place)
+        self._texts[number] = _Text(row, cancelled, place, tuple(row.unread))
         return number
 
     def step(self) -> list[tuple[int, Completion | TarmacError]]:
@@ -79,10 +105,10 @@ class Flow:
             if text.cancelled():
                 told.append((number, text.row.end("cancelled")))
                 self._leave(number)
-        chosen = self._chosen()
+        chosen, waiting = self._chosen()
         while chosen:
             try:
-                steps = advance(self._engine, [self._texts[number].row for number in chosen])
+                drawn, logits = self._read(chosen, waiting)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
@@ -93,29 +119,76 @@ class Flow:
                 (newest, OutOfMemory("completing a text", "there is not enough memory", "Ask for fewer tokens"))
             )
             self._leave(newest)
-            for number in chosen:
-                self._texts[number].row.read_again()
+            for number in (*chosen, *waiting):
+                text = self._texts[number]
+                text.row.read_again()
+                if text.read is not None:
+                    text.prompt, text.read = text.prompt if number in waiting else (), None
+            waiting = {}
         else:
             return told
-        for number, step in zip(chosen, steps, strict=True):
-            if step is None:
-                continue
+        if not drawn:
+            return told
+        steps = take_together([self._texts[number].row for number in drawn], logits)
+        for number, step in zip(drawn, steps, strict=True):
             told.append((number, step))
             if isinstance(step, TarmacError) or step.reason:
                 self._leave(number)
         return told
 
-    def _chosen(self) -> list[int]:
-        """Who is read now: all that write, and the oldest of those whose prompts are long."""
-        chosen, pieces = [], PIECES * PIECE
+    def _chosen(self) -> tuple[list[int], dict[int, _Text]]:
+        """Who is read now: all that write, and the oldest of those whose prompts are long; and who waits for whose
+        prompt instead of reading the same."""
+        chosen, waiting, pieces = list[int](), dict[int, _Text](), PIECES * PIECE
+        readers: dict[tuple[int, ...], _Text] = {}
         for number, text in self._texts.items():
+            if text.row.fresh and text.read is not None:
+                text.prompt, text.read = (), None
+            if text.row.fresh and text.prompt in readers:
+                waiting[number] = readers[text.prompt]
+                continue
+            if text.prompt:
+                readers.setdefault(text.prompt, text)
             size = min(PIECE, len(text.row.unread))
             if size == 1:
                 chosen.append(number)
             elif size <= pieces:
                 chosen.append(number)
                 pieces -= size
-        return chosen
+        return chosen, waiting
+
+    def _read(self, chosen: Sequence[int], waiting: dict[int, _Text]) -> tuple[list[int], Tensor]:
+        """Read the next piece of those that were chosen, and hand prompts to those that wait for them.
+
+        Returns:
+            Whose next token can be drawn, and the logits [rows, vocabulary] to draw it from.
+        """
+        logits = read_on(self._engine, [self._texts[number].row for number in chosen])
+        drawn, parts = list[int](), list[Tensor]()
+        for number, mine in zip(chosen, logits):
+            text = self._texts[number]
+            if text.row.unread:
+                continue
+            if text.prompt and text.read is None:
+                # Where a memory can be cut it serves for as long as the text is in.
+                memory = text.row.cache if self._engine.cuts else self._engine.fork(text.row.cache)
+                text.read = _Read(memory, mine.clone())
+            drawn.append(number)
+            parts.append(mine)
+        if len(drawn) == len(chosen) and not waiting:
+            return drawn, logits
+        for number, reader in waiting.items():
+            if reader.read is None:
+                continue
+            text = self._texts[number]
+            length = len(text.prompt) if self._engine.cuts else None
+            text.row.cache = self._engine.fork(reader.read.memory, text.row.cache, length)
+            text.row.unread, text.row.fresh = [], False
+            memory = text.row.cache if self._engine.cuts else reader.read.memory
+            text.read = _Read(memory, reader.read.logits)
+            drawn.append(number)
+            parts.append(reader.read.logits)
+        return drawn, torch.stack(parts) if parts else logits[:0]
 
     def _leave(self, number: int) -> None:
         heapq.heappush(self._free, self._texts.pop(number).place)

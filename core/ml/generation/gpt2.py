@@ -6,36 +6,30 @@ learned positions, tied embeddings), weights in the Hugging Face layout (Conv1D:
 
 from __future__ import annotations
 
+import contextlib
+import math
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
 from core.errors import Refused
+from core.ml.generation.attention import Cache, Shelf, Span, attend, groups
 from core.ml.generation.linear import Linear, linear
+from core.ml.generation.pages import large_pages
+
+_SLOPE = torch.tensor(2 * math.sqrt(2 / math.pi))
+"""Twice the factor in Hendrycks & Gimpel 2016, section 2: GELU by tanh, of which 0.5 (1 + tanh u) is sigmoid(2 u)."""
+
+SPARE = 16
+"""Tokens that memories are longer than the context. With heads a power of two apart, the CPU's caches and the memory's
+banks get in each other's way: 6 % of the time of attention."""
 
 APPROXIMATIONS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu": "none"}
 """Known activation functions, as `approximate` of torch's gelu."""
-
-
-@dataclass
-class Cache:
-    """Keys and values of the tokens read so far, `length` of them; for each layer float32 [2, heads, context, size]."""
-
-    layers: list[Tensor]
-    length: int = 0
-    shelf: Shelf | None = None
-    place: int = 0
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """The memories of several rows side by side: for each layer float32 [2, rows, heads, context, size]."""
-
-    layers: list[Tensor]
 
 
 Norm = tuple[Tensor | None, Tensor | None]
@@ -120,49 +114,52 @@ class GPT2:
             return _Block(norm1, first, merge, norm2, second, fall)
 
         width = self._width
-        self._blocks = [block(f"h.{layer}") for layer in range(layers)]
         table = take("wte.weight", self.vocabulary, width)
         self._positions = take("wpe.weight", self.context, width).to(device, torch.float32)
         head = weights.get("lm_head.weight", table)
         if head.shape != table.shape:
             raise Refused("the weights do not fit config.json", f"lm_head.weight is {list(head.shape)}")
-        self._final, self._head = normed("ln_f", head.T, None)
+        # What is packed as int8 lies where the library that does it wants.
+        with large_pages() if precision == "int8" else contextlib.nullcontext():
+            self._blocks = [block(f"h.{layer}") for layer in range(layers)]
+            self._final, self._head = normed("ln_f", head.T, None)
         # Looked up a row at a time, so it may stay in the file's own memory map and format.
         self._table = table.to(device)
         products = [product for block in self._blocks for product in _products(block)]
         self.bytes_per_token = sum(product.bytes for product in products) + self._head.bytes
         tied = "lm_head.weight" not in weights or head.data_ptr() == table.data_ptr()
         skipped = (".attn.bias", ".attn.masked_bias") + (("lm_head.weight",) if tied else ())
-        self.row_bytes = 2 * layers * width * self.context * 4
+        self.row_bytes = 2 * layers * width * (self.context + SPARE) * 4
         self.most_rows = 32 if device.type == "cpu" else 64
         self.parameters = sum(tensor.numel() for name, tensor in weights.items() if not name.endswith(skipped))
 
+    cuts = True
+
     def start(self) -> Cache:
         """An empty cache."""
-        shape = (2, self._heads, self.context, self._width // self._heads)
-        return Cache([torch.empty(shape, device=self.device) for _ in self._blocks])
+        shape = self._shape(1)
+        return Cache(Shelf([torch.empty(shape, device=self.device) for _ in self._blocks]))
 
     def places(self, count: int) -> list[Cache]:
         """See `Engine.places`: caches of one shelf, which attention is computed over in one go."""
-        shape = (2, count, self._heads, self.context, self._width // self._heads)
-        if self.device.type == "cpu":
-            # Zeros that cost no memory until they are written to. What was never written must still be numbers: it is
-            # read, and counts for nothing.
-            shelf = Shelf([torch.from_numpy(np.zeros(shape, np.float32)) for _ in self._blocks])
-        else:
-            shelf = Shelf([torch.zeros(shape, device=self.device) for _ in self._blocks])
-        return [Cache([layer[:, place] for layer in shelf.layers], 0, shelf, place) for place in range(count)]
+        shape = self._shape(count)
+        # What was never written must still be numbers: it is read, and counts for nothing.
+        shelf = Shelf([_zeros(shape, self.device) for _ in self._blocks])
+        return [Cache(shelf, place) for place in range(count)]
+
+    def _shape(self, rows: int) -> tuple[int, ...]:
+        return 2, rows, self._heads, self.context + SPARE, self._width // self._heads
 
     def clear(self, cache: Cache) -> None:
         """Empty a cache."""
         cache.length = 0
 
-    def fork(self, cache: Cache) -> Cache:
-        """A copy of a cache."""
-        other = self.start()
-        for kept, copy in zip(cache.layers, other.layers):
-            copy[:, :, : cache.length] = kept[:, :, : cache.length]
-        other.length = cache.length
+    def fork(self, cache: Cache, into: Cache | None = None, length: int | None = None) -> Cache:
+        """See `Engine.fork`."""
+        other = self.start() if into is None else into
+        other.length = cache.length if length is None else length
+        for kept, copy in zip(cache.shelf.layers, other.shelf.layers):
+            copy[:, other.place, :, : other.length] = kept[:, cache.place, :, : other.length]
         return other
 
     @torch.inference_mode()
@@ -200,40 +197,36 @@ class GPT2:
 
     def _read(self, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
         """The last block's output [tokens of all rows, width]."""
-        spans: list[tuple[int, int, int, int]] = []
+        spans: list[Span] = []
         places: list[int] = []
         begin = 0
         for ids, cache in zip(rows, caches, strict=True):
             start, stop = cache.length, cache.length + len(ids)
             if not 0 < len(ids) <= self.context - start:
                 raise ValueError(f"{len(ids)} tokens after {start} do not fit a context of {self.context}")
-            spans.append((begin, begin + len(ids), start, stop))
+            spans.append(Span(begin, begin + len(ids), cache))
             places += range(start, stop)
             begin += len(ids)
         index = torch.tensor([number for ids in rows for number in ids], dtype=torch.int64, device=self._table.device)
         x = self._table[index].float() + self._positions[torch.tensor(places, device=self._table.device)]
-        crowd = None if self.rows_alike else _crowd(caches, spans, self.device)
+        grouped = groups(spans, self.rows_alike, self.device)
         for layer, block in enumerate(self._blocks):
             y = functional.layer_norm(x, (self._width,), *block.norm1, self._epsilon)
             parts = block.attention(y).view(begin, 3, self._heads, -1)
-            y = torch.empty(begin, self._heads, parts.shape[-1], device=self.device)
-            if crowd is not None:
-                crowd.attend(layer, parts, y)
-            for cache, (first, last, start, stop) in zip(caches, spans):
-                if crowd is not None and last == first + 1:
-                    continue
-                kept = cache.layers[layer]
-                part = parts[first:last].permute(1, 2, 0, 3)
-                kept[:, :, start:stop] = part[1:]
-                keys, values = kept[:, None, :, :stop]
-                y[first:last] = _attend(part[0:1], keys, values)[0].transpose(0, 1)
-            x = x + block.merge(y.reshape(begin, -1))
+            x = x + block.merge(attend(grouped, layer, parts).reshape(begin, -1))
             y = functional.layer_norm(x, (self._width,), *block.norm2, self._epsilon)
-            y = functional.gelu(block.rise(y), approximate=self._approximate)
-            x = x + block.fall(y)
-        for cache, (_, _, _, stop) in zip(caches, spans):
-            cache.length = stop
+            x = x + block.fall(self._activate(block.rise(y)))
+        for span in spans:
+            span.cache.length += span.last - span.first
         return x
+
+    def _activate(self, x: Tensor) -> Tensor:
+        """GELU [rows, inner]."""
+        if self._approximate == "none" or x.device.type != "cpu":
+            return functional.gelu(x, approximate=self._approximate)
+        # PyTorch's takes twice as long from a few rows on: its tanh costs five times what the sigmoid does.
+        slope = torch.add(_SLOPE, x * x, alpha=0.044715 * float(_SLOPE))
+        return slope.mul_(x).sigmoid_().mul_(x)
 
     def _logits(self, x: Tensor) -> Tensor:
         return self._head(functional.layer_norm(x, (self._width,), *self._final, self._epsilon))
@@ -250,67 +243,20 @@ def supports(config: Mapping[str, object]) -> bool:
     )
 
 
-class _Crowd:
-    """Rows of one shelf that read one token each, for attention over all of them in one go."""
+def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Float32; on a CPU it costs no memory until it is written to, and then by the small page: heads lie far apart, so
+    large pages (which NumPy asks for) would all be there after the first token.
 
-    def __init__(self, shelf: Shelf, rows: Sequence[tuple[int, int, int]], device: torch.device) -> None:
-        """
-        Args:
-            shelf: Their memories.
-            rows: Of each row where its token is among those read, its place on the shelf, and its cache's length.
-            device: Where to compute.
-        """
-        self._shelf = shelf
-        self._tokens, self._places, self._lengths = torch.tensor(rows, device=device).T
-        self._far = max(place for _, place, _ in rows) + 1
-        self._long = max(length for *_, length in rows) + 1
-        reach = torch.zeros(self._far, dtype=torch.int64, device=device)
-        reach[self._places] = self._lengths
-        self._mask = (torch.arange(self._long, device=device) <= reach[:, None])[:, None, None]
-        self._all = [token for token, *_ in rows] == [place for _, place, _ in rows] == list(range(self._far))
-
-    def attend(self, layer: int, parts: Tensor, y: Tensor) -> None:
-        """Remember keys and values and write what the tokens see.
-
-        Args:
-            layer: Which.
-            parts: Queries, keys and values [tokens, 3, heads, size] of everybody.
-            y: Where it belongs [tokens, heads, size].
-        """
-        kept = self._shelf.layers[layer]
-        mine = parts if self._all and len(parts) == self._far else parts[self._tokens]
-        kept[:, self._places, :, self._lengths] = mine[:, 1:]
-        queries = mine[:, 0]
-        if not self._all:
-            queries = torch.zeros(self._far, *queries.shape[1:], device=y.device)
-            queries[self._places] = mine[:, 0]
-        keys, values = kept[:, : self._far, :, : self._long]
-        seen = functional.scaled_dot_product_attention(queries[:, :, None], keys, values, attn_mask=self._mask)[:, :, 0]
-        y[self._tokens] = seen if self._all else seen[self._places]
-
-
-def _crowd(caches: Sequence[Cache], spans: Sequence[tuple[int, int, int, int]], device: torch.device) -> _Crowd | None:
-    """The rows that can be attended to in one go; None where that does not pay."""
-    rows, shelf = [], None
-    for cache, (first, last, start, _) in zip(caches, spans):
-        if last == first + 1:
-            if cache.shelf is None or (shelf is not None and cache.shelf is not shelf):
-                return None
-            shelf = cache.shelf
-            rows.append((first, cache.place, start))
-    # Places between them that are empty are computed for nothing.
-    if shelf is None or len(rows) < 2 or max(place for _, place, _ in rows) > 2 * len(rows):
-        return None
-    return _Crowd(shelf, rows, device)
-
-
-def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of the newest tokens: queries [1, heads, new, size], keys and values [1, heads, all, size]."""
-    new, old = queries.shape[2], keys.shape[2] - queries.shape[2]
-    if new == 1 or old == 0:
-        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=new > 1)
-    mask = torch.ones(new, old + new, dtype=torch.bool, device=queries.device).tril(old)
-    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    Raises:
+        MemoryError, RuntimeError: There is not so much.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, device=device)
+    try:
+        memory = mmap.mmap(-1, 4 * math.prod(shape), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(str(error)) from error
+    return torch.frombuffer(memory, dtype=torch.float32).view(shape)
 
 
 def _products(block: _Block) -> tuple[Linear, ...]:

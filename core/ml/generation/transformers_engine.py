@@ -45,6 +45,9 @@ class NetworkEngine:
     most_rows = 8
     """Together they are not read faster, but nobody waits for a whole text of somebody else's."""
 
+    cuts = False
+    """What networks remember takes many forms, some of which know no tokens."""
+
     def start(self) -> dict[str, Any]:
         """An empty cache."""
         return {"past": None}
@@ -57,9 +60,14 @@ class NetworkEngine:
         """See `Engine.clear`."""
         cache["past"] = None
 
-    def fork(self, cache: dict[str, Any]) -> dict[str, Any]:
-        """A copy of a cache."""
-        return copy.deepcopy(cache)
+    def fork(
+        self, cache: dict[str, Any], into: dict[str, Any] | None = None, length: int | None = None
+    ) -> dict[str, Any]:
+        """See `Engine.fork`."""
+        assert length is None
+        other = self.start() if into is None else into
+        other["past"] = copy.deepcopy(cache["past"])
+        return other
 
     def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[dict[str, Any]]) -> Tensor:
         """See `Engine.read_rows`."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
 import pytest
 import torch
+from torch import Tensor
 
 from core.errors import OutOfMemory, Refused
+from core.hosting.openai_request import read_request
 from core.ml.adapters import load
 from core.ml.adapters.causal_lm import CausalLM
+from core.ml.generation.attention import Cache
+from core.ml.generation.gpt2 import GPT2
+from core.ml.generation.precision import int8_engine
 from core.workers.adapter import Answer, Request
 from tests.core.ml.text_models import CONTEXT, write_gpt2
 
@@ -125,3 +131,47 @@ def test_a_text_is_scored(folder: Path) -> None:
     assert outputs["dropped"] == 0
     assert tokens[0]["logprob"] is None
     assert all(token["logprob"] < 0 and len(token["top"]) == 2 for token in tokens[1:])
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_the_texts_of_one_request_read_its_prompt_once(
+    folder: Path, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = _adapter(folder, precision="int8" if int8_engine() else "float32")
+    read: list[int] = []
+    before = GPT2._read
+
+    def counting(engine: GPT2, rows: Sequence[Sequence[int]], caches: Sequence[Cache]) -> Tensor:
+        read.append(sum(map(len, rows)))
+        return before(engine, rows, caches)
+
+    monkeypatch.setattr(GPT2, "_read", counting)
+    asked = read_request({"prompt": "def add(a, b):", "n": 3, "seed": 5, "max_tokens": 9, "temperature": 1, "top_p": 1})
+    command = adapter.interface.commands["write"]
+    wanted = [Request(command.check_inputs(asked.inputs(asked.prompts[0], n)), lambda: False) for n in range(asked.n)]
+
+    def written(requests: Sequence[Request]) -> list[dict[str, object]]:
+        """The whole texts of requests of which all but the first join `late` steps after it."""
+        flow, whole = adapter.flow("write"), dict[int, dict[str, object]]()
+        assert flow is not None
+        numbers: list[int] = []
+        for place, request in enumerate(requests):
+            if place == 1:
+                for _ in range(late):
+                    flow.step()
+            numbers.append(flow.join("write", request))
+        while len(whole) < len(numbers):
+            for answer in flow.step():
+                assert isinstance(answer, Answer)
+                if answer.final:
+                    whole[answer.index] = answer.outputs
+        return [whole[number] for number in numbers]
+
+    together = written(wanted)
+    size = together[0]["prompt_tokens"]
+    tokens = sum(int(str(each["tokens"])) for each in together)
+    # All that is written is read but for the last token of each, or the mark that ended it.
+    ends = sum(each["finish_reason"] == "length" for each in together)
+    assert sum(read) == size + tokens - ends
+    assert together == [text for request in wanted for text in written([request])]
+    assert len({str(each["completion"]) for each in together}) > 1

@@ -23,7 +23,7 @@ class Script:
     """An engine that wants to write given ids, whatever it reads; it checks that nobody reads past its context."""
 
     context, vocabulary, precision, parameters, bytes_per_token = CONTEXT, VOCABULARY, "float32", 0, 0
-    rows_alike, most_rows, row_bytes = False, 4, 4
+    rows_alike, most_rows, row_bytes, cuts = False, 4, 4, True
 
     def __init__(self, wanted: Sequence[int]) -> None:
         self._wanted = iter(wanted)
@@ -38,8 +38,10 @@ class Script:
     def clear(self, cache: list[int]) -> None:
         cache.clear()
 
-    def fork(self, cache: list[int]) -> list[int]:
-        return list(cache)
+    def fork(self, cache: list[int], into: list[int] | None = None, length: int | None = None) -> list[int]:
+        other: list[int] = [] if into is None else into
+        other[:] = cache[:length]
+        return other
 
     def read_rows(self, rows: Sequence[Sequence[int]], caches: Sequence[list[int]]) -> Tensor:
         return torch.stack([self.read(ids, cache) for ids, cache in zip(rows, caches, strict=True)])
