@@ -32,11 +32,13 @@ def state(seen: Seen) -> tuple[str, str, str]:
 
 
 def replicas(seen: Seen) -> str:
-    """Workers that are ready of those that there should be: "1/2"; "–" where none should run now."""
+    """Workers that are ready of those that there should be: "1/2"; "–" where none should run now. Behind it how many
+    processes elsewhere take requests: "1/2 +3"."""
     status = seen.status
+    more = f" +{seen.spread.listening}" if seen.spread is not None else ""
     if status.state not in ("awake", "waking", "failed"):
-        return "–"
-    return f"{status.replicas_ready}/{status.replicas}"
+        return f"–{more}"
+    return f"{status.replicas_ready}/{status.replicas}{more}"
 
 
 def milliseconds(value: float | None) -> str:

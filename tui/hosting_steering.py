@@ -50,6 +50,15 @@ class HostingSteering(_Base):
             store = self.app.services.hosting.store
             self._do(lambda: store.set_active(seen.name, active), f"{'serving' if active else 'pausing'} {seen.name}")
 
+    def action_settings(self) -> None:
+        """Change how the deployment is served."""
+        from tui.screens.deployment_settings import change_settings
+
+        seen = self.seen
+        if seen is not None and seen.hosted.deployment is not None:
+            work = change_settings(self.app, seen)
+            self.run_worker(work, group="settings", exclusive=True, exit_on_error=False, description="its settings")
+
     def action_delete(self) -> None:
         """Delete the deployment, once the user said so."""
         from tui.screens.confirm import Confirm

@@ -7,19 +7,20 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from tui.commands import scale
+from tui.commands import deployments_set, scale
 from tui.commands.common import harmless, json_flag, print_json, table
-from tui.words import ago, duration
+from tui.words import ago, duration, size
 
 if TYPE_CHECKING:
+    from core.hosting.deployment import Deployment
     from core.hosting.tokens import Token
     from tui.hosting_services import HostingServices, Seen
 
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser("deployments", help="list, pause and delete what is hosted; tokens and request logs")
-    verbs = parser.add_subparsers(metavar="list|show|stop|start|rm|token|log|scale", required=True)
+    parser = commands.add_parser("deployments", help="list, change, pause, delete what is hosted; tokens, logs")
+    verbs = parser.add_subparsers(metavar="list|show|set|stop|start|rm|token|log|scale", required=True)
 
     listing = verbs.add_parser("list", help="all deployments by name")
     json_flag(listing)
@@ -33,6 +34,7 @@ def add(commands: Any) -> None:
         return verb
 
     one("show", "everything about one deployment", _show)
+    deployments_set.add(verbs)
     one("stop", "serve it no longer; it keeps its address and its tokens", _stop)
     one("start", "serve it again; starts the gateway where none runs", _start)
     one("rm", "delete it with its tokens and its log for ever; its model stays", _remove)
@@ -117,6 +119,7 @@ def _show(options: argparse.Namespace) -> int:
         facts += [["option", f"{name} = {value}"] for name, value in made.options.items()]
         facts += [["access", "with a token" if made.private else "public: no token is needed"]]
         facts += [["replicas", f"{status.replicas_ready} of {made.replicas} ready"]]
+        facts += [["limits", _limits(made)]]
     facts += [["token", f"{each.label}  …{each.hint}  made {ago(each.created)}"] for each in seen.tokens]
     facts += [
         ["requests", f"{status.requests:,}, {status.requests_today:,} of them today"],
@@ -212,6 +215,11 @@ def _told(hosting: HostingServices, options: argparse.Namespace) -> int:
 
 def _token_facts(token: Token) -> dict[str, object]:
     return {"label": token.label, "hint": token.hint, "created": token.created.astimezone(UTC).isoformat()}
+
+
+def _limits(made: Deployment) -> str:
+    limits = made.limits
+    return f"{duration(limits.timeout)} a request, {size(limits.max_body)} at most; {limits.max_queue:,} may wait"
 
 
 def _ms(value: float | None) -> str:

@@ -46,7 +46,7 @@ _STEP = Binding.Group("program", compact=True)
 
 def _import_ahead() -> None:
     """What the keys will need, while the user still reads the list."""
-    for name in ("query", "tokens", "request_log", "qr_code", "host_model", "secret"):
+    for name in ("query", "tokens", "request_log", "qr_code", "host_model", "deployment_settings", "secret"):
         importlib.import_module(f"tui.screens.{name}")
     importlib.import_module("core.hosting.snippets")
 
@@ -73,6 +73,7 @@ class HostingScreen(HostingSteering, StudioScreen):
         Binding("right", "turn(1)", "Next program", id="hosting.next", group=_STEP, tooltip="The next program"),
         Binding("y", "copy", "copy", id="hosting.copy", tooltip="The program to your own clipboard (OSC 52)"),
         Binding("t", "tokens", "tokens", id="hosting.tokens", tooltip="Make, renew and revoke tokens"),
+        Binding("e", "settings", "settings", id="hosting.settings", tooltip="Replicas, sleep, access, options, model"),
         Binding("p", "pause", "pause", id="hosting.pause", tooltip="Serve it no longer, or again"),
         Binding("l", "log", "log", id="hosting.log", tooltip="Its requests"),
         Binding("n", "new", "host another", id="hosting.new", tooltip="Choose a model and serve it"),
@@ -266,7 +267,7 @@ class HostingScreen(HostingSteering, StudioScreen):
             return bool(self.query_one(SnippetsPane).program)
         if action in ("copy_address", "copy_tunnel", "code"):
             return bool(seen.url)
-        if action in ("tokens", "pause"):
+        if action in ("tokens", "pause", "settings"):
             return seen.hosted.deployment is not None
         return True
 
@@ -354,7 +355,21 @@ class HostingScreen(HostingSteering, StudioScreen):
 
 
 _ABOUT_ONE = frozenset(
-    {"open", "turn", "copy", "more", "copy_address", "copy_tunnel", "code", "tokens", "pause", "log", "delete", "list"}
+    {
+        "open",
+        "turn",
+        "copy",
+        "more",
+        "copy_address",
+        "copy_tunnel",
+        "code",
+        "tokens",
+        "settings",
+        "pause",
+        "log",
+        "delete",
+        "list",
+    }
 )
 
 
