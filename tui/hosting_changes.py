@@ -139,7 +139,8 @@ def warning(before: Deployment, after: Deployment, tokens: int) -> str:
             "this machine opens. Its tokens stay, for when it is private again."
         )
     if after.private and not before.private:
-        who = f"They need one of its {words.counted(tokens, 'token')} then." if tokens else "A token is made for them."
+        known = "its token" if tokens == 1 else f"one of its {tokens} tokens"
+        who = f"They need {known} then." if tokens else "A token is made for them."
         return f"Programs that use it without a token are refused from then on. {who}"
     return ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from core.hosting.tokens import Verifier, digest
 from tests.tui.hosting_stage import FACES, OWN, TEXT, HostingStage, stage
@@ -45,7 +45,8 @@ async def to(pilot: Pilot[int], form: Form, name: str) -> None:
 
 
 def flat(app: TarmacApp) -> str:
-    return " ".join(text(app).split())
+    """What the texts of the screen in front say, however their lines break."""
+    return " ".join(" ".join(str(each.render()) for each in app.screen.query(Static)).split())
 
 
 async def test_todays_values_are_there_and_only_what_differs_is_changed(services: HostingStage) -> None:
@@ -68,7 +69,9 @@ async def test_todays_values_are_there_and_only_what_differs_is_changed(services
         await until(pilot, lambda: "sleeps after 1 min → never" in flat(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, HostingScreen))
-        await until(pilot, lambda: "js-gen: replicas 2 → 3 · sleeps after 1 min → never" in flat(app))
+        await until(pilot, lambda: app._notifications)
+        (told,) = app._notifications
+        assert told.message == "js-gen: replicas 2 → 3 · sleeps after 1 min → never"
         assert store.get("js-gen") == before.changed(replicas=3, sleep_after=0)
 
 

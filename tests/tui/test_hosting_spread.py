@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from core.hosting import scaling
 from core.hosting.endpoints import Endpoint
@@ -18,6 +19,7 @@ from tests.tui.test_hosting import names
 from tests.tui.test_training import rows
 from tui import hosting_spread
 from tui.hosting_spread import Spreads
+from tui.widgets.deployment_card import DeploymentFacts
 
 HERE = Endpoint("one", "127.0.0.1", 40123, "gpu7")
 SPREAD = Scaled(
@@ -105,7 +107,7 @@ async def test_the_screen_shows_them(home: Path) -> None:
         await pilot.press(*["down"] * names(app).index("js-gen"))
         await until(pilot, lambda: "1 of 3 processes take requests" in text(app))
         assert rows(app)[1][-1] == "2/2 +1"
-        shown = " ".join(text(app).split())
+        shown = " ".join(str(app.screen.query_one(DeploymentFacts).query_one(Static).render()).split())
         for part in ("http://127.0.0.1:8700/js-gen/v1 divides", "● serving · gpu7 127.0.0.1:40123", "○ waits · slurm"):
             assert part in shown, part
         assert shown.index("✕ failed · node3") < shown.index("● serving · gpu7")

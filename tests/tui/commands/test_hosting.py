@@ -297,7 +297,7 @@ def test_access_is_changed_with_a_word_of_warning_and_a_token_where_there_is_non
     assert main(["deployments", "set", "gen", "--private"]) == 0
     told = capsys.readouterr()
     assert told.out == "access public → private\n"  # it has its token still
-    assert "They need one of its 1 token from now on." in told.err
+    assert "They need its token from now on." in told.err
     store.set_gateway(host="0.0.0.0")
     assert "gen cannot be public" in said(capsys, "deployments", "set", "gen", "--public", code=2)
     assert store.get("gen").private
