@@ -113,7 +113,7 @@ def differences(before: Deployment, after: Deployment) -> list[str]:
         ("access", _access(before.private), _access(after.private)),
         ("replicas", f"{before.replicas}", f"{after.replicas}"),
         ("sleeps", sleeps(before.sleep_after), sleeps(after.sleep_after)),
-        ("time limit", words.duration(before.limits.timeout), words.duration(after.limits.timeout)),
+        ("time limit", time_of(before.limits.timeout), time_of(after.limits.timeout)),
         ("queue", f"{before.limits.max_queue:,}", f"{after.limits.max_queue:,}"),
         ("largest request", words.size(before.limits.max_body), words.size(after.limits.max_body)),
     ]
@@ -128,7 +128,12 @@ def _access(private: bool) -> str:
 
 def sleeps(seconds: float) -> str:
     """When a deployment sleeps: "after 5 min", "never"."""
-    return f"after {words.duration(seconds)}" if seconds else "never"
+    return f"after {time_of(seconds)}" if seconds else "never"
+
+
+def time_of(seconds: float) -> str:
+    """A time as a setting: "90 s" is told as "1 min 30 s", whole hours without minutes."""
+    return words.duration(seconds).removesuffix(" 0 min")
 
 
 def warning(before: Deployment, after: Deployment, tokens: int) -> str:

@@ -81,7 +81,7 @@ async def test_the_deployment_under_the_cursor_is_told_in_full(services: Hosting
             "1,204 requests, 1 error; 48,211 in all",
             "p50 38 ms, p95 121 ms",
             "7 waiting, 2 under way",
-            "2 × sleeps after 5 min without a request",
+            "2 that sleep after 5 min without a request",
         ):
             assert part in shown, part
         await pilot.press("up")
@@ -97,7 +97,7 @@ async def test_nothing_hosted_says_what_to_press(home: Path) -> None:
     async with studio(stage(home, filled=False), start="hosting") as (app, pilot, messages):
         await until(pilot, lambda: "Nothing is hosted yet" in text(app))
         assert "n chooses a model" in text(app)
-        assert not offered(app) & {"open", "copy", "tokens", "pause", "delete", "log", "code"}
+        assert not offered(app) & {"open", "ask", "copy", "tokens", "pause", "delete", "log", "code"}
         await pilot.press("enter", "y", "t", "p", "x")
         assert isinstance(app.screen, HostingScreen)
         await pilot.press("n")
@@ -396,7 +396,7 @@ async def test_what_cannot_be_sent_is_not(services: HostingStage) -> None:
         await until(pilot, lambda: "✕ max tokens" in text(app))
         await pilot.press("backspace", "backspace", "backspace", "backspace", "backspace")
         line = app.screen.query_one(Input)
-        line.value = "no list"
+        line.value = "a, b, c, d, e, f, g, h, i"
         line.focus()
         await pilot.press("enter")
         await until(pilot, lambda: "✕ stop cannot be" in text(app))

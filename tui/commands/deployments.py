@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tui.commands import deployments_set, scale
 from tui.commands.common import harmless, json_flag, print_json, table
-from tui.words import ago, duration, size
+from tui.hosting_changes import time_of
+from tui.words import ago, size
 
 if TYPE_CHECKING:
     from core.hosting.deployment import Deployment
@@ -114,7 +115,7 @@ def _show(options: argparse.Namespace) -> int:
     facts += [["", status.sentence]] if status.sentence else []
     facts += [["url", seen.url or "none before the gateway runs"]]
     if made is not None:
-        sleeps = f"after {duration(made.sleep_after)} without a request" if made.sleep_after else "never"
+        sleeps = f"after {time_of(made.sleep_after)} without a request" if made.sleep_after else "never"
         facts += [["model", made.model], ["command", made.command], ["sleeps", sleeps]]
         facts += [["option", f"{name} = {value}"] for name, value in made.options.items()]
         facts += [["access", "with a token" if made.private else "public: no token is needed"]]
@@ -219,7 +220,7 @@ def _token_facts(token: Token) -> dict[str, object]:
 
 def _limits(made: Deployment) -> str:
     limits = made.limits
-    return f"{duration(limits.timeout)} a request, {size(limits.max_body)} at most; {limits.max_queue:,} may wait"
+    return f"{time_of(limits.timeout)} a request, {size(limits.max_body)} at most; {limits.max_queue:,} may wait"
 
 
 def _ms(value: float | None) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -92,6 +93,7 @@ class QueryPage(StudioScreen):
         for form in self.query(QueryForm):
             self.query_one(AskedPane).set_class(not form.has_editor, "pane")  # an editor has a title of its own
             form.focus_first()
+        self.call_after_refresh(self.app.release_keys)
         self.watch(self.app, "hosting", self._told)
         self.set_interval(1.0, self._tick)
         self._flowing = self.set_interval(_FLOWS, self._flow, pause=True)
@@ -108,7 +110,9 @@ class QueryPage(StudioScreen):
             return
         glyph, word, _ = hosting_facts.state(seen)
         what = f", {seen.command.name}" if seen.command is not None else ""
-        line.update(f" {seen.name} · {glyph} {word} · {seen.model_name}{what} · {seen.url}/query")
+        told = f" {seen.name} · {glyph} {word} · {seen.model_name}{what}"
+        address = f" · {seen.url}/query"
+        line.update(told + address if cell_len(told + address) <= self.app.size.width else told)
 
     # -- asking
 

@@ -89,7 +89,8 @@ class AnswerPane(Titled, Vertical):
         self._begin()
 
     def _begin(self) -> None:
-        self._growing = Growing(self.view.room or 1)
+        # Not laid out yet, it will be as wide as the pane but for its padding and its scrollbar.
+        self._growing = Growing(self.view.room or max(1, self.size.width - 2))
         for text, tone in self._pieces:
             self._growing.add(text, tone)
         self.view.put(self._growing.laid())

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui import hosting_facts, hosting_spread, words
+from tui import hosting_changes, hosting_facts, hosting_spread, words
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
@@ -34,7 +34,7 @@ REQUEST_COLUMNS = (
     Column("status", 6, right=True, importance=8),
     Column("took", 7, right=True, importance=7),
     Column("token", 8, grow=True, importance=6),
-    Column("request", 14, grow=True, importance=5),
+    Column("request", 22, grow=True, importance=5),
     Column("", 12, grow=True, importance=4),
 )
 
@@ -125,11 +125,9 @@ def fact_lines(seen: Seen, gateway: GatewayStatus, status: Status | None, width:
     if made is not None:
         options = ", ".join(f"{name} {value}" for name, value in made.options.items())
         lines += [("options", options, "")] if options else []
-        many = f"{made.replicas} × " if made.replicas > 1 else ""
-        sleeps = f"sleeps after {words.duration(made.sleep_after)}" if made.sleep_after else "never sleeps"
-        lines.append(
-            ("workers", f"{many}{sleeps} without a request" if made.sleep_after else f"{many}{sleeps}", "muted")
-        )
+        many, ending = f"{made.replicas} that", "s" if made.replicas == 1 else ""
+        idle = f"sleep{ending} after {hosting_changes.time_of(made.sleep_after)} without a request"
+        lines.append(("workers", f"{many} {idle if made.sleep_after else f'never sleep{ending}'}", "muted"))
     return lines
 
 
