@@ -133,7 +133,7 @@ def sleeps(seconds: float) -> str:
 
 def time_of(seconds: float) -> str:
     """A time as a setting: "90 s" is told as "1 min 30 s", whole hours without minutes."""
-    return words.duration(seconds).removesuffix(" 0 min")
+    return f"{seconds:g} s" if seconds < 10 else words.duration(seconds).removesuffix(" 0 min")
 
 
 def warning(before: Deployment, after: Deployment, tokens: int) -> str:

@@ -94,11 +94,12 @@ class Hosting:
 
 @dataclass(frozen=True)
 class Made:
-    """A new deployment; its token is None where it is public, and nowhere kept."""
+    """A new deployment; its token is None where it is public, and nowhere kept. `model` is what people call it."""
 
     name: str
     url: str
     token: str | None
+    model: str = ""
 
 
 class HostingServices:
@@ -224,7 +225,7 @@ class HostingServices:
         except BaseException:
             self.store.remove(name)
             raise
-        return Made(name, f"{gateway.url}/{name}/v1", token)
+        return Made(name, f"{gateway.url}/{name}/v1", token, self.library().get(model).name)
 
     def check(self, library: Library, model: str, command: str = "") -> None:
         """Whether a model can be hosted with a command ("" for its first).

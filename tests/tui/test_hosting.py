@@ -309,14 +309,11 @@ async def test_a_text_is_shown_as_it_comes_and_stopping_keeps_what_has_come(serv
         await until(pilot, lambda: app.hosting)
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.screen, QueryPage))
-        assert "back" in offered(app)
         await pilot.press(*"def f")
         await pilot.press("enter")
         await until(pilot, lambda: "return a�[31m + b" in text(app))
         assert "◐ writing" in text(app)
         assert "esc stops" in text(app)
-        assert "stop" in offered(app)
-        assert "back" not in offered(app)
         await pilot.press("escape")
         await until(pilot, lambda: "○ stopped after" in text(app))
         assert "return a�[31m + b" in text(app)
@@ -349,7 +346,7 @@ async def test_on_a_small_screen_the_keys_scroll_what_was_written(services: Host
         await until(pilot, lambda: "line 199" not in text(app))
         await pilot.press("escape")
         assert isinstance(app.screen, QueryPage)
-        assert "line" not in text(app)
+        assert "line 1" not in text(app)
 
 
 async def test_a_picture_is_shown_as_one(services: HostingStage) -> None:

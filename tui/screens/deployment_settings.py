@@ -18,6 +18,7 @@ from core.errors import NotFound, Refused, TarmacError
 from tui import hosting_changes
 from tui.hosting_changes import Changed, Wanted
 from tui.hosting_fields import fields, filled, servable, today, unseen
+from tui.hosting_steering import ask, choose_model
 from tui.training_options import Value
 from tui.widgets.form import Form
 
@@ -177,21 +178,12 @@ class DeploymentSettings(ModalScreen[Changed | None]):
         self.run_worker(self._other(), group="model", exclusive=True, exit_on_error=False, description="the models")
 
     async def _other(self) -> None:
-        from tui.model_facts import takes_gives
-        from tui.screens.chooser import Choice, Chooser
-
         library = self.app.services.library
-        models = await asyncio.to_thread(library.models)
-        choices = [
-            Choice(model.id, model.id if model.source == "starter" else model.name, takes_gives(model))
-            for model in models
-            if model.problem is None
-        ]
         current = self._model.id if self._model is not None else None
-        chosen = await self.app.push_screen_wait(Chooser("Serve which model", choices, current=current))
-        if chosen is None or chosen == current:
-            return
         try:
+            chosen = await choose_model(self.app, "Serve which model", current)
+            if chosen is None or chosen == current:
+                return
             model, commands = await asyncio.to_thread(servable, library, chosen)
             if not commands:
                 raise Refused(f"{model.name} cannot be hosted", "its commands take or give files of this machine")
@@ -226,12 +218,16 @@ async def change_settings(app: TarmacApp, seen: Seen) -> None:
     """Show the dialog, and what was changed; a token that had to be made is shown once."""
     from tui.screens.secret import SecretShown
 
-    assert seen.hosted.deployment is not None
-    try:
-        _, commands = await asyncio.to_thread(servable, app.services.library, seen.hosted.deployment.model)
-    except (NotFound, Refused):
-        commands = ()
-    changed = await app.push_screen_wait(DeploymentSettings(seen, commands))
+    made, library = seen.hosted.deployment, app.services.library
+    assert made is not None
+
+    def look() -> tuple[Command, ...]:
+        try:
+            return servable(library, made.model)[1]
+        except (NotFound, Refused):
+            return ()
+
+    changed = await ask(app, look, lambda commands: DeploymentSettings(seen, commands))
     if changed is None:
         return
     if app.hosting_watch is not None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from core.errors import TarmacError
 from tui.hosting_fields import fields, filled, servable
 from tui.hosting_services import Made
+from tui.hosting_steering import ask
 from tui.training_options import Value
 from tui.widgets.form import Form
 
@@ -154,13 +155,12 @@ async def host_model(app: TarmacApp, model_id: str) -> None:
     from tui.messages import ShowDeployment
     from tui.screens.secret import SecretShown
 
-    model, name, commands = await asyncio.to_thread(_look, app, model_id)
-    made = await app.push_screen_wait(HostDialog(model, name, commands))
+    made = await ask(app, lambda: _look(app, model_id), lambda found: HostDialog(*found))
     if made is None:
         return
     if app.hosting_watch is not None:
         app.hosting_watch.look_now()
-    lines = [("model", model.name), ("address", made.url)]
+    lines = [("model", made.model), ("address", made.url)]
     if made.token is None:
         lines.append(("access", "public: no token is needed, and only this machine gets to it"))
 

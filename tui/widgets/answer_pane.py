@@ -49,6 +49,10 @@ class AnswerPane(Titled, Vertical):
         """What a copy would take: the texts of the answer."""
         self._pieces: list[Piece] = []
         self._growing = Growing(1)
+        self._shown = False
+        """Whether the text was put where it has room: only then somebody can have left its end."""
+        self._at_end = True
+        """Whether the end of the text is looked at, and goes on being so while it grows."""
 
     def compose(self) -> ComposeResult:
         yield TileSheet(plain=True)
@@ -93,6 +97,7 @@ class AnswerPane(Titled, Vertical):
         self._growing = Growing(self.view.room or max(1, self.size.width - 2))
         for text, tone in self._pieces:
             self._growing.add(text, tone)
+        self._at_end, self._shown = True, False
         self.view.put(self._growing.laid())
 
     def grow(self, text: str) -> None:
@@ -100,10 +105,15 @@ class AnswerPane(Titled, Vertical):
         self.text += text
         self._pieces.append((_plain(text), "plain"))
         self._growing.add(*self._pieces[-1])
+        if self.view.size.height and self._shown:
+            self._at_end = self.view.below == 0
+        self._put()
+
+    def _put(self) -> None:
         view = self.view
-        follow = view.below == 0
         view.put(self._growing.laid(), keep=True)
-        if follow:
+        self._shown = bool(view.size.height)
+        if self._at_end:
             view.go(len(view.laid.lines))
 
     def on_text_view_sized(self, event: TextView.Sized) -> None:
@@ -129,7 +139,7 @@ class AnswerPane(Titled, Vertical):
         for text, tone in pieces[len(known) :]:
             growing.add(text, tone)
         self._growing = growing
-        self.view.put(growing.laid(), keep=True)
+        self._put()
 
     def expect(self, command: Command) -> None:
         """Make room for what the command gives, so that pictures are as large as they can be."""
@@ -154,6 +164,7 @@ class AnswerPane(Titled, Vertical):
                 if not self.has_class("-text"):
                     self.begin(before)
                 self.grow(str(outputs[name]))
+                self._at_end = False  # it has come whole, and is read from its start
                 self.view.go(-len(self.view.laid.lines))
         parts: list[tuple[str, str] | str] = []
         rest = [name for name in outputs if name not in texts[:1] and name not in picture_names(command)]
@@ -161,6 +172,8 @@ class AnswerPane(Titled, Vertical):
         for name in rest:
             parts += [(f"{name:<{wide}}  ", "$muted"), (f"{_short(command, name, outputs[name])}\n", "$text")]
         self.query_one(".answer-told", Static).update(Content.assemble(*parts))
+        if texts:
+            self.call_after_refresh(self._put)  # the lines below have taken room from it
 
 
 def picture_names(command: Command) -> list[str]:

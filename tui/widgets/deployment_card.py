@@ -121,7 +121,7 @@ def fact_lines(seen: Seen, gateway: GatewayStatus, status: Status | None, width:
     command = f", {made.command}" if made is not None and made.command else ""
     lines.append(("model", f"{seen.model_name}{command}", "" if seen.model is not None else "bad"))
     if seen.model is None:
-        lines.append(("", "it is gone from the library or broken", "bad"))
+        lines.append(("", "it is gone from the library or broken; e, then m, serves another one here", "bad"))
     if made is not None:
         options = ", ".join(f"{name} {value}" for name, value in made.options.items())
         lines += [("options", options, "")] if options else []
