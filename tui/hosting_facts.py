@@ -26,7 +26,9 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def state(seen: Seen) -> tuple[str, str, str]:
-    """(glyph, word, tone) of what a deployment does."""
+    """(glyph, word, tone) of what a deployment does. One that others serve while the gateway's workers sleep is up."""
+    if seen.status.state == "asleep" and seen.spread is not None and seen.spread.listening:
+        return "●", f"spread ×{seen.spread.listening}", "good"
     glyph, word, tone = _STATES[seen.status.state]
     return glyph, word, tone
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tui.hosting_changes import time_of
 from tui.interface_fields import option_field
 from tui.training_options import Field, Value
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _OPTION = "option:"
 _COMMAND_ABOUT = "What Runway's API and the page serve; a model's other commands are not reachable."
 _YEAR = 365 * 24 * 3600
+
+
+class Seconds(Field):
+    """A time: typed in seconds, told in words too where those are many."""
+
+    def shown(self, value: Value) -> str:
+        """ "300 (5 min)"."""
+        plain = super().shown(value)
+        return f"{plain} ({time_of(value)})" if isinstance(value, int | float) and value >= 60 else plain
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,13 @@ def fields(interface: Interface | None, commands: tuple[Command, ...]) -> list[F
         *found,
         Field("private", "private", True, "Private: a token is needed. Public only where no other machine gets to it."),
         Field("replicas", "replicas", 1, "Workers that run at once, one a GPU where there are several.", 1, 64),
-        Field(
+        Seconds(
             "sleep_after", "sleep after, s", 300,
             "Seconds without a request after which the workers end and give their memory back; the next request wakes "
             "them and is held until they are there.",
             0, _YEAR, zero="never",
         ),
-        Field("timeout", "time limit, s", 300, "Seconds that a request may take, once its model is awake.", 1, 86400),
+        Seconds("timeout", "time limit, s", 300, "Seconds that a request may take, once its model is awake.", 1, 86400),
     ]  # fmt: skip
 
 

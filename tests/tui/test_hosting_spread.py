@@ -9,15 +9,18 @@ import pytest
 from textual.widgets import Static
 
 from core.hosting import scaling
+from core.hosting.deployments import Hosted
 from core.hosting.endpoints import Endpoint
 from core.hosting.scaling import Replica, Scaled
+from core.hosting.status import Status
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs
 from tests.tui.hosting_stage import HostingStage, stage
 from tests.tui.stage import studio, text, until
 from tests.tui.test_hosting import names
 from tests.tui.test_training import rows
-from tui import hosting_spread
+from tui import hosting_facts, hosting_spread
+from tui.hosting_services import Seen
 from tui.hosting_spread import Spreads
 from tui.widgets.deployment_card import DeploymentFacts
 
@@ -84,6 +87,15 @@ def test_how_it_stands_in_a_line(changes: dict[str, object], told: str, tone: st
     line, found = hosting_spread.summary(replace(SPREAD, **changes))  # type: ignore[arg-type]
     assert told in line
     assert found == tone
+
+
+def test_a_deployment_that_others_serve_is_not_told_as_asleep() -> None:
+    seen = Seen(Hosted("js-gen", Path("/nowhere"), None), Status("asleep"), spread=SPREAD)
+    assert hosting_facts.state(seen) == ("●", "spread ×1", "good")
+    assert hosting_facts.replicas(seen) == "– +1"
+    nobody = replace(seen, spread=replace(SPREAD, replicas=SPREAD.replicas[1:]))
+    assert hosting_facts.state(nobody)[1] == "asleep"
+    assert hosting_facts.state(replace(seen, status=Status("awake")))[1] == "awake"
 
 
 def test_each_process_says_where_it_is_and_how_it_stands() -> None:

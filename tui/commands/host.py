@@ -59,7 +59,9 @@ def listening(parser: argparse.ArgumentParser) -> None:
         "--bind", metavar="ADDRESS", dest="host", help="0.0.0.0 for all; then every deployment needs a token"
     )
     place.add_argument("--port", metavar="P", type=int, help="default: the first free one from 8600, then the same")
-    place.add_argument("--cert", "--certificate", metavar="FILE", dest="certificate", help="PEM; then https")
+    place.add_argument(
+        "--cert", "--certificate", metavar="FILE", dest="certificate", help="PEM, for https; empty: none"
+    )
     place.add_argument("--key", metavar="FILE", help="PEM, where the certificate's file does not hold it")
 
 
@@ -160,12 +162,16 @@ def named_model(hosting: HostingServices, name: str, step: int | None) -> str:
 
 def print_gateway(status: GatewayStatus, as_json: bool, **counts: int) -> int:
     """Tell of the gateway, as data or as a line, with what it serves."""
+    from tui.hosting_facts import local_only
+
     if as_json:
         print_json({**asdict(status), **counts})
     elif status.state == "died":
         print(status.sentence)
     else:
         where = f"{status.state} on {status.url}" if status.runs else status.state
+        if status.runs and not local_only(status):
+            where += f", listening on {status.host}: other machines reach it"
         parts = (where, *(f"{what} {count}" for what, count in counts.items()), status.sentence)
         print("; ".join(filter(None, parts)))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,24 @@ def test_what_cannot_be_set_changes_nothing(
     before = store.get("gen")
     assert sentence in said(capsys, "deployments", "set", "gen", *arguments, code=2)
     assert store.get("gen") == before
+
+
+def test_a_gateway_is_not_stopped_for_a_port_that_is_taken(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "gateway", "start", "--port", "8611")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        told = said(capsys, "gateway", "restart", "--port", str(port), code=2)
+    assert f"the gateway cannot move to port {port} of 127.0.0.1: another program listens there" in told
+    assert (gateway.stops, store.gateway_settings().port) == (0, 8611)
+    said(capsys, "gateway", "restart", "--port", str(port))
+    assert (gateway.stops, store.gateway_settings().port) == (1, port)
+
+
+def test_the_status_says_who_reaches_it(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "gateway", "start", "--port", "8611", "--bind", "0.0.0.0")
+    told = said(capsys, "gateway", "status")
+    assert told.startswith("running on http://127.0.0.1:8611, listening on 0.0.0.0: other machines reach it; ")
