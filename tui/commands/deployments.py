@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from tui import hosting_spread
 from tui.commands import deployments_set, scale
 from tui.commands.common import harmless, json_flag, print_json, table
 from tui.hosting_changes import time_of
@@ -105,6 +106,7 @@ def _show(options: argparse.Namespace) -> int:
         more = {
             "options": dict(made.options) if made else {},
             "limits": asdict(made.limits) if made else None,
+            "spread": asdict(seen.spread) if seen.spread is not None else None,
             "tokens": [_token_facts(each) for each in seen.tokens],
             "rate": list(status.rate),
             "log": str(seen.hosted.folder / "requests.log"),
@@ -121,6 +123,10 @@ def _show(options: argparse.Namespace) -> int:
         facts += [["access", "with a token" if made.private else "public: no token is needed"]]
         facts += [["replicas", f"{status.replicas_ready} of {made.replicas} ready"]]
         facts += [["limits", _limits(made)]]
+    if seen.spread is not None:
+        facts += [["spread", hosting_spread.summary(seen.spread)[0]]]
+        facts += [["", f"{seen.spread.url}/v1 divides requests among them"]] if seen.spread.url else []
+        facts += [["", hosting_spread.process_line(each)[0]] for each in seen.spread.replicas]
     facts += [["token", f"{each.label}  …{each.hint}  made {ago(each.created)}"] for each in seen.tokens]
     facts += [
         ["requests", f"{status.requests:,}, {status.requests_today:,} of them today"],

@@ -64,7 +64,7 @@ class HostingScreen(HostingSteering, StudioScreen):
     HELP = (
         "Models behind URLs that programs can call. A gateway in a process of its own answers for all of them and goes "
         "on when the studio closes. A deployment sleeps when nobody asks, and the next request wakes it. Enter asks it "
-        "from here; left and right choose a program that calls it, y copies that."
+        "from here, e changes how it is served; left and right choose a program that calls it, y copies that."
     )
     HELP_TITLE = "Hosting"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,9 +11,12 @@ import pytest
 from core.errors import Refused
 from core.hosting import process
 from core.hosting.deployments import Deployments
+from core.hosting.endpoints import Endpoint
 from core.hosting.process import GatewayStatus
 from core.hosting.request_log import RequestLog
 from core.hosting.tokens import Verifier, digest
+from core.runs.plan import Resources, RunPlan
+from core.runs.store import Runs
 from tui.cli import main
 
 MODEL = "starter/gpt2-python"
@@ -342,3 +345,20 @@ def test_the_status_says_who_reaches_it(
     said(capsys, "gateway", "start", "--port", "8611", "--bind", "0.0.0.0")
     told = said(capsys, "gateway", "status")
     assert told.startswith("running on http://127.0.0.1:8611, listening on 0.0.0.0: other machines reach it; ")
+
+
+def test_processes_elsewhere_are_told(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    runs = Runs(store.data_dir)
+    for role in ("front", "replica"):
+        options: dict[str, object] = {"deployment": "gen", "role": role, "address": "127.0.0.1"}
+        options |= {"port": 8700} if role == "front" else {}
+        made = runs.create(RunPlan(f"{role} gen", "serve", "", "", 1, options, resources=Resources()), check=False)
+    Endpoint(made.id, "127.0.0.1", 40123, "gpu7").write(store.path("gen"))
+    told = " ".join(said(capsys, "deployments", "show", "gen").split())
+    assert "spread 1 of 1 process takes requests" in told
+    assert "http://127.0.0.1:8700/gen/v1 divides requests among them" in told
+    assert "gpu7 127.0.0.1:40123" in told
+    shown = data(capsys, "deployments", "show", "gen")
+    assert isinstance(shown, dict)
+    assert [each["run"] for each in shown["spread"]["replicas"]] == [made.id]
