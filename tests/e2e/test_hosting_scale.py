@@ -23,9 +23,7 @@ from core.runs.folder import RunFolder
 from core.runs.store import Runs
 from tests.core.hosting.serving import deploy
 from tests.e2e.test_hosting import TEXT, ask, until
-from tui import hosting_spread
 from tui.commands import scale as command
-from tui.hosting_services import HostingServices
 
 
 @pytest.fixture
@@ -100,10 +98,6 @@ def test_two_processes_one_killed_under_load(stubs: Deployments) -> None:
         found = asyncio.run(scaling.scale("gen", 2, data_dir=store.data_dir))
         assert found.listening == 2
         assert found.url.startswith("http://127.0.0.1:87")
-        seen = HostingServices(store.data_dir).seen("gen")
-        assert seen.spread == found
-        assert {hosting_spread.process_line(each)[1] for each in found.replicas} == {"good"}
-        assert all(socket.gethostname() in hosting_spread.process_line(each)[0] for each in found.replicas)
         query = f"{found.url}/v1/query"
         assert ask(query, None, {})[0] == 401
         assert ask(query, "tm_wrong", {})[0] == 401
