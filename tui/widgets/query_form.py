@@ -162,7 +162,7 @@ def _texts(kind: DataType) -> bool:
 
 def _wanted(kind: DataType) -> str:
     if _texts(kind):
-        return "texts with commas between them; \\n is a line break"
+        return "END, \\n\\n (commas between them)"
     if isinstance(kind, Image | Segmentation):
         return "path of a picture"
     return f"{kind.allowed()}, as JSON" if not isinstance(kind, Text) else kind.allowed()
