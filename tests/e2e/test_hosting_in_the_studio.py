@@ -77,7 +77,7 @@ def test_a_model_hosted_in_the_studio_answers_after_it_closed_and_after_a_kill(h
         running.wait_for(r"answer ─+ after [\d.]+ m?s · first text [\d.]+ m?s", PATIENCE)
         running.wait_for("finish_reason", PATIENCE)
         running.press("escape")
-        running.wait_for(r"5 Hosting ●1", PATIENCE)
+        running.wait_for(r"5 Hosting ●1[\s\S]*programs that call it", PATIENCE)
         running.press("e")
         running.wait_for(r"Settings of gen[\s\S]*as it is now", PATIENCE)
         running.press("down", "down", "down", "2")
