@@ -26,17 +26,21 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def state(seen: Seen) -> tuple[str, str, str]:
-    """(glyph, word, tone) of what a deployment does."""
+    """(glyph, word, tone) of what a deployment does. One that others serve while the gateway's workers sleep is up."""
+    if seen.status.state == "asleep" and seen.spread is not None and seen.spread.listening:
+        return "●", f"spread ×{seen.spread.listening}", "good"
     glyph, word, tone = _STATES[seen.status.state]
     return glyph, word, tone
 
 
 def replicas(seen: Seen) -> str:
-    """Workers that are ready of those that there should be: "1/2"; "–" where none should run now."""
+    """Workers that are ready of those that there should be: "1/2"; "–" where none should run now. Behind it how many
+    processes elsewhere take requests: "1/2 +3"."""
     status = seen.status
+    more = f" +{seen.spread.listening}" if seen.spread is not None else ""
     if status.state not in ("awake", "waking", "failed"):
-        return "–"
-    return f"{status.replicas_ready}/{status.replicas}"
+        return f"–{more}"
+    return f"{status.replicas_ready}/{status.replicas}{more}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 from core.errors import Refused, TarmacError
 from core.paths import data_dir
 from tui.hosting_query import Asking
+from tui.hosting_spread import Spreads
 
 if TYPE_CHECKING:
     from core.hosting.deployments import Deployments, Hosted, Token
     from core.hosting.process import GatewayStatus
+    from core.hosting.scaling import Scaled
     from core.hosting.status import Status
     from core.interface import Command
     from core.library.models import Library, Model
@@ -40,6 +42,7 @@ class Seen:
         url: Where programs reach it, "http://127.0.0.1:8600/gen/v1"; empty before a gateway has run for the first time.
         tokens: Its tokens, the oldest first.
         model: What it serves; None where that is gone or broken.
+        spread: Its processes besides the gateway's workers; None where it has none.
     """
 
     hosted: Hosted
@@ -47,6 +50,7 @@ class Seen:
     url: str = ""
     tokens: tuple[Token, ...] = ()
     model: Model | None = None
+    spread: Scaled | None = None
 
     @property
     def model_name(self) -> str:
@@ -90,11 +94,12 @@ class Hosting:
 
 @dataclass(frozen=True)
 class Made:
-    """A new deployment; its token is None where it is public, and nowhere kept."""
+    """A new deployment; its token is None where it is public, and nowhere kept. `model` is what people call it."""
 
     name: str
     url: str
     token: str | None
+    model: str = ""
 
 
 class HostingServices:
@@ -107,6 +112,7 @@ class HostingServices:
     def __init__(self, data_folder: Path | None = None) -> None:
         self.data = data_folder if data_folder is not None else data_dir()
         self._models: dict[str, tuple[float, Model | None]] = {}
+        self._spreads = Spreads(self.data)
 
     @cached_property
     def store(self) -> Deployments:
@@ -122,6 +128,7 @@ class HostingServices:
         if not (self.data / "deployments").is_dir():
             return None
         gateway = self.gateway()
+        self._spreads.look()
         return Hosting(gateway, tuple(self._seen(each, gateway) for each in self.store.hosted()))
 
     def seen(self, name: str) -> Seen:
@@ -131,6 +138,7 @@ class HostingServices:
             NotFound: There is none; names the nearest.
         """
         self.store.path(name)
+        self._spreads.look()
         return self._seen(next(each for each in self.store.hosted() if each.name == name), self.gateway())
 
     def _seen(self, hosted: Hosted, gateway: GatewayStatus) -> Seen:
@@ -143,7 +151,7 @@ class HostingServices:
             status, tokens = Status("failed", str(error)), ()
         url = f"{gateway.url}/{hosted.name}/v1" if gateway.url else ""
         model = self._model(hosted.deployment.model) if hosted.deployment is not None else None
-        return Seen(hosted, status, url, tokens, model)
+        return Seen(hosted, status, url, tokens, model, self._spreads.of(hosted.name, hosted.folder))
 
     def _model(self, model_id: str) -> Model | None:
         """A model of the library, looked up anew now and then: it may be deleted while it is hosted."""
@@ -192,12 +200,15 @@ class HostingServices:
         private: bool = True,
         replicas: int = 1,
         sleep_after: float = 300.0,
+        timeout: float = 300.0,
     ) -> Made:
         """Make a deployment, and start the gateway where none runs. If that cannot start, nothing was made.
 
         Raises:
             As `core.hosting.deployments.Deployments.create` and `core.hosting.process.start`.
         """
+        from core.hosting.deployment import Limits
+
         self.check(self.library(), model, command)
         _, token = self.store.create(
             name,
@@ -207,13 +218,14 @@ class HostingServices:
             private=private,
             replicas=replicas,
             sleep_after=sleep_after,
+            limits=Limits(timeout=timeout),
         )
         try:
             gateway = self.start_gateway()
         except BaseException:
             self.store.remove(name)
             raise
-        return Made(name, f"{gateway.url}/{name}/v1", token)
+        return Made(name, f"{gateway.url}/{name}/v1", token, self.library().get(model).name)
 
     def check(self, library: Library, model: str, command: str = "") -> None:
         """Whether a model can be hosted with a command ("" for its first).
@@ -292,7 +304,8 @@ class HostingServices:
         """A question to a deployment, not yet asked."""
         from core.hosting.process import studio_key
 
-        return Asking(f"{seen.url}/query", command, lambda: studio_key(self.data))
+        name = seen.name if seen.model is not None and seen.model.kind == "text" else ""
+        return Asking(seen.url, command, lambda: studio_key(self.data), name)
 
 
 def _other_commands(commands: Mapping[str, Command]) -> str:

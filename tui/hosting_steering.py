@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from core.errors import TarmacError
+from core.errors import Refused, TarmacError
 from tui import hosting_facts, words
 from tui.messages import HostModel
 
@@ -19,6 +19,49 @@ if TYPE_CHECKING:
     _Base = Screen[str | None]
 else:
     _Base = object
+
+
+Found = TypeVar("Found")
+Said = TypeVar("Said")
+
+
+async def ask(app: TarmacApp, look: Callable[[], Found], dialog: Callable[[Found], Screen[Said]]) -> Said | None:
+    """Look for something on the disk, in a thread, show a dialog about it, and wait for its answer.
+
+    Whatever is typed meanwhile is for the dialog: on a slow disk it would else be keys of the list, which pause and
+    delete.
+    """
+    app.hold_keys()
+    try:
+        screen = dialog(await asyncio.to_thread(look))
+        answer = app.push_screen(screen, wait_for_dismiss=True)
+        screen.call_after_refresh(app.release_keys)
+    except BaseException:
+        app.release_keys()
+        raise
+    return await answer
+
+
+async def choose_model(app: TarmacApp, title: str, current: str | None = None) -> str | None:
+    """Let the user choose a model of the library; its id.
+
+    Raises:
+        Refused: There are none.
+    """
+    from tui.model_facts import takes_gives
+    from tui.screens.chooser import Choice, Chooser
+
+    def look() -> list[Choice]:
+        found = [
+            Choice(model.id, model.id if model.source == "starter" else model.name, takes_gives(model))
+            for model in app.services.library.models()
+            if model.problem is None
+        ]
+        if not found:
+            raise Refused("there are no models", "", "1, then i, imports one")
+        return found
+
+    return await ask(app, look, lambda choices: Chooser(title, choices, current=current))
 
 
 class HostingSteering(_Base):
@@ -49,6 +92,15 @@ class HostingSteering(_Base):
             active = not seen.hosted.deployment.active
             store = self.app.services.hosting.store
             self._do(lambda: store.set_active(seen.name, active), f"{'serving' if active else 'pausing'} {seen.name}")
+
+    def action_settings(self) -> None:
+        """Change how the deployment is served."""
+        from tui.screens.deployment_settings import change_settings
+
+        seen = self.seen
+        if seen is not None and seen.hosted.deployment is not None:
+            work = change_settings(self.app, seen)
+            self.run_worker(work, group="settings", exclusive=True, exit_on_error=False, description="its settings")
 
     def action_delete(self) -> None:
         """Delete the deployment, once the user said so."""
@@ -92,19 +144,7 @@ class HostingSteering(_Base):
         self.run_worker(self._new(), group="new", exclusive=True, exit_on_error=False, description="hosting a model")
 
     async def _new(self) -> None:
-        from tui.model_facts import takes_gives
-        from tui.screens.chooser import Choice, Chooser
-
-        models = await asyncio.to_thread(lambda: self.app.services.library.models())
-        choices = [
-            Choice(model.id, model.id if model.source == "starter" else model.name, takes_gives(model))
-            for model in models
-            if model.problem is None
-        ]
-        if not choices:
-            self.notify("There are no models; 1, then i, imports one.", severity="warning", markup=False)
-            return
-        chosen = await self.app.push_screen_wait(Chooser("Host a model", choices))
+        chosen = await choose_model(self.app, "Host a model")
         if chosen is not None:
             self.app.post_message(HostModel(chosen))
 

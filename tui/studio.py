@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -22,10 +21,11 @@ from textual.worker import Worker, WorkerState
 
 from tui import places, themes
 from tui.dataset_jobs import DatasetJobs
+from tui.errands import Errands
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
 from tui.key_order import KeyOrder, KeyPassed
-from tui.messages import HostModel, LibraryChanged, OpenPicture, ShowDeployment, ShowModel, TrainOn, Trouble
+from tui.messages import Trouble
 from tui.screens import PLACES
 from tui.services import Services
 from tui.status import Status
@@ -37,14 +37,13 @@ if TYPE_CHECKING:
     from tui.hosting_watch import HostingWatch
     from tui.opening import Place
     from tui.run_watch import RunWatch
-    from tui.screens.workspace import WorkspaceScreen
 
 _STATUS_SECONDS = 3.0
 _LAST_SECONDS = 1.0
 _RESTS_AFTER = 0.25
 
 
-class TarmacApp(App[int]):
+class TarmacApp(Errands, App[int]):
     """The program in the terminal.
 
     Args:
@@ -177,7 +176,7 @@ class TarmacApp(App[int]):
         self._follow_runs()
         self._follow_hosting()
         if self._opening is not None:
-            self._go_to(self._opening)
+            self.go_to(self._opening)
         if self.current_mode != "workspace":  # else the model that opens there needs the processor more
             self.prepare_spare()
             self.run_worker(
@@ -246,97 +245,9 @@ class TarmacApp(App[int]):
 
     # -- places
 
-    @property
-    def workspace(self) -> WorkspaceScreen | None:
-        """The workspace screen, once it was opened."""
-        stack = self._screen_stacks.get("workspace")
-        return stack[0] if stack else None  # type: ignore[return-value]
-
     def action_go(self, mode: str) -> None:
         """Go to a place."""
         self.switch_mode(mode)
-
-    def on_show_model(self, message: ShowModel) -> None:
-        """Bring a model into the workspace, and the workspace to the front where it is to be shown."""
-        if message.show:
-            self.hold_keys()
-            self.switch_mode("workspace")
-        if self.workspace is not None:
-            self.workspace.add_model(
-                message.model_id, show=message.show, new_workspace=message.new_workspace, place=message.place
-            )
-        else:
-            self.run_worker(
-                partial(self.services.add_to_workspace, message.model_id),
-                thread=True,
-                group="add",
-                exit_on_error=False,
-                description="adding a model",
-            )
-
-    def on_host_model(self, message: HostModel) -> None:
-        """Ask how a model shall be served, serve it, show its token once."""
-        from tui.screens.host_model import host_model
-
-        work = host_model(self, message.model_id)
-        self.run_worker(work, group="host", exclusive=True, exit_on_error=False, description="hosting a model")
-
-    def on_show_deployment(self, message: ShowDeployment) -> None:
-        """Go to the place Hosting, to this deployment."""
-        self.switch_mode("hosting")
-        self.call_later(self._show_deployment, message.name)
-
-    def _show_deployment(self, name: str) -> None:
-        from tui.screens.hosting import HostingScreen
-
-        hosting = self._screen_stacks["hosting"][0]
-        if isinstance(hosting, HostingScreen):
-            hosting.select(name)
-
-    def on_train_on(self, message: TrainOn) -> None:
-        """Plan an experiment on a dataset, in the place Training."""
-        self.switch_mode("training")
-        self.call_later(self._plan_on, message.dataset_id)
-
-    def _plan_on(self, dataset_id: str) -> None:
-        from tui.screens.training import TrainingScreen
-        from tui.screens.wizard import Wizard
-
-        if isinstance(self.screen, Wizard):
-            self.screen.dismiss(None)  # what was answered there stays in its draft
-        training = self._screen_stacks["training"][0]
-        if isinstance(training, TrainingScreen):
-            training.action_new(dataset=dataset_id)
-
-    def action_open_picture(self) -> None:
-        """Ask for a saved picture and go to its place."""
-        from tui.screens.ask_path import AskPath
-
-        def go(path: Path | None) -> None:
-            if path is not None:
-                self.post_message(OpenPicture(path))
-
-        self.push_screen(AskPath("Open a picture", "a .png, .webp, .gif or .mp4 that Tarmac saved"), go)
-
-    def on_open_picture(self, message: OpenPicture) -> None:
-        """Go to where a picture was saved."""
-        self.run_worker(
-            self._open_picture(message.path), group="open", exclusive=True, exit_on_error=False, description=""
-        )
-
-    async def _open_picture(self, path: Path) -> None:
-        self._go_to(await asyncio.to_thread(self.services.find_place, path))
-
-    def _go_to(self, place: Place) -> None:
-        for sentence in place.told:
-            self.notify(sentence, title="Not as it was", severity="warning", timeout=12, markup=False)
-        if place.model is not None:
-            self.post_message(ShowModel(place.model.id, place=place.state))
-
-    def on_library_changed(self, message: LibraryChanged) -> None:
-        """A model that is gone leaves the workspace too."""
-        if message.removed and message.model_id and self.workspace is not None:
-            self.workspace.forget_model(message.model_id)
 
     # -- troubles
 

@@ -107,6 +107,48 @@ def _reach(text: str, at: int, end: int, width: int) -> int:
     return end
 
 
+class Growing:
+    """Text that comes in pieces, laid out as it comes: each piece costs what itself costs, however much there is.
+
+    Args:
+        width: Cells, at least 1.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = max(1, width)
+        self._done: list[TextLine] = []
+        self._open: list[Piece] = []
+        """The pieces of the last line, which may still change."""
+
+    def add(self, text: str, tone: str) -> None:
+        """Put text at the end, without control characters but line ends and tabs."""
+        self._open.append((text, tone))
+        lines = flowed(self._open, self._width)
+        if len(lines) > 1:
+            # Whatever comes, lines before the last end where they do. Of the last one the pieces are kept as they
+            # came: tabs are drawn as spaces, and spaces at a line's end are dropped.
+            kept = _tail(self._open, self._width)
+            self._done += lines[:-1]
+            self._open = kept
+
+    def laid(self) -> Laid:
+        """All of it now."""
+        return Laid([*self._done, *flowed(self._open, self._width)], (0,))
+
+
+def _tail(pieces: Sequence[Piece], width: int) -> list[Piece]:
+    """The pieces of the last line."""
+    text = "".join(piece for piece, _ in pieces)
+    start = [begin for begin, _ in _spans(text, width)][-1]
+    kept: list[Piece] = []
+    at = 0
+    for piece, tone in pieces:
+        if at + len(piece) > start:
+            kept.append((piece[max(0, start - at) :], tone))
+        at += len(piece)
+    return kept
+
+
 def beside(left: Sequence[TextLine], right: Sequence[TextLine], half: int, gap: int) -> list[TextLine]:
     """Two columns of `half` cells each, side by side."""
     lines = []

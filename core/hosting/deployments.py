@@ -153,7 +153,7 @@ class Deployments:
             active=active,
             limits=limits or Limits(),
         )
-        self._check_public(deployment)
+        self.check_public(deployment)
         secret: str | None = None
         building = stage(self.folder)
         try:
@@ -190,7 +190,7 @@ class Deployments:
                 model.interface.command(changed.command or None)
                 model.interface.check_options(changed.options)
                 changed = replace(changed, model=model.id)
-            self._check_public(changed)
+            self.check_public(changed)
             changed.write(folder)
         return changed
 
@@ -344,7 +344,7 @@ class Deployments:
             raise Refused(
                 f"the gateway cannot listen on {settings.host}",
                 f"other machines reach that address, and {', '.join(public[:5])} can be used without a token",
-                "Make every deployment private, or listen on 127.0.0.1",
+                "Make them private (tarmac deployments set NAME --private), or listen on 127.0.0.1",
             )
 
     def public_names(self) -> list[str]:
@@ -360,7 +360,12 @@ class Deployments:
         except TarmacError as error:
             return Hosted(name, folder, None, str(error))
 
-    def _check_public(self, deployment: Deployment) -> None:
+    def check_public(self, deployment: Deployment) -> None:
+        """Whether a deployment may be as public as it is.
+
+        Raises:
+            Refused: It needs no token, and other machines can reach the gateway.
+        """
         if deployment.private:
             return
         settings = self.gateway_settings()

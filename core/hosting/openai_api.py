@@ -140,7 +140,7 @@ async def all_completions(exchange: Exchange) -> Response:
 
 
 async def _complete(exchange: Exchange, entry: Entry, asked: Asked) -> Response:
-    pool = pool_of(exchange)
+    pool_of(exchange)
     head = {
         "id": f"cmpl-{secrets.token_hex(12)}",
         "object": "text_completion",
@@ -150,7 +150,8 @@ async def _complete(exchange: Exchange, entry: Entry, asked: Asked) -> Response:
     calls: list[Call] = []
 
     def submit(command: str, inputs: Mapping[str, object], parts: bool = False) -> Call:
-        call = pool.submit(exchange.client, command, inputs, parts=parts)
+        # The workers of this moment: changed settings may have put others in their place meanwhile.
+        call = pool_of(exchange).submit(exchange.client, command, inputs, parts=parts)
         calls.append(call)
         return call
 

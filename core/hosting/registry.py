@@ -239,13 +239,17 @@ class Registry:
             self.entries[name] = entry
         old, entry.deployment, entry.verifier = entry.deployment, deployment, what.verifier
         entry.signature, entry.problem, entry.looked = what.signature, what.problem, time.monotonic()
+        awake = False
         if entry.pool is not None and (what.served is None or not old.same_workers(deployment)):
+            awake = entry.pool.state in ("awake", "waking")
             self._close_pool(entry)
         if entry.pool is not None:
             entry.pool.deployment = deployment
             entry.pool.resize_queue(deployment.limits.max_queue)
         elif what.served is not None:
             entry.pool = Pool(deployment, what.served, entry.folder)
+            if awake:
+                entry.pool.wake()  # what was ready for requests is so again before one comes
 
     def _close_pool(self, entry: Entry) -> None:
         pool, entry.pool = entry.pool, None

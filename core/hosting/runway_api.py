@@ -41,7 +41,8 @@ async def query(exchange: Exchange) -> Response:
     command = command_of(pool)
     formats = _formats(exchange.header("x-runway-output-format"), command)
     inputs = await read_inputs(command, await exchange.json_object())
-    call = pool.submit(exchange.client, command.name, inputs, hold=True)
+    # The workers of this moment: while the body came, changed settings may have put others in their place.
+    call = pool_of(exchange).submit(exchange.client, command.name, inputs, hold=True)
     outputs = await exchange.while_here(call)
     if isinstance(tokens := outputs.get("tokens"), int | float):
         exchange.gateway.metrics.wrote(exchange.deployed.name, float(tokens))

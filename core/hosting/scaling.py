@@ -41,6 +41,7 @@ class Replica:
         launcher: Where it was started.
         endpoint: Where it listens; None while it does not.
         sentence: Why it failed, if it did.
+        host: Name of the machine that it runs or ran on; empty before it was started.
     """
 
     run: str
@@ -48,6 +49,7 @@ class Replica:
     launcher: str
     endpoint: Endpoint | None
     sentence: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,15 @@ class Scaled:
         name: The deployment.
         url: Where the front answers, "http://127.0.0.1:8700/NAME"; empty without one.
         replicas: Its processes.
+        front: State of the front's run; empty where there never was one.
+        sentence: Why the front failed, if it did.
     """
 
     name: str
     url: str
     replicas: Sequence[Replica]
+    front: str = ""
+    sentence: str = ""
 
     @property
     def listening(self) -> int:
@@ -77,8 +83,12 @@ def scaled(name: str, data_dir: Path | None = None) -> Scaled:
         NotFound: There is no such deployment.
     """
     deployments = Deployments(data_dir)
-    folder = deployments.path(name)
-    front, replicas = _runs(name, Runs(deployments.data_dir).runs())
+    return spread(name, deployments.path(name), Runs(deployments.data_dir).runs())
+
+
+def spread(name: str, folder: Path, runs: Sequence[RunView]) -> Scaled:
+    """The same from `runs`, the newest first, for who follows them anyway; `folder` is the deployment's."""
+    front, replicas = _runs(name, runs)
     endpoints = read_endpoints(folder)
     told = [
         Replica(
@@ -86,11 +96,14 @@ def scaled(name: str, data_dir: Path | None = None) -> Scaled:
             each.state,
             each.plan.resources.launcher,
             endpoints[each.id][0] if each.id in endpoints and each.active else None,
-            f"{each.end.what}: {each.end.why}" if each.end is not None and each.state == "failed" else "",
+            _why(each),
+            each.host,
         )
         for each in replicas
     ]
-    return Scaled(name, _url(front, name) if front is not None and front.active else "", told)
+    if front is None:
+        return Scaled(name, "", told)
+    return Scaled(name, _url(front, name) if front.active else "", told, front.state, _why(front))
 
 
 async def scale(
@@ -150,6 +163,11 @@ async def scale(
 
 
 # -- inside
+
+
+def _why(run: RunView) -> str:
+    """Why it failed, if it did."""
+    return f"{run.end.what}: {run.end.why}" if run.end is not None and run.state == "failed" else ""
 
 
 def _runs(name: str, runs: Sequence[RunView]) -> tuple[RunView | None, list[RunView]]:

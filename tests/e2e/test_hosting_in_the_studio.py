@@ -17,6 +17,7 @@ import pytest
 from core.hosting import process
 from core.hosting.deployments import Deployments
 from tests import kills
+from tests.e2e.test_hosting import until
 from tests.studio import Studio, studio
 
 PATIENCE = 120.0
@@ -73,14 +74,22 @@ def test_a_model_hosted_in_the_studio_answers_after_it_closed_and_after_a_kill(h
         running.press("enter")
         running.wait_for("⏎ asks", PATIENCE)
         running.press(*"def add(a, b):", "enter")
-        running.wait_for(r"answer ─+ after [\d.]+ m?s", PATIENCE)
+        running.wait_for(r"answer ─+ after [\d.]+ m?s · first text [\d.]+ m?s", PATIENCE)
         running.wait_for("finish_reason", PATIENCE)
         running.press("escape")
-        running.wait_for(r"5 Hosting ●1", PATIENCE)
+        running.wait_for(r"5 Hosting ●1[\s\S]*programs that call it", PATIENCE)
+        running.press("e")
+        running.wait_for(r"Settings of gen[\s\S]*as it is now", PATIENCE)
+        running.press("down", "down", "down", "2")
+        running.wait_for("replicas 1 → 2", PATIENCE)
+        running.press("enter")
+        running.wait_for("gen: replicas 1 → 2", PATIENCE)
+        running.wait_for("2 that sleep after 5 min", PATIENCE)
         running.hang_up()
         running.process.wait(PATIENCE)
     gateway = process.gateway_status(store.data_dir)
     assert gateway.runs
+    until(lambda: store.status("gen", True).replicas_ready == 2, PATIENCE)
     url = f"{gateway.url}/gen/v1/query"
     status, answer = ask(url, token, {"prompt": "def add(a, b):", "max_tokens": 4})
     assert (status, type(answer["completion"])) == (200, str)

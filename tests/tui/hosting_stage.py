@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from core.errors import Cancelled, TarmacError
 from core.hosting.deployments import Deployments, Hosted
 from core.hosting.process import GatewayStatus
 from core.hosting.request_log import RequestLog
+from core.hosting.scaling import Scaled
 from core.hosting.status import Status
 from core.interface import Command
 from tests.tui.stage import StageServices, furnish
@@ -48,8 +49,11 @@ class FakeAsking:
         self._hosting, self._seen, self._command = hosting, seen, command
         self.stopped = False
 
-    def ask(self, inputs: Mapping[str, object]) -> Answer:
+    def ask(self, inputs: Mapping[str, object], written: Callable[[str], None] | None = None) -> Answer:
         self._hosting.queries.append((self._seen.name, dict(inputs)))
+        for piece in self._hosting.pieces:
+            assert written is not None
+            written(piece)
         while not self._hosting.answers.wait(0.01):
             if self.stopped:
                 raise Cancelled("it was stopped")
@@ -60,10 +64,10 @@ class FakeAsking:
             if kind.type_name == "image":
                 outputs[name] = np.full((64, 64, 3), 200, np.uint8)
             elif kind.type_name == "text":
-                outputs[name] = f"\n    return a + b\x1b[31m  # {inputs.get('prompt')}"
+                outputs[name] = "".join(self._hosting.pieces) or f"\n    return a + b\x1b[31m  # {inputs.get('prompt')}"
             else:
                 outputs[name] = kind.default_value()
-        return Answer(outputs, 0.0382)
+        return Answer(outputs, 0.0382, 0.0121 if self._hosting.pieces else None)
 
     def stop(self) -> None:
         self.stopped = True
@@ -77,11 +81,14 @@ class FakeHosting(HostingServices):
         self._library = library
         self.now = RUNNING
         self.statuses: dict[str, Status] = {}
+        self.spreads: dict[str, Scaled] = {}
         self.asked: list[str] = []
         self.queries: list[tuple[str, dict[str, object]]] = []
         self.answers = threading.Event()
         self.answers.set()
         self.failure: TarmacError | None = None
+        self.pieces: list[str] = []
+        """What streams before `answers` is set."""
 
     def library(self) -> Library:
         return self._library
@@ -103,6 +110,7 @@ class FakeHosting(HostingServices):
 
     def _seen(self, hosted: Hosted, gateway: GatewayStatus) -> Seen:
         seen = super()._seen(hosted, gateway)
+        seen = replace(seen, spread=self.spreads.get(seen.name, seen.spread))
         told = self.statuses.get(seen.name)
         serves = gateway.runs and hosted.deployment is not None and hosted.deployment.active
         return replace(seen, status=told) if told is not None and serves else seen

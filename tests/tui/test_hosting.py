@@ -81,7 +81,7 @@ async def test_the_deployment_under_the_cursor_is_told_in_full(services: Hosting
             "1,204 requests, 1 error; 48,211 in all",
             "p50 38 ms, p95 121 ms",
             "7 waiting, 2 under way",
-            "2 × sleeps after 5 min without a request",
+            "2 that sleep after 5 min without a request",
         ):
             assert part in shown, part
         await pilot.press("up")
@@ -97,7 +97,7 @@ async def test_nothing_hosted_says_what_to_press(home: Path) -> None:
     async with studio(stage(home, filled=False), start="hosting") as (app, pilot, messages):
         await until(pilot, lambda: "Nothing is hosted yet" in text(app))
         assert "n chooses a model" in text(app)
-        assert not offered(app) & {"open", "copy", "tokens", "pause", "delete", "log", "code"}
+        assert not offered(app) & {"open", "ask", "copy", "tokens", "pause", "delete", "log", "code"}
         await pilot.press("enter", "y", "t", "p", "x")
         assert isinstance(app.screen, HostingScreen)
         await pilot.press("n")
@@ -302,6 +302,53 @@ async def test_a_text_is_asked_for_and_shown_without_escapes(services: HostingSt
         assert isinstance(app.screen, HostingScreen)
 
 
+async def test_a_text_is_shown_as_it_comes_and_stopping_keeps_what_has_come(services: HostingStage) -> None:
+    services.fake.answers.clear()
+    services.fake.pieces = ["\n    return", " a\x1b[31m", " + b"]
+    async with studio(services, start="hosting", size=WIDE) as (app, pilot, _):
+        await until(pilot, lambda: app.hosting)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, QueryPage))
+        await pilot.press(*"def f")
+        await pilot.press("enter")
+        await until(pilot, lambda: "return a�[31m + b" in text(app))
+        assert "◐ writing" in text(app)
+        assert "esc stops" in text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "○ stopped after" in text(app))
+        assert "return a�[31m + b" in text(app)
+        assert isinstance(app.screen, QueryPage)
+        services.fake.answers.set()
+        services.fake.pieces = ["\n    pass"]
+        await pilot.press("enter")
+        await until(pilot, lambda: "after 38 ms · first text 12 ms" in text(app))
+        assert "return a" not in text(app)
+        app.screen.query_one(Form).focus()
+        await pilot.press("y")
+        assert app.clipboard == "\n    pass"
+        services.fake.pieces = [f"line {number}\n" for number in range(200)]
+        await pilot.press("enter")
+        await until(pilot, lambda: "first text" in text(app) and "line 199" in text(app))
+        app.screen.query_one(AnswerPane).view.focus()
+        await pilot.press("home")
+        await until(pilot, lambda: "line 0\n" in text(app) or "line 0 " in text(app))
+
+
+async def test_on_a_small_screen_the_keys_scroll_what_was_written(services: HostingStage) -> None:
+    services.fake.pieces = [f"line {number}\n" for number in range(200)]
+    async with studio(services, start="hosting", size=(80, 24)) as (app, pilot, _):
+        await until(pilot, lambda: app.hosting)
+        await pilot.press("down", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, QueryPage))
+        await pilot.press("enter")
+        await until(pilot, lambda: "first text" in text(app) and "line 199" in text(app))
+        await pilot.press("pageup")
+        await until(pilot, lambda: "line 199" not in text(app))
+        await pilot.press("escape")
+        assert isinstance(app.screen, QueryPage)
+        assert "line 1" not in text(app)
+
+
 async def test_a_picture_is_shown_as_one(services: HostingStage) -> None:
     async with studio(services, start="hosting", size=WIDE) as (app, pilot, _):
         await until(pilot, lambda: app.hosting)
@@ -346,7 +393,7 @@ async def test_what_cannot_be_sent_is_not(services: HostingStage) -> None:
         await until(pilot, lambda: "✕ max tokens" in text(app))
         await pilot.press("backspace", "backspace", "backspace", "backspace", "backspace")
         line = app.screen.query_one(Input)
-        line.value = "no list"
+        line.value = "a, b, c, d, e, f, g, h, i"
         line.focus()
         await pilot.press("enter")
         await until(pilot, lambda: "✕ stop cannot be" in text(app))

@@ -20,6 +20,7 @@ from tests.tui.stage import STATUS, until
 from tests.tui.test_snapshots import SIZES, named
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.pictures import Pictures
+from tui.screens.deployment_settings import DeploymentSettings
 from tui.studio import TarmacApp
 from tui.widgets.deployment_card import RequestsPane
 from tui.widgets.table import Table
@@ -73,6 +74,7 @@ PLACES: dict[str, Keys] = {
     "log": ("down", "l"),
     "code": ("c",),
     "ask": ("down", "enter"),
+    "settings": ("down", "e"),
 }
 
 
@@ -85,6 +87,8 @@ def test_hosting(services: HostingStage, snap_compare: Callable[..., bool], plac
             await pilot.press(key)
         if size[0] < 100 and place in ("python", "ask"):
             await pilot.press("enter")
+        if place == "settings":
+            await until(pilot, lambda: isinstance(pilot.app.screen, DeploymentSettings))
         if place == "code":
             await until(pilot, lambda: str(pilot.app.screen.query_one("#qr").render()))
         await at_rest(pilot)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 from rich.cells import cell_len
 
 from core.runs.text_samples import TextSample
-from tui.text_lines import Laid, flowed, rule
+from tui.text_lines import Growing, Laid, flowed, rule
 from tui.widgets.run_texts import laid
 
 
@@ -67,3 +68,22 @@ def test_prompts_that_came_later_have_no_partner() -> None:
 def test_the_part_that_is_looked_at_is_found() -> None:
     assert Laid((), (0, 6, 15)).part(8) == (1, 2)
     assert Laid().part(0) == (0, 0)
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 31])
+def test_a_text_that_comes_in_pieces_is_laid_out_as_if_it_had_come_whole(width: int) -> None:
+    chance = random.Random(width)
+    for _ in range(200):
+        pieces = [
+            ("".join(chance.choices("ab c\n\t é漢 ", k=chance.randint(1, 9))), chance.choice(("plain", "accent")))
+            for _ in range(chance.randint(1, 20))
+        ]
+        growing = Growing(width)
+        for text, tone in pieces:
+            growing.add(text, tone)
+        whole = flowed(pieces, width)
+        assert [_cells(line) for line in growing.laid().lines] == [_cells(line) for line in whole]
+
+
+def _cells(line: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [(character, tone) for text, tone in line for character in text]

@@ -55,7 +55,9 @@ class Writer:
                 last = index + 1 == most[place]
                 if last:
                     done |= {"finish_reason": "length", "logprobs": []}
-                yield Answer(place, done, (index + 1) / most[place], last)
+                known = self.interface.commands[command].outputs
+                told = {name: value for name, value in done.items() if name in known}
+                yield Answer(place, told, (index + 1) / most[place], last)
 
 
 def _scores(text: str) -> list[dict[str, object]]:

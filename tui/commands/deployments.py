@@ -7,19 +7,22 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from tui.commands import scale
+from tui import hosting_spread
+from tui.commands import deployments_set, scale
 from tui.commands.common import harmless, json_flag, print_json, table
-from tui.words import ago, duration
+from tui.hosting_changes import time_of
+from tui.words import ago, size
 
 if TYPE_CHECKING:
+    from core.hosting.deployment import Deployment
     from core.hosting.tokens import Token
     from tui.hosting_services import HostingServices, Seen
 
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser("deployments", help="list, pause and delete what is hosted; tokens and request logs")
-    verbs = parser.add_subparsers(metavar="list|show|stop|start|rm|token|log|scale", required=True)
+    parser = commands.add_parser("deployments", help="list, change, pause, delete what is hosted; tokens, logs")
+    verbs = parser.add_subparsers(metavar="list|show|set|stop|start|rm|token|log|scale", required=True)
 
     listing = verbs.add_parser("list", help="all deployments by name")
     json_flag(listing)
@@ -33,6 +36,7 @@ def add(commands: Any) -> None:
         return verb
 
     one("show", "everything about one deployment", _show)
+    deployments_set.add(verbs)
     one("stop", "serve it no longer; it keeps its address and its tokens", _stop)
     one("start", "serve it again; starts the gateway where none runs", _start)
     one("rm", "delete it with its tokens and its log for ever; its model stays", _remove)
@@ -102,6 +106,7 @@ def _show(options: argparse.Namespace) -> int:
         more = {
             "options": dict(made.options) if made else {},
             "limits": asdict(made.limits) if made else None,
+            "spread": asdict(seen.spread) if seen.spread is not None else None,
             "tokens": [_token_facts(each) for each in seen.tokens],
             "rate": list(status.rate),
             "log": str(seen.hosted.folder / "requests.log"),
@@ -112,11 +117,16 @@ def _show(options: argparse.Namespace) -> int:
     facts += [["", status.sentence]] if status.sentence else []
     facts += [["url", seen.url or "none before the gateway runs"]]
     if made is not None:
-        sleeps = f"after {duration(made.sleep_after)} without a request" if made.sleep_after else "never"
+        sleeps = f"after {time_of(made.sleep_after)} without a request" if made.sleep_after else "never"
         facts += [["model", made.model], ["command", made.command], ["sleeps", sleeps]]
         facts += [["option", f"{name} = {value}"] for name, value in made.options.items()]
         facts += [["access", "with a token" if made.private else "public: no token is needed"]]
         facts += [["replicas", f"{status.replicas_ready} of {made.replicas} ready"]]
+        facts += [["limits", _limits(made)]]
+    if seen.spread is not None:
+        facts += [["spread", hosting_spread.summary(seen.spread)[0]]]
+        facts += [["", f"{seen.spread.url}/v1 divides requests among them"]] if seen.spread.url else []
+        facts += [["", hosting_spread.process_line(each)[0]] for each in seen.spread.replicas]
     facts += [["token", f"{each.label}  …{each.hint}  made {ago(each.created)}"] for each in seen.tokens]
     facts += [
         ["requests", f"{status.requests:,}, {status.requests_today:,} of them today"],
@@ -212,6 +222,11 @@ def _told(hosting: HostingServices, options: argparse.Namespace) -> int:
 
 def _token_facts(token: Token) -> dict[str, object]:
     return {"label": token.label, "hint": token.hint, "created": token.created.astimezone(UTC).isoformat()}
+
+
+def _limits(made: Deployment) -> str:
+    limits = made.limits
+    return f"{time_of(limits.timeout)} a request, {size(limits.max_body)} at most; {limits.max_queue:,} may wait"
 
 
 def _ms(value: float | None) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import socket
 from typing import Any
 
+from core.errors import Refused
 from tui.commands.common import json_flag, print_json
 from tui.commands.host import listen, listening, print_gateway, settings
 
@@ -66,9 +69,31 @@ def _restart(options: argparse.Namespace) -> int:
         wanted = GatewaySettings(**{**vars(before), **changes})
         wanted.tls()
         hosting.store.check_address(wanted)
+        now = hosting.gateway()
+        if now.runs and wanted.port and (wanted.host, wanted.port) != (now.host, now.port):
+            _check_free(wanted.host, wanted.port, now.port)
     hosting.stop_gateway()
     listen(hosting, changes)
     return print_gateway(hosting.start_gateway(), options.json)
+
+
+def _check_free(host: str, port: int, before: int) -> None:
+    """Whether the gateway could listen there, as far as that can be known while it still runs at port `before`.
+
+    Raises:
+        Refused: Another program has the port, or the address is not of this machine.
+    """
+    if port == before:
+        return  # its own socket is in the way of this question
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+            what = f"the gateway cannot move to port {port} of {host}"
+            raise Refused(what, why, f"Choose another; it goes on where it is, on port {before}") from None
 
 
 def _unit(options: argparse.Namespace) -> int:

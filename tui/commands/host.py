@@ -38,10 +38,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--replicas", metavar="N", type=int, default=1, help="workers that run at once (default: 1)")
     parser.add_argument(
         "--sleep-after",
-        metavar="S",
-        type=float,
-        default=300.0,
-        help="seconds without a request after which the workers end; 0 for never (default: 300)",
+        "--sleep",
+        dest="sleep_after",
+        metavar="TIME",
+        default="5m",
+        help="time without a request after which the workers end: 90s, 10m, 2h, never (default: 5m)",
+    )
+    parser.add_argument(
+        "--timeout", metavar="TIME", default="5m", help="the longest that a request may take (default: 5m)"
     )
     listening(parser)
     json_flag(parser)
@@ -55,7 +59,9 @@ def listening(parser: argparse.ArgumentParser) -> None:
         "--bind", metavar="ADDRESS", dest="host", help="0.0.0.0 for all; then every deployment needs a token"
     )
     place.add_argument("--port", metavar="P", type=int, help="default: the first free one from 8600, then the same")
-    place.add_argument("--cert", "--certificate", metavar="FILE", dest="certificate", help="PEM; then https")
+    place.add_argument(
+        "--cert", "--certificate", metavar="FILE", dest="certificate", help="PEM, for https; empty: none"
+    )
     place.add_argument("--key", metavar="FILE", help="PEM, where the certificate's file does not hold it")
 
 
@@ -98,12 +104,13 @@ def listen(hosting: HostingServices, changes: dict[str, object]) -> None:
 def _host(options: argparse.Namespace) -> int:
     from core.library.models import Library
     from tui.commands.values import pairs, read_inputs
+    from tui.hosting_changes import seconds
     from tui.hosting_services import HostingServices
 
     hosting, library = HostingServices(), Library()
     if options.name is not None:
         hosting.store.check_new_name(options.name)
-    model = _model(hosting, options.model, options.checkpoint)
+    model = named_model(hosting, options.model, options.checkpoint)
     interface = library.get(model).interface
     hosting.check(library, model, options.command)
     setup = read_inputs(interface.options, pairs(options.option, "--option"))
@@ -116,7 +123,8 @@ def _host(options: argparse.Namespace) -> int:
         options=setup,
         private=not options.public,
         replicas=options.replicas,
-        sleep_after=options.sleep_after,
+        sleep_after=seconds(options.sleep_after),
+        timeout=seconds(options.timeout),
     )
     if options.json:
         print_json({"name": made.name, "url": made.url, "token": made.token})
@@ -130,7 +138,7 @@ def _host(options: argparse.Namespace) -> int:
     return 0
 
 
-def _model(hosting: HostingServices, name: str, step: int | None) -> str:
+def named_model(hosting: HostingServices, name: str, step: int | None) -> str:
     """The model that is meant: of the library, or else of a training run.
 
     Raises:
@@ -154,12 +162,16 @@ def _model(hosting: HostingServices, name: str, step: int | None) -> str:
 
 def print_gateway(status: GatewayStatus, as_json: bool, **counts: int) -> int:
     """Tell of the gateway, as data or as a line, with what it serves."""
+    from tui.hosting_facts import local_only
+
     if as_json:
         print_json({**asdict(status), **counts})
     elif status.state == "died":
         print(status.sentence)
     else:
         where = f"{status.state} on {status.url}" if status.runs else status.state
+        if status.runs and not local_only(status):
+            where += f", listening on {status.host}: other machines reach it"
         parts = (where, *(f"{what} {count}" for what, count in counts.items()), status.sentence)
         print("; ".join(filter(None, parts)))
     return 0

@@ -14,19 +14,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from core.errors import TarmacError
+from tui.hosting_fields import fields, filled, servable
 from tui.hosting_services import Made
-from tui.interface_fields import option_field
-from tui.training_options import Field, Value
+from tui.hosting_steering import ask
+from tui.training_options import Value
 from tui.widgets.form import Form
 
 if TYPE_CHECKING:
     from core.interface import Command
     from core.library.models import Model
     from tui.studio import TarmacApp
-
-_SLEEP = 300
-_OPTION = "option:"
-_COMMAND_ABOUT = "What Runway's API and the page serve; a model's other commands are not reachable."
 
 
 class HostDialog(ModalScreen[Made | None]):
@@ -67,7 +64,7 @@ class HostDialog(ModalScreen[Made | None]):
                 yield Static("name", markup=False)
                 yield Input(self._name, id="host-input")
             yield Static(id="host-told", markup=False)
-            yield Form(fields(self._model, self._commands), self.values)
+            yield Form(fields(self._model.interface, self._commands), self.values)
 
     # -- the name
 
@@ -128,19 +125,9 @@ class HostDialog(ModalScreen[Made | None]):
                 return
             self._tell("◐ starting" if not self._gateway_runs else "◐ making it", "$warning")
             chosen = {each.name: form.value(each) for each in form.fields}
-            options = {
-                key.removeprefix(_OPTION): value for key, value in self.values.items() if key.startswith(_OPTION)
-            }
+            said = filled(chosen, self.values, self._commands[0].name)
             made = await asyncio.to_thread(
-                lambda: self.app.services.hosting.host(
-                    self._model.id,
-                    name,
-                    command=str(chosen.get("command", self._commands[0].name)),
-                    options=options,
-                    private=bool(chosen["private"]),
-                    replicas=int(chosen["replicas"]),
-                    sleep_after=float(chosen["sleep_after"]),
-                )
+                lambda: self.app.services.hosting.host(self._model.id, name, **vars(said)),
             )
         except TarmacError as error:
             self._tell(f"✕ {error}", "$error")
@@ -159,29 +146,6 @@ class HostDialog(ModalScreen[Made | None]):
             self.dismiss(None)
 
 
-def fields(model: Model, commands: tuple[Command, ...]) -> list[Field]:
-    """What can be set: the command where there are several, the model's own options, then who, how many, how long."""
-    found: list[Field] = []
-    if len(commands) > 1:
-        choices = tuple((each.name, each.description or "") for each in commands)
-        found.append(Field("command", "command", commands[0].name, _COMMAND_ABOUT, choices=choices))
-    for name, kind in model.interface.options.items():
-        field = option_field(f"{_OPTION}{name}", name.replace("_", " "), kind)
-        if field is not None:
-            found.append(field)
-    return [
-        *found,
-        Field("private", "private", True, "Private: a token is needed. Public only where no other machine gets to it."),
-        Field("replicas", "replicas", 1, "Workers that run at once, one a GPU where there are several.", 1, 64),
-        Field(
-            "sleep_after", "sleep after, s", _SLEEP,
-            "Seconds without a request after which the workers end and give their memory back; the next request wakes "
-            "them and is held until they are there.",
-            0, 365 * 24 * 3600, zero="never",
-        ),
-    ]  # fmt: skip
-
-
 async def host_model(app: TarmacApp, model_id: str) -> None:
     """Ask, serve the model, show its token once, and go where it is seen.
 
@@ -191,13 +155,12 @@ async def host_model(app: TarmacApp, model_id: str) -> None:
     from tui.messages import ShowDeployment
     from tui.screens.secret import SecretShown
 
-    model, name, commands = await asyncio.to_thread(_look, app, model_id)
-    made = await app.push_screen_wait(HostDialog(model, name, commands))
+    made = await ask(app, lambda: _look(app, model_id), lambda found: HostDialog(*found))
     if made is None:
         return
     if app.hosting_watch is not None:
         app.hosting_watch.look_now()
-    lines = [("model", model.name), ("address", made.url)]
+    lines = [("model", made.model), ("address", made.url)]
     if made.token is None:
         lines.append(("access", "public: no token is needed, and only this machine gets to it"))
 
@@ -207,11 +170,8 @@ async def host_model(app: TarmacApp, model_id: str) -> None:
 
 def _look(app: TarmacApp, model_id: str) -> tuple[Model, str, tuple[Command, ...]]:
     """The model, a free name, and its commands that can be served. Reads the disk."""
-    from core.hosting.guard import usable
-
     hosting, library = app.services.hosting, app.services.library
-    model = library.get(model_id)
-    commands = tuple(each for each in model.interface.commands.values() if usable(each))
+    model, commands = servable(library, model_id)
     if not commands:
         hosting.check(library, model_id)  # raises the sentence
     return model, hosting.suggest(model), commands

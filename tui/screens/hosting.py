@@ -46,7 +46,7 @@ _STEP = Binding.Group("program", compact=True)
 
 def _import_ahead() -> None:
     """What the keys will need, while the user still reads the list."""
-    for name in ("query", "tokens", "request_log", "qr_code", "host_model", "secret"):
+    for name in ("query", "tokens", "request_log", "qr_code", "host_model", "deployment_settings", "secret"):
         importlib.import_module(f"tui.screens.{name}")
     importlib.import_module("core.hosting.snippets")
 
@@ -64,15 +64,17 @@ class HostingScreen(HostingSteering, StudioScreen):
     HELP = (
         "Models behind URLs that programs can call. A gateway in a process of its own answers for all of them and goes "
         "on when the studio closes. A deployment sleeps when nobody asks, and the next request wakes it. Enter asks it "
-        "from here; left and right choose a program that calls it, y copies that."
+        "from here, e changes how it is served; left and right choose a program that calls it, y copies that."
     )
     HELP_TITLE = "Hosting"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="hosting.open", tooltip="Ask the deployment from here, as a program would"),
+        Binding("enter", "open", "open", id="hosting.open", tooltip="The deployment, with programs that call it"),
+        Binding("enter", "ask", "ask", id="hosting.ask", tooltip="Ask the deployment from here, as a program would"),
         Binding("left", "turn(-1)", "Program before", id="hosting.before", group=_STEP, tooltip="The program before"),
         Binding("right", "turn(1)", "Next program", id="hosting.next", group=_STEP, tooltip="The next program"),
         Binding("y", "copy", "copy", id="hosting.copy", tooltip="The program to your own clipboard (OSC 52)"),
         Binding("t", "tokens", "tokens", id="hosting.tokens", tooltip="Make, renew and revoke tokens"),
+        Binding("e", "settings", "settings", id="hosting.settings", tooltip="Replicas, sleep, access, options, model"),
         Binding("p", "pause", "pause", id="hosting.pause", tooltip="Serve it no longer, or again"),
         Binding("l", "log", "log", id="hosting.log", tooltip="Its requests"),
         Binding("n", "new", "host another", id="hosting.new", tooltip="Choose a model and serve it"),
@@ -202,7 +204,10 @@ class HostingScreen(HostingSteering, StudioScreen):
 
     @on(Table.Clicked, "#hosted Table")
     def _clicked(self) -> None:
-        self.action_open()
+        if self.size.width < 100 and not self.detail:
+            self.action_open()
+        else:
+            self.action_ask()
 
     # -- the deployment
 
@@ -257,26 +262,32 @@ class HostingScreen(HostingSteering, StudioScreen):
         """Keys that would do nothing are not offered."""
         if not self.is_mounted or action not in _ABOUT_ONE:
             return True
+        listed = self.size.width < 100 and not self.detail
         if action == "list":
             return self.detail and self.size.width < 100
+        if action == "open" and not listed:
+            return False
+        if action == "ask" and listed:
+            return False
         seen = self.seen
         if seen is None:
             return False
-        if action in ("turn", "copy", "more"):
-            return bool(self.query_one(SnippetsPane).program)
+        if action in ("turn", "copy", "more"):  # what is not seen is not turned
+            return bool(self.query_one(SnippetsPane).program) and not listed
         if action in ("copy_address", "copy_tunnel", "code"):
             return bool(seen.url)
-        if action in ("tokens", "pause"):
+        if action in ("tokens", "pause", "settings"):
             return seen.hosted.deployment is not None
         return True
 
     def action_open(self) -> None:
-        """Where one pane has room first the deployment, then the page that asks it."""
-        if self.size.width < 100 and not self.detail:
-            self.detail = True
-            self._fit()
-            self.refresh_bindings()
-            return
+        """Where one pane has room: from the list to the deployment."""
+        self.detail = True
+        self._fit()
+        self.refresh_bindings()
+
+    def action_ask(self) -> None:
+        """The page that asks it."""
         from tui.screens.query import QueryPage
 
         seen = self.seen
@@ -285,6 +296,7 @@ class HostingScreen(HostingSteering, StudioScreen):
         if seen.command is None or seen.model is None:
             self.notify("Its model is gone from the library or broken.", severity="error", markup=False)
             return
+        self.app.hold_keys()  # what is typed meanwhile is for the page
         self.app.push_screen(QueryPage(seen.name))
 
     def deployment_deleted(self) -> None:
@@ -354,7 +366,8 @@ class HostingScreen(HostingSteering, StudioScreen):
 
 
 _ABOUT_ONE = frozenset(
-    {"open", "turn", "copy", "more", "copy_address", "copy_tunnel", "code", "tokens", "pause", "log", "delete", "list"}
+    {"open", "ask", "turn", "copy", "more", "copy_address", "copy_tunnel", "code"}
+    | {"tokens", "settings", "pause", "log", "delete", "list"}
 )
 
 

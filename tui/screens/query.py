@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,9 +22,13 @@ from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.interface import Command
-    from tui.hosting_query import Asking
+    from tui.hosting_query import Answer, Asking
     from tui.hosting_services import Seen
     from tui.studio import TarmacApp
+
+
+_FLOWS = 0.05
+"""Seconds between two looks at what has come of a text."""
 
 
 class AskedPane(Titled, Horizontal):
@@ -49,7 +54,8 @@ class QueryPage(StudioScreen):
         Binding("enter", "ask", "ask", id="query.ask", tooltip="Send it"),
         Binding("ctrl+r,f5", "ask", "Ask", id="query.again", show=False, tooltip="Send it, wherever one is"),
         Binding("y", "copy", "copy", id="query.copy", tooltip="The answer's text to your own clipboard (OSC 52)"),
-        Binding("escape", "back", "stop / back", id="query.back", tooltip="Stop asking; else back"),
+        Binding("escape", "stop", "stop", id="query.stop", tooltip="Hang up: what has come of the text stays"),
+        Binding("escape", "back", "back", id="query.back", tooltip="Back to what is asked, then to the deployments"),
     ]
 
     app: TarmacApp
@@ -58,7 +64,10 @@ class QueryPage(StudioScreen):
         super().__init__()
         self.deployment = name
         self._asking: Asking | None = None
+        self._written: list[str] = []
+        """Pieces of the text that have come and are not shown yet; put there by the thread that reads them."""
         self._begun = 0.0
+        self._before = ""
 
     @property
     def seen(self) -> Seen | None:
@@ -84,8 +93,14 @@ class QueryPage(StudioScreen):
         for form in self.query(QueryForm):
             self.query_one(AskedPane).set_class(not form.has_editor, "pane")  # an editor has a title of its own
             form.focus_first()
+        self.call_after_refresh(self.app.release_keys)
         self.watch(self.app, "hosting", self._told)
         self.set_interval(1.0, self._tick)
+        self._flowing = self.set_interval(_FLOWS, self._flow, pause=True)
+
+    def on_unmount(self) -> None:
+        """Nobody would see the answer, and the thread that waits for it must end."""
+        self.action_stop()
 
     def _told(self) -> None:
         seen = self.seen
@@ -95,7 +110,9 @@ class QueryPage(StudioScreen):
             return
         glyph, word, _ = hosting_facts.state(seen)
         what = f", {seen.command.name}" if seen.command is not None else ""
-        line.update(f" {seen.name} · {glyph} {word} · {seen.model_name}{what} · {seen.url}/query")
+        told = f" {seen.name} · {glyph} {word} · {seen.model_name}{what}"
+        address = f" · {seen.url}/query"
+        line.update(told + address if cell_len(told + address) <= self.app.size.width else told)
 
     # -- asking
 
@@ -105,7 +122,7 @@ class QueryPage(StudioScreen):
 
     @on(QueryForm.Left)
     def _left(self) -> None:
-        self.action_back()
+        self.action_stop() if self._asking is not None else self.action_back()
 
     def action_ask(self) -> None:
         """Send what is filled in."""
@@ -124,24 +141,36 @@ class QueryPage(StudioScreen):
     async def _ask(self, seen: Seen, command: Command, filled: Filled) -> None:
         services, pane = self.app.services.hosting, self.query_one(AnswerPane)
         self._begun = time.monotonic()
+        self._written.clear()
         asking = self._asking = services.asking(seen, command)
         self.refresh_bindings()
+        self._flowing.resume()
+        pane.set_title("answer")
+        pane.say("", "$muted")
         self._tick()
         try:
             inputs = await asyncio.to_thread(filled.values)
-            answer = await asyncio.to_thread(asking.ask, inputs)
+            self._before = str(inputs.get("prompt", ""))
+            answer = await asyncio.to_thread(asking.ask, inputs, self._written.append)
+            self._flow()
+            if not pane.has_class("-text"):
+                pane.say("", "$muted")
             pane.expect(command)
             await self._laid_out()
             side = pane.sheet.side(max(1, len(picture_names(command))), 1)
             pictures = await asyncio.to_thread(drawn, command, answer.outputs, side)
-            pane.put(command, answer.outputs, pictures)
-            pane.set_title("answer", f"after {hosting_facts.milliseconds(1000 * answer.seconds)}")
+            pane.put(command, answer.outputs, pictures, self._before)
+            self._see_text(pane)
+            pane.set_title("answer", _took(answer))
         except TarmacError as error:
-            pane.set_title("answer")
-            stopped = asking.stopped
-            pane.say("○ stopped" if stopped else f"✕ {error}", "$muted" if stopped else "$error")
+            self._flow()
+            seconds = words.duration(time.monotonic() - self._begun)
+            pane.set_title("answer", f"○ stopped after {seconds}" if asking.stopped else "")
+            say = pane.tell if pane.has_class("-text") else pane.say  # what has come of a text stays
+            say("○ stopped" if asking.stopped else f"✕ {error}", "$muted" if asking.stopped else "$error")
         finally:
             self._asking = None
+            self._flowing.pause()
             self.refresh_bindings()
             if self.app.hosting_watch is not None:
                 self.app.hosting_watch.look_now()
@@ -152,10 +181,31 @@ class QueryPage(StudioScreen):
         self.call_after_refresh(event.set)
         await event.wait()
 
+    def _flow(self) -> None:
+        """Show what has come of a text."""
+        if not self._written:
+            return
+        come = "".join(self._written[: (count := len(self._written))])
+        del self._written[:count]
+        pane = self.query_one(AnswerPane)
+        if not pane.has_class("-text"):
+            pane.begin(self._before)
+            self._see_text(pane)
+        pane.grow(come)
+        self._tick()
+
+    def _see_text(self, pane: AnswerPane) -> None:
+        """Where the form is out of sight, the keys scroll the text."""
+        if self.size.width < 100 and pane.has_class("-text"):
+            pane.view.focus()
+
     def _tick(self) -> None:
         if self._asking is None:
             return
         seconds = int(time.monotonic() - self._begun)
+        if self.query_one(AnswerPane).has_class("-text"):
+            self.query_one(AnswerPane).set_title("answer", f"◐ writing · {words.duration(seconds)} · esc stops")
+            return
         state = self.seen.status.state if self.seen is not None else ""
         doing = "waking it" if state in ("asleep", "waking") else "asking"
         self.query_one(AnswerPane).say(f"◐ {doing} · {words.duration(seconds)}  esc stops", "$warning")
@@ -163,7 +213,11 @@ class QueryPage(StudioScreen):
     # -- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without an answer there is nothing to copy."""
+        """Without an answer there is nothing to copy; a key that stops is offered while something can be stopped."""
+        if action == "stop":
+            return self._asking is not None
+        if action == "back":
+            return self._asking is None
         return bool(self.query_one(AnswerPane).text) if action == "copy" and self.is_mounted else True
 
     def action_copy(self) -> None:
@@ -171,13 +225,22 @@ class QueryPage(StudioScreen):
         self.app.copy_to_clipboard(self.query_one(AnswerPane).text)
         self.notify("Copied the answer", timeout=2, markup=False)
 
-    def action_back(self) -> None:
-        """Stop asking; from an answer that hides the form to that; or leave."""
+    def action_stop(self) -> None:
+        """Hang up."""
         if self._asking is not None:
             self._asking.stop()
-        elif self.has_class("-answered") and self.size.width < 100:
+
+    def action_back(self) -> None:
+        """From an answer that hides the form to that; or leave."""
+        if self.has_class("-answered") and self.size.width < 100:
             self.remove_class("-answered")
             for form in self.query(QueryForm):
                 form.focus_first()
         else:
             self.dismiss(None)
+
+
+def _took(answer: Answer) -> str:
+    """How long it took, and how long until something could be read."""
+    took = f"after {hosting_facts.milliseconds(1000 * answer.seconds)}"
+    return took if answer.first is None else f"{took} · first text {hosting_facts.milliseconds(1000 * answer.first)}"

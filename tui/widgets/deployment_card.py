@@ -12,25 +12,29 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui import hosting_facts, words
+from tui import hosting_changes, hosting_facts, hosting_spread, words
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.hosting.process import GatewayStatus
+    from core.hosting.scaling import Scaled
     from tui.hosting_services import Seen
     from tui.status import Status
 
 _TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error", "accent": "$accent"}
 _TOKENS = 4
 """Tokens that are told of; the others are counted."""
+_PROCESSES = 8
+"""The same of processes."""
+_URGENT = {"bad": 0, "busy": 1, "muted": 2, "good": 3, "": 3}
 REQUEST_COLUMNS = (
     Column("", 1),
     Column("time", 8),
     Column("status", 6, right=True, importance=8),
     Column("took", 7, right=True, importance=7),
     Column("token", 8, grow=True, importance=6),
-    Column("request", 14, grow=True, importance=5),
+    Column("request", 22, grow=True, importance=5),
     Column("", 12, grow=True, importance=4),
 )
 
@@ -102,6 +106,8 @@ def fact_lines(seen: Seen, gateway: GatewayStatus, status: Status | None, width:
     if hosting_facts.local_only(gateway) and (tunnel := hosting_facts.ssh_line(gateway, user, host)):
         lines.append(("tunnel", tunnel, ""))
         lines.append(("", "on your own machine; then the address works there too", "muted"))
+    if seen.spread is not None:
+        lines += _spread_lines(seen.spread)
     room = max(8, width - 10)
     lines.append(("load", hosting_facts.sparkline(now.rate, min(60, room)), "accent" if any(now.rate) else "muted"))
     lines.append(("", hosting_facts.load(now.rate), "muted"))
@@ -115,15 +121,26 @@ def fact_lines(seen: Seen, gateway: GatewayStatus, status: Status | None, width:
     command = f", {made.command}" if made is not None and made.command else ""
     lines.append(("model", f"{seen.model_name}{command}", "" if seen.model is not None else "bad"))
     if seen.model is None:
-        lines.append(("", "it is gone from the library or broken", "bad"))
+        lines.append(("", "it is gone from the library or broken; e, then m, serves another one here", "bad"))
     if made is not None:
         options = ", ".join(f"{name} {value}" for name, value in made.options.items())
         lines += [("options", options, "")] if options else []
-        many = f"{made.replicas} × " if made.replicas > 1 else ""
-        sleeps = f"sleeps after {words.duration(made.sleep_after)}" if made.sleep_after else "never sleeps"
-        lines.append(
-            ("workers", f"{many}{sleeps} without a request" if made.sleep_after else f"{many}{sleeps}", "muted")
-        )
+        many, ending = f"{made.replicas} that", "s" if made.replicas == 1 else ""
+        idle = f"sleep{ending} after {hosting_changes.time_of(made.sleep_after)} without a request"
+        lines.append(("workers", f"{many} {idle if made.sleep_after else f'never sleep{ending}'}", "muted"))
+    return lines
+
+
+def _spread_lines(spread: Scaled) -> list[tuple[str, str, str]]:
+    """The processes besides the gateway's workers, those that need somebody first."""
+    told, tone = hosting_spread.summary(spread)
+    lines = [("spread", told, tone)]
+    if spread.url:
+        lines.append(("", f"{spread.url}/v1 divides requests among them", "accent"))
+    processes = sorted(map(hosting_spread.process_line, spread.replicas), key=lambda each: _URGENT[each[1]])
+    lines += [("", text, "" if tone == "good" else tone) for text, tone in processes[:_PROCESSES]]
+    if len(processes) > _PROCESSES:
+        lines.append(("", f"and {len(processes) - _PROCESSES} more: tarmac deployments scale {spread.name}", "muted"))
     return lines
 
 

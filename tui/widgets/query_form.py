@@ -14,7 +14,8 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from core.errors import InvalidInput
-from core.interface import Command, DataType, Image, Segmentation, Text, Vector
+from core.interface import Array, Command, DataType, Image, Segmentation, Text, Vector
+from tui import stop_strings
 from tui.interface_fields import option_field
 from tui.training_options import Field, Value
 from tui.widgets.form import Form
@@ -46,6 +47,8 @@ class Filled:
                 if not text.strip():
                     raise InvalidInput(f"{name} is missing", "", "Type the path of a picture")
                 found[name] = read_value(name, kind, f"@{text.strip()}")
+            elif _texts(kind) and text.strip():
+                found[name] = kind.validate(name, stop_strings.parse(text))
             elif isinstance(kind, Text):
                 found[name] = kind.validate(name, text)
             elif text.strip():
@@ -152,7 +155,14 @@ def _field(name: str, kind: DataType) -> Field | None:
     return option_field(name, name.replace("_", " "), kind)
 
 
+def _texts(kind: DataType) -> bool:
+    """Whether it is a list of texts: typed with commas between them."""
+    return isinstance(kind, Array) and isinstance(kind.item, Text)
+
+
 def _wanted(kind: DataType) -> str:
+    if _texts(kind):
+        return "END, \\n\\n (commas between them)"
     if isinstance(kind, Image | Segmentation):
         return "path of a picture"
     return f"{kind.allowed()}, as JSON" if not isinstance(kind, Text) else kind.allowed()

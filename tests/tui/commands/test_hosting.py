@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from core.errors import Refused
 from core.hosting import process
 from core.hosting.deployments import Deployments
+from core.hosting.endpoints import Endpoint
 from core.hosting.process import GatewayStatus
 from core.hosting.request_log import RequestLog
 from core.hosting.tokens import Verifier, digest
+from core.runs.plan import Resources, RunPlan
+from core.runs.store import Runs
 from tui.cli import main
 
 MODEL = "starter/gpt2-python"
@@ -222,3 +226,139 @@ def test_the_gateway_is_told_of_and_has_a_unit(
     assert {"state": "stopped", "deployments": 1, "awake": 0, "port": 8600}.items() <= found.items()
     assert "ExecStart=" in said(capsys, "gateway", "unit")
     assert said(capsys, "gateway", "token").startswith("tm_")
+
+
+# -- settings that are changed
+
+
+def test_settings_are_changed_and_what_is_not_named_stays(
+    store: Deployments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "host", MODEL, "--name", "gen", "--option", "precision=int8", "--timeout", "90s")
+    before = store.get("gen")
+    assert (before.limits.timeout, before.sleep_after) == (90, 300)
+    told = said(capsys, "deployments", "set", "gen", "--replicas", "2", "--sleep", "10m", "--timeout", "2m")
+    assert told.splitlines() == [
+        "replicas 1 → 2", "sleeps after 5 min → after 10 min", "time limit 1 min 30 s → 2 min",
+    ]  # fmt: skip
+    after = store.get("gen")
+    assert after == before.changed(replicas=2, sleep_after=600.0, limits=after.limits)
+    assert after.limits.timeout == 120
+    assert said(capsys, "deployments", "set", "gen", "--replicas", "2") == "nothing is different\n"
+    changed = data(
+        capsys, "deployments", "set", "gen", "--sleep-after", "never", "--max-queue", "8", "--max-body", "4096"
+    )
+    assert changed == {
+        "name": "gen",
+        "changed": ["sleeps after 10 min → never", "queue 256 → 8", "largest request 34 MB → 4.1 kB"],
+        "token": None,
+    }
+    assert "2 min a request, 4.1 kB at most; 8 may wait" in said(capsys, "deployments", "show", "gen")
+
+
+def test_options_are_changed_one_by_one_and_brought_back(
+    store: Deployments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    assert said(capsys, "deployments", "set", "gen", "--option", "precision=int8") == "precision default → int8\n"
+    assert store.get("gen").options == {"precision": "int8"}
+    assert said(capsys, "deployments", "set", "gen", "--option", "precision=") == "precision int8 → default\n"
+    assert store.get("gen").options == {}
+    assert "there is no input 'size'" in said(capsys, "deployments", "set", "gen", "--option", "size=", code=2)
+    assert "precision" in said(capsys, "deployments", "set", "gen", "--option", "precision=many", code=2)
+
+
+def test_another_model_is_served_at_the_same_address(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "host", MODEL, "--name", "gen", "--option", "precision=int8")
+    tokens = store.tokens("gen")
+    told = said(capsys, "deployments", "set", "gen", "--model", "portraits").splitlines()
+    assert told == [
+        f"model {MODEL} → starter/portraits", "command complete → generate", "precision int8 → default",
+    ]  # fmt: skip
+    made = store.get("gen")
+    assert (made.model, made.command, made.options) == ("starter/portraits", "generate", {})
+    assert store.tokens("gen") == tokens
+    assert "no model is called" in said(capsys, "deployments", "set", "gen", "--model", "nothing", code=2)
+    assert "belongs to a training run" in said(capsys, "deployments", "set", "gen", "--checkpoint", "5", code=2)
+    assert store.get("gen") == made
+
+
+def test_access_is_changed_with_a_word_of_warning_and_a_token_where_there_is_none(
+    store: Deployments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "host", MODEL, "--name", "gen", "--public")
+    assert main(["deployments", "set", "gen", "--private"]) == 0
+    told = capsys.readouterr()
+    line, token = told.out.splitlines()
+    assert line == "access public → private"
+    assert Verifier(store.tokens("gen")).match(digest(token)) is not None
+    assert "refused from now on" in told.err
+    assert "shown this once" in told.err
+    assert main(["deployments", "set", "gen", "--public"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "access private → public\n"
+    assert "every web page that a browser of this machine opens" in told.err
+    assert main(["deployments", "set", "gen", "--private"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "access public → private\n"  # it has its token still
+    assert "They need its token from now on." in told.err
+    store.set_gateway(host="0.0.0.0")
+    assert "gen cannot be public" in said(capsys, "deployments", "set", "gen", "--public", code=2)
+    assert store.get("gen").private
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--replicas", "0"), "replicas cannot be 0"),
+        (("--sleep", "soon"), "'soon' is no time"),
+        (("--timeout", "never"), "timeout cannot be 0"),
+        (("--max-queue", "0"), "max_queue cannot be 0"),
+        (("--command", "draw"), "there is no command 'draw'"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(
+    store: Deployments, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    before = store.get("gen")
+    assert sentence in said(capsys, "deployments", "set", "gen", *arguments, code=2)
+    assert store.get("gen") == before
+
+
+def test_a_gateway_is_not_stopped_for_a_port_that_is_taken(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "gateway", "start", "--port", "8611")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        told = said(capsys, "gateway", "restart", "--port", str(port), code=2)
+    assert f"the gateway cannot move to port {port} of 127.0.0.1: another program listens there" in told
+    assert (gateway.stops, store.gateway_settings().port) == (0, 8611)
+    said(capsys, "gateway", "restart", "--port", str(port))
+    assert (gateway.stops, store.gateway_settings().port) == (1, port)
+
+
+def test_the_status_says_who_reaches_it(
+    store: Deployments, gateway: FakeGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "gateway", "start", "--port", "8611", "--bind", "0.0.0.0")
+    told = said(capsys, "gateway", "status")
+    assert told.startswith("running on http://127.0.0.1:8611, listening on 0.0.0.0: other machines reach it; ")
+
+
+def test_processes_elsewhere_are_told(store: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "host", MODEL, "--name", "gen")
+    runs = Runs(store.data_dir)
+    for role in ("front", "replica"):
+        options: dict[str, object] = {"deployment": "gen", "role": role, "address": "127.0.0.1"}
+        options |= {"port": 8700} if role == "front" else {}
+        made = runs.create(RunPlan(f"{role} gen", "serve", "", "", 1, options, resources=Resources()), check=False)
+    Endpoint(made.id, "127.0.0.1", 40123, "gpu7").write(store.path("gen"))
+    told = " ".join(said(capsys, "deployments", "show", "gen").split())
+    assert "spread 1 of 1 process takes requests" in told
+    assert "http://127.0.0.1:8700/gen/v1 divides requests among them" in told
+    assert "gpu7 127.0.0.1:40123" in told
+    shown = data(capsys, "deployments", "show", "gen")
+    assert isinstance(shown, dict)
+    assert [each["run"] for each in shown["spread"]["replicas"]] == [made.id]
