@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import OutOfMemory, TarmacError
+from core.errors import OutOfMemory, TarmacError, out_of_memory
 from core.ml.generation.completion import PIECE, Completion, Engine, Row, Settings, advance
 from core.ml.generation.tokens import Tokens
-from core.ml.hardware import out_of_memory
 
 PIECES = 2
 """Pieces of prompts that are read between two tokens of those who write: what a newcomer costs the others."""

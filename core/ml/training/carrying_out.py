@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from core.errors import TarmacError
-from core.ml.hardware import choose_device, out_of_memory
+from core.errors import TarmacError, out_of_memory
+from core.ml.hardware import choose_device
 from core.ml.training.checkpoint_files import Damaged
 from core.ml.training.experiment import Attempt, Experiment
 from core.ml.training.outcome import Outcome, too_large

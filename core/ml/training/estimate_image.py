@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import torch
 
-from core.errors import OutOfMemory
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.errors import OutOfMemory, out_of_memory
+from core.ml.hardware import choose_device, device_name
 from core.ml.training import measuring, samples
 from core.ml.training.image_setup import Setup, Sources, set_up
 from core.ml.training.measuring import DISK_SPEED, SECONDS, SPARE, STEPS, Estimate, Tell

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import torch
 
-from core.errors import OutOfMemory
+from core.errors import OutOfMemory, out_of_memory
 from core.library.text_facts import TextFacts, new_facts, read_facts, training_memory
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.ml.hardware import choose_device, device_name
 from core.ml.training import measuring
 from core.ml.training.corpus import open_corpus
 from core.ml.training.experiment import Attempt
