@@ -12,8 +12,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
 from core.errors import OutOfMemory, TarmacError, out_of_memory
@@ -46,8 +46,7 @@ def answer(work: Callable[[Reporter], Mapping[str, object]], short: OutOfMemory)
         work: Given what to tell progress to.
         short: What to say when the memory does not suffice.
     """
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)  # what libraries print must not get between the lines
+    with _alone_on_stdout() as out:
         report = Reporter(out)
         try:
             report.say({"result": work(report)})
@@ -60,6 +59,19 @@ def answer(work: Callable[[Reporter], Mapping[str, object]], short: OutOfMemory)
         else:
             return 0
     return 2
+
+
+@contextmanager
+def _alone_on_stdout() -> Iterator[TextIO]:
+    """Standard output as a file of our own: what libraries print meanwhile, which must not get between the lines, goes
+    to standard error."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        try:
+            yield out
+        finally:
+            sys.stdout.flush()
+            os.dup2(out.fileno(), 1)
 
 
 def end_with_parent() -> None:

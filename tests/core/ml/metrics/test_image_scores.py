@@ -249,23 +249,23 @@ def test_orders_sets_of_portraits_by_likeness(discriminator: DiscriminatorFeatur
         assert strong > 2 * half, f"{what}: {half:.4f} {weak:.4f} {strong:.4f}"
 
 
-def test_scores_a_model_folder_in_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_a_model_folder_in_a_process(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "images.npy", coloured(0, 40).repeat(8, 1).repeat(8, 2))
     torch.save(random_state(), tmp_path / "weights.pth")
     model = [str(STARTERS / "portraits"), str(tmp_path), "--samples", "4", "--device", "cpu"]
     assert main([*model, "--features", "discriminator", "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert lines[-1]["result"]["frechet"]["metric"] == "FD-D"
     assert lines[-1]["result"]["frechet"]["drawing"] == "truncation 1, stored noise"
     assert {line["progress"] for line in lines[:-1]} == {"looking at the dataset", "drawing pictures"}
     assert main([*model, "--features", "discriminator", "--json"]) == 0
-    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    again = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert again[-1]["result"]["frechet"]["value"] == lines[-1]["result"]["frechet"]["value"]
     assert {line["progress"] for line in again[:-1]} == {"drawing pictures"}  # the dataset was known
     assert main([*model, "--inception", str(tmp_path / "weights.pth")]) == 2
-    assert "another file" in capsys.readouterr().err
+    assert "another file" in capfd.readouterr().err
     assert main([*model, "--inception", str(tmp_path / "nowhere"), "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "NotFound"
+    assert json.loads(capfd.readouterr().out)["error"]["kind"] == "NotFound"
     (tmp_path / "images.npy").write_bytes(b"nothing")
     assert main([*model, "--features", "discriminator"]) == 2
-    assert "is no picture dataset" in capsys.readouterr().err
+    assert "is no picture dataset" in capfd.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 import torch
 
 from core.errors import InvalidInput, OutOfMemory
+from core.jobs import parent
 from core.library.text_facts import new_facts, training_memory
-from core.ml.training import estimate as estimating
 from core.ml.training.estimate import estimate
 from core.ml.training.text import TextTraining
 from core.runs import plan_file
@@ -25,17 +24,15 @@ __all__ = ["lines", "one_thread"]
 
 def test_against_the_run_itself(lines: Path, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
-    told: list[dict[str, object]] = []
-    found = estimate(plan, dataset=lines, device="cpu", tell=told.append)
+    told: list[str] = []
+    found = estimate(plan, dataset=lines, device="cpu", tell=lambda doing, share: told.append(doing))
     assert (found.measured, found.batch, found.offer) == (20, 4, {})
     assert found.chosen["context"] == 16
     assert found.per_second == pytest.approx(4 * 16 / found.step_seconds)
     assert found.seconds > 12 * found.step_seconds
     assert 0 < found.memory < found.memory_available
     assert 0 < found.disk < found.disk_free
-    phases = [each["phase"] for each in told if "phase" in each]
-    for phase in ("timing real steps", "timing samples", "timing scores"):
-        assert phase in phases
+    assert {"timing real steps", "timing samples", "timing scores"} <= set(told)
     recorder = Remembered(tmp_path / "run", 12)
     train_text(plan, recorder, dataset=lines, device="cpu", tell_seconds=0.0)
     real = sum(4 * 16 / each.per_second for each in recorder.told(Metrics)[1:]) / 11
@@ -46,10 +43,14 @@ def test_against_the_run_itself(lines: Path, tmp_path: Path) -> None:
 
 
 def test_a_base_is_tokenised_first(lines: Path, tmp_path: Path) -> None:
-    told: list[dict[str, object]] = []
+    told: list[tuple[str, float | None]] = []
     base = write_gpt2(tmp_path / "base")
-    found = estimate(PLAN, dataset=lines, base=base, device="cpu", tell=told.append, seconds=0.1)
-    assert {"phase": "tokenising", "share": 1.0} in told
+
+    def tell(doing: str, share: float | None) -> None:
+        told.append((doing, share))
+
+    found = estimate(PLAN, dataset=lines, base=base, device="cpu", tell=tell, seconds=0.1)
+    assert ("tokenising", 1.0) in told
     assert found.batch == 4
 
 
@@ -65,11 +66,12 @@ def test_what_a_processor_cannot_hold_is_made_smaller_until_it_fits(lines: Path,
 
 def test_then_by_recomputing_and_then_by_lora(lines: Path, tmp_path: Path) -> None:
     base = write_gpt2(tmp_path / "base")
-    told: list[dict[str, object]] = []
+    told: list[str] = []
     with pytest.raises(OutOfMemory, match="not even one row"):
-        estimate(PLAN, dataset=lines, base=base, device="cpu", tell=told.append, available=1024**2)
-    tried = [str(each["phase"]) for each in told if "it does not fit" in str(each.get("phase"))]
-    assert tried == [
+        estimate(
+            *(PLAN,), dataset=lines, base=base, device="cpu", tell=lambda doing, _: told.append(doing), available=2**20
+        )
+    assert [doing for doing in told if "it does not fit" in doing] == [
         "it does not fit; trying accumulate 2",
         "it does not fit; trying accumulate 4",
         "it does not fit; trying checkpointing True",
@@ -97,10 +99,7 @@ def test_a_plan_that_cannot_be_trained_is_refused(lines: Path) -> None:
         estimate(replace(PLAN, kind="sound"), dataset=lines, device="cpu")
 
 
-def test_as_a_program(lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_as_a_process(lines: Path, tmp_path: Path) -> None:
     plan_file.write_plan(tmp_path / "run", PLAN)
-    command = [str(tmp_path / "run"), "--json", "--seconds", "0.1", "--dataset", str(lines)]
-    assert estimating.main(command) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told[0] == {"phase": "reading the plan"}
-    assert told[-1]["estimate"]["batch"] == 4
+    command = [str(tmp_path / "run"), "--seconds", "0.1", "--dataset", str(lines)]
+    assert (await parent.run("core.ml.training.estimate", command, "no"))["batch"] == 4
