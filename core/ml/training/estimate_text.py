@@ -150,15 +150,18 @@ def _measured(question: Question, experiment: TextExperiment, offer: dict[str, o
 
 
 def _score_seconds(experiment: TextExperiment) -> float:
-    """How long a score takes, from one of less text."""
+    """How long a score takes, from one of less text; what does not read it takes as long in any."""
     options, held = experiment.options, experiment.setup.corpus.held
     whole = min(options.held_tokens, len(held))
     some = min(whole, _SCORED * options.context)
     experiment.options = replace(options, held_tokens=some)
     try:
-        start = time.monotonic()
-        list(experiment.score())
-        return (time.monotonic() - start) * (whole / some if some else 1.0)
+        start, scores = time.monotonic(), experiment.score()
+        next(scores, None)  # the perplexity
+        read = time.monotonic()
+        for _ in scores:
+            pass
+        return (read - start) * (whole / some if some else 1.0) + time.monotonic() - read
     finally:
         experiment.options = options
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from core.errors import InvalidInput, OutOfMemory
 from core.jobs import parent
 from core.library.text_facts import new_facts, training_memory
+from core.ml.training import estimate_text
 from core.ml.training.estimate import estimate
 from core.ml.training.text import TextTraining
 from core.runs import plan_file
-from core.runs.events import Checkpoint, Metrics
+from core.runs.events import Checkpoint, Metrics, Score
+from core.runs.plan import TextOptions
 from tests.core.ml.text_models import write_gpt2
 from tests.core.ml.training.recording import Remembered
 from tests.core.ml.training.test_text_run import OPTIONS, PLAN, lines, one_thread, train_text
@@ -78,6 +84,29 @@ def test_then_by_recomputing_and_then_by_lora(lines: Path, tmp_path: Path) -> No
         "it does not fit; trying method lora, checkpointing False",
         "it does not fit; trying checkpointing True",
     ]
+
+
+def test_only_what_reads_held_out_text_takes_longer_with_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Clocked:
+        """Reads for two seconds, and writes for ten."""
+
+        options = TextOptions(context=16, held_tokens=1280)
+        setup = SimpleNamespace(corpus=SimpleNamespace(held=np.zeros(5000, np.uint16)))
+
+        def score(self) -> Iterator[Score]:
+            nonlocal now
+            assert self.options.held_tokens == 8 * 16
+            now += 2.0
+            yield Score(0, "perplexity", 9.0)
+            now += 10.0
+            yield Score(0, "memorised", 0.0)
+
+    monkeypatch.setattr(estimate_text, "time", SimpleNamespace(monotonic=lambda: now))
+    experiment: Any = Clocked()
+    assert estimate_text._score_seconds(experiment) == 10 * 2.0 + 10.0
+    assert experiment.options.held_tokens == 1280
 
 
 def test_out_of_memory_while_timing(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
