@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from core.errors import TarmacError, out_of_memory
+from core.ml.allocation import forget
 from core.ml.hardware import choose_device
 from core.ml.training.checkpoint_files import Damaged
 from core.ml.training.experiment import Attempt, Experiment
@@ -122,8 +123,7 @@ def carry_out(
             )
             plan = replace(plan, options={**plan.options, "batch": smaller})
             run, checkpoints = None, recorder.checkpoints()
-            if place.type == "cuda":
-                torch.cuda.empty_cache()
+            forget(place)
 
 
 def _gpu_of(rank: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import psutil
 
 from core.errors import OutOfMemory, out_of_memory
+from core.ml.allocation import forget
 from core.ml.hardware import device_name
 from core.ml.training import measuring, samples
 from core.ml.training.image_setup import Setup, Sources, set_up
@@ -47,7 +48,7 @@ def estimate_image(question: Question) -> Estimate:
         offer = {"batch": smaller}
         question = question.with_options(offer)
         question.tell(f"a batch of {batch} does not fit; trying {smaller}", None)
-        measuring.forget(place)
+        forget(place)
 
 
 def _set_up(question: Question) -> Setup:

@@ -13,6 +13,7 @@ import torch
 
 from core.errors import OutOfMemory, out_of_memory
 from core.library.text_facts import TextFacts, new_facts, read_facts, training_memory
+from core.ml.allocation import forget
 from core.ml.hardware import device_name
 from core.ml.training import measuring
 from core.ml.training.corpus import open_corpus
@@ -58,7 +59,7 @@ def estimate_text(question: Question) -> Estimate:
         offer |= change
         question = question.with_options(change)
         question.tell(f"it does not fit; trying {', '.join(f'{name} {value}' for name, value in change.items())}", None)
-        measuring.forget(place)
+        forget(place)
 
 
 def _experiment(question: Question, scratch: Path) -> TextExperiment:

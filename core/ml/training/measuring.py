@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -125,14 +124,6 @@ def most(place: torch.device) -> int:
     except (OSError, IndexError, ValueError):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def forget(place: torch.device) -> None:
-    """Give back what a try left on a GPU that did not fit, and let the peak be that of the next one."""
-    if place.type == "cuda":
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(place)
 
 
 def finish(place: torch.device) -> None:
