@@ -111,11 +111,11 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Damaged: It is not whole.
         Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
+    state, run = read_rest(folder)
     with reading(folder):
-        state = read_rest(folder)
         for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
             state[part] = load_file(folder / file)
-        return state, dict(state["run"])
+    return state, run
 
 
 def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = None, seed: int = 0) -> Manifest:

@@ -119,11 +119,11 @@ class TextTraining:
         """Stand where `state` was taken.
 
         Raises:
-            KeyError: It is of another network.
+            ValueError: It is of another network.
         """
         own = own_tensors(self.model)
         if own.keys() != state["model"].keys():
-            raise KeyError(min(own.keys() ^ state["model"].keys()))
+            raise ValueError(f"only one of it and its network has {min(own.keys() ^ state['model'].keys())}")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(state["model"][name])

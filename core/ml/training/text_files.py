@@ -132,13 +132,13 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Damaged: It is not whole.
         Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
+    state, run = read_rest(folder)
     with reading(folder):
-        state = read_rest(folder)
         if (folder / LEARNED).exists():
             state["model"] = load_file(folder / FROZEN) | load_file(folder / LEARNED)
         else:
             state["model"] = load_file(folder / WEIGHTS)
-        return state, dict(state["run"])
+    return state, run
 
 
 def export_model(checkpoint: Path, out: Path) -> Manifest:

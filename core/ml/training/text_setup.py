@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from core.ml.generation.loading import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
 from core.ml.hardware import device_name
 from core.ml.threads import set_threads
-from core.ml.training.checkpoint_files import Damaged
+from core.ml.training.checkpoint_files import reading
 from core.ml.training.corpus import Corpus, open_corpus
 from core.ml.training.experiment import Attempt
 from core.ml.training.text import TextTraining
@@ -69,7 +69,6 @@ class Setup:
         training: On its device, before its first step of this attempt.
         kept: What the run kept with the checkpoint.
         licence: Of the texts, as far as the dataset says.
-        said: Sentences for the user.
     """
 
     corpus: Corpus
@@ -79,15 +78,13 @@ class Setup:
     training: TextTraining
     kept: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
-    said: list[str] = field(default_factory=list)
 
     def chosen(self) -> dict[str, object]:
-        """For people: all options as they are trained, the device, and what there is to say."""
+        """For people: all options as they are trained, the device, and the sizes of network and corpus."""
         told: dict[str, object] = asdict(self.options)
         told |= {"device": device_name(self.training.device), "tokens": len(self.corpus.train)}
         told |= {"parameters": sum(each.numel() for each in self.training.model.parameters())}
-        told |= {"trained": sum(each.numel() for each in self.training.learned)}
-        return told | ({"notes": list(self.said)} if self.said else {})
+        return told | {"trained": sum(each.numel() for each in self.training.learned)}
 
 
 def set_up(attempt: Attempt, sources: Sources) -> Setup:
@@ -114,12 +111,16 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             _write_tokenizer(sources.dataset, folder, options_of(plan).vocabulary)
         else:
             tell(Phase("reading the network"))
-            model = read_network(folder) if sources.checkpoint is not None else load_base(folder).model
+        with reading(folder) if sources.checkpoint is not None else nullcontext():
+            if sources.checkpoint is not None:
+                model = read_network(folder)
+            elif sources.base is not None:
+                model = load_base(folder).model
+            tokens = load_tokens(folder, read_config(folder))
+            tokenizer = tokenizer_of(folder, tokens)
         tell(Phase("opening the dataset"))
         with _one_after_another(attempt):
             corpus = open_corpus(sources.dataset, folder, _Tokenising(tell, sources.dataset))
-        tokens = load_tokens(folder, read_config(folder))
-        tokenizer = tokenizer_of(folder, tokens)
     if model is not None:
         count = sum(each.numel() for each in model.parameters())
         material = Material(positions_of(model.config), count, len(corpus.train))
@@ -138,11 +139,8 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     loss = loss_of(model, recipe.precision, compiled=options.compile)
     training = TextTraining(model, corpus.train, recipe, ranks=ranks, loss=loss)
     if sources.checkpoint is not None:
-        try:
+        with reading(sources.checkpoint):
             training.restore(state)
-        except (KeyError, RuntimeError, ValueError) as error:
-            what = f"checkpoint {sources.checkpoint.name} cannot be read"
-            raise Damaged(what, f"it does not fit its network: {error}", "Resume from an earlier one") from error
     licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
     return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
 

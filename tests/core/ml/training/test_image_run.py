@@ -154,11 +154,15 @@ def test_killed_between_checkpoints_goes_on_from_the_last(tmp_path: Path) -> Non
     assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
 
 
-def test_a_damaged_checkpoint_makes_way_for_the_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["training.pt", "generator.safetensors", "model.toml"])
+def test_a_damaged_checkpoint_makes_way_for_the_one_before(tmp_path: Path, file: str) -> None:
     whole = Remembered(tmp_path / "whole", 6)
     run(whole)
     run(Remembered(tmp_path / "again", 4))
-    (tmp_path / "again" / "checkpoints" / "4" / "training.pt").write_bytes(b"not what was written")
+    damaged = tmp_path / "again" / "checkpoints" / "4" / file
+    # Of another network, whole as a file.
+    other = tmp_path / "whole" / "checkpoints" / "6" / "discriminator.safetensors"
+    damaged.write_bytes(other.read_bytes() if damaged.suffix == ".safetensors" else b"format = 1\nnot what was written")
     again = Remembered(tmp_path / "again", 6)
     assert run(again).state == "finished"
     (warned,) = again.told(Warned)

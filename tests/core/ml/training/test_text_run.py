@@ -185,7 +185,8 @@ def test_killed_between_checkpoints_goes_on_from_the_last(lines: Path, tmp_path:
 def test_a_damaged_checkpoint_makes_way_for_the_one_before(lines: Path, tmp_path: Path) -> None:
     whole = Remembered(tmp_path / "whole", 6)
     run(whole, lines)
-    for number, (file, content) in enumerate({"training.pt": b"not it", "model.safetensors": b""}.items()):
+    damages = {"training.pt": b"not it", "model.safetensors": b"", "config.json": b'{"model_t', "tokenizer.json": b"{"}
+    for number, (file, content) in enumerate(damages.items()):
         folder = tmp_path / str(number)
         run(Remembered(folder, 4), lines, replace(PLAN, score_every=6))
         (folder / "checkpoints" / "4" / file).write_bytes(content)
@@ -194,6 +195,22 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(lines: Path, tmp_path
         (warned,) = again.told(Warned)
         assert (warned.code, warned.step, warned.do) == ("damaged", 4, "It goes on from step 2")
         assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_a_lack_of_memory_is_no_damage(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(Remembered(tmp_path, 4), lines)
+    kept = Remembered(tmp_path, 6).checkpoints()
+    tried = list[int]()
+
+    def restore(training: TextTraining, state: Any) -> None:
+        tried.append(int(state["numbers"]["step"]))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(TextTraining, "restore", restore)
+    again = Remembered(tmp_path, 6)
+    outcome = run(again, lines)
+    assert (outcome.state, outcome.what) == ("failed", "not enough memory for a batch of 4")
+    assert (tried, again.told(Warned), again.checkpoints()) == ([4], [], kept)
 
 
 def test_numbers_that_are_none_are_gone_back_from(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
