@@ -7,6 +7,7 @@ ranks (ranks.py) share every batch. The numbers are the recipe's (text_recipe.py
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ class TextTraining:
         for part in rows.chunk(recipe.accumulate):
             total += self._loss(part, len(part) / len(rows))
         self.ranks.average_gradients(self.learned)
-        norm = nn.utils.clip_grad_norm_(self.learned, recipe.clip)
+        norm = nn.utils.clip_grad_norm_(self.learned, recipe.clip or math.inf)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()

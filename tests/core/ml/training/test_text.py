@@ -16,7 +16,7 @@ from core.library.manifest import Manifest
 from core.ml.generation.loading import load_engine
 from core.ml.training import text_starter
 from core.ml.training.muon import orthogonalized
-from core.ml.training.text import Recipe, batch_at, rate_at, train
+from core.ml.training.text import Recipe, TextTraining, batch_at, rate_at, train
 from core.ml.training.text_corpus import encode, train_tokenizer
 
 RECIPE = Recipe(steps=12, batch=2, context=8, rate=1e-2, warmup=2)
@@ -77,6 +77,14 @@ def test_a_run_can_be_extended_before_its_decay_and_not_after(tmp_path: Path) ->
     list(train(Tiny(), TOKENS, replace(RECIPE, steps=40), checkpoint=tmp_path / "c"))
     with pytest.raises(InvalidInput, match="other settings"):
         next(train(Tiny(), TOKENS, longer, checkpoint=tmp_path / "c"))
+
+
+def test_a_clip_of_nothing_clips_nothing() -> None:
+    whole, clipped, free = (TextTraining(Tiny(), TOKENS, replace(RECIPE, clip=clip)) for clip in (1e9, 1e-9, 0.0))
+    assert whole.run() == clipped.run() == free.run()
+    before = Tiny().head.weight
+    assert torch.equal(free.model.head.weight, whole.model.head.weight)
+    assert not torch.equal(free.model.head.weight, before)
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
