@@ -6,6 +6,7 @@ rank tells and writes; the others take the same steps. What is trained, drawn, s
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -85,10 +86,12 @@ class Experiment(ABC):
     Attributes:
         options: Settings with nothing left open.
         steadier: What to do when the numbers go out of bounds.
+        quicker: What to do when data come slowly.
     """
 
     options: Any
     steadier = "Lower the rate"
+    quicker = "Keep the data folder on a disk of this machine"
 
     def __init__(
         self, attempt: Attempt, training: Training, kept: Mapping[str, Any], *, rate: float, amount: int
@@ -105,7 +108,7 @@ class Experiment(ABC):
         self.began_at = training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
         self.sample_every, self.save_every, self.score_every = intervals(self.plan)
-        self.watch_loader = guards.SlowLoader()
+        self.watch_loader = guards.SlowLoader(self.quicker)
 
     # -- what each kind says
 
@@ -307,8 +310,9 @@ class Experiment(ABC):
         for number, score in enumerate(self.score()):
             if number == 0:
                 value = -score.value if score.higher else score.value
-                best = None if self.best is None else -self.best[1] if score.higher else self.best[1]
-                better = best is None or value < best
+                best = math.nan if self.best is None else -self.best[1] if score.higher else self.best[1]
+                # One that is no number is never the best, and any other is better.
+                better = not math.isnan(value) and not best <= value
                 if better:
                     self.best = (score.metric, score.value, self.step)
             self._warn(self.judge(score))
@@ -347,7 +351,8 @@ class Experiment(ABC):
             raise Fenced
         if trouble == 2 and must:
             raise error or StorageError("the first rank could not save")
-        self.rescues = 0
+        if not trouble:
+            self.rescues = 0
 
     def _publish(self) -> None:
         kept = {"factor": self.factor, "best": list(self.best) if self.best else [], "scores": self.scores}

@@ -28,6 +28,7 @@ class ImageExperiment(Experiment):
     """
 
     steadier = "Lower the rate or raise gamma"
+    quicker = f"{Experiment.quicker}, or prepare the pictures at the size that is trained"
 
     def __init__(self, attempt: Attempt, sources: Sources, scorer: Callable[[Any], Scorer] | None) -> None:
         plan, recorder, ranks = attempt.plan, attempt.recorder, attempt.ranks
