@@ -1,4 +1,4 @@
-"""The journal's events folded into a run: what is shown of warnings whose cause is over, and which score is the best."""
+"""The journal's events folded into a run: which warnings are over, and which score is the best."""
 
 from __future__ import annotations
 
