@@ -128,7 +128,10 @@ class TextTraining:
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(state["model"][name])
+        decays = [group["weight_decay"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, decay in zip(self.optimiser.param_groups, decays, strict=True):
+            group["weight_decay"] = decay  # the recipe's, as the rate is, and not what it was
         numbers = state["numbers"]
         self.step, self.tokens_seen = int(numbers["step"]), int(numbers["tokens"])
         self.seconds = float(numbers["seconds"])

@@ -79,6 +79,14 @@ def test_a_run_can_be_extended_before_its_decay_and_not_after(tmp_path: Path) ->
         next(train(Tiny(), TOKENS, longer, checkpoint=tmp_path / "c"))
 
 
+def test_a_weight_decay_that_was_changed_counts_from_where_it_goes_on() -> None:
+    first = TextTraining(Tiny(), TOKENS, replace(RECIPE, weight_decay=0.1))
+    first.run()
+    again = TextTraining(Tiny(), TOKENS, replace(RECIPE, weight_decay=0.0))
+    again.restore(first.state())
+    assert {group["weight_decay"] for group in again.optimiser.param_groups} == {0.0}
+
+
 def test_a_clip_of_nothing_clips_nothing() -> None:
     whole, clipped, free = (TextTraining(Tiny(), TOKENS, replace(RECIPE, clip=clip)) for clip in (1e9, 1e-9, 0.0))
     assert whole.run() == clipped.run() == free.run()
