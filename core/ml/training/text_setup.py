@@ -13,7 +13,8 @@ from typing import Any
 
 from core.datasets.manifest import Manifest as Dataset
 from core.datasets.text_store import TextStore
-from core.errors import TarmacError
+from core.errors import InvalidInput, TarmacError
+from core.library.manifest import Manifest
 from core.ml.allocation import keep_freed_memory
 from core.ml.generation.loading import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
@@ -127,6 +128,8 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     else:
         material = Material(0, 0, len(corpus.train))
     options = resolve(plan, material, new=new, device=attempt.device, world=ranks.world)
+    if sources.checkpoint is not None:
+        _check_same(options, sources.checkpoint)
     options = replace(options, threads=set_threads(options.threads, attempt.device, ranks.world))
     if model is None:
         tell(Phase("making the network"))
@@ -143,6 +146,21 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             training.restore(state)
     licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
     return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+
+
+def _check_same(options: TextOptions, checkpoint: Path) -> None:
+    """Refuse to go on with settings that another shape of the state of training belongs to.
+
+    Raises:
+        InvalidInput: One of them has changed; names it.
+    """
+    with reading(checkpoint):
+        recipe = Manifest.read(checkpoint).recipe
+    for name in ("method", "optimizer", "lora_rank"):
+        was, now = recipe.get(name, "full" if name == "method" else None), getattr(options, name)
+        if was is not None and was != now:
+            do = f"Go on with {was}, or bring the checkpoint into the library and begin a run from that"
+            raise InvalidInput(f"{name} is {now}", f"checkpoint {checkpoint.name} was trained with {was}", do)
 
 
 class _Tokenising:
