@@ -176,7 +176,7 @@ def settled(plan: RunPlan, data_dir: Path, *, branched: bool = False) -> RunPlan
     if plan.kind == "image":
         check_image(plan, dataset, base)
     if plan.kind == "text" and not (branched and base is None):
-        check_text(plan, dataset, base, others=Library(data_dir).models())
+        check_text(plan, base, others=Library(data_dir).models())
     options = dict(plan.options)
     if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
         options["size"] = dataset.size  # it may be drawn at another size before the run goes on

@@ -34,7 +34,7 @@ class Widths:
     channel_max: int
 
 
-def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, transfer: bool = False) -> ImageOptions:
+def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1) -> ImageOptions:
     """The plan's settings with nothing left open.
 
     Args:
