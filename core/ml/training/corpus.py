@@ -107,11 +107,6 @@ class Corpus:
         """Documents that are trained on."""
         return self.facts.documents
 
-    @property
-    def megabytes_per_second(self) -> float:
-        """How fast it was made, in 10^6 bytes of text."""
-        return (self.facts.train_bytes + self.facts.held_bytes) / 1e6 / max(self.facts.seconds, 1e-9)
-
 
 def open_corpus(dataset: Path, model: Path, tell: Tell = lambda doing, share: None) -> Corpus:
     """The dataset in the model's tokens, made now if it is not there.

@@ -25,11 +25,11 @@ from core.ml.training.corpus import Corpus, open_corpus
 from core.ml.training.experiment import Attempt
 from core.ml.training.text import TextTraining
 from core.ml.training.text_bases import load_base, read_network
-from core.ml.training.text_corpus import END_OF_TEXT, train_tokenizer
 from core.ml.training.text_files import read_checkpoint, tokenizer_of
 from core.ml.training.text_loss import loss_of
 from core.ml.training.text_network import new_network, positions_of, prepare
 from core.ml.training.text_options import Material, recipe_of, resolve
+from core.ml.training.text_tokenizer import END_OF_TEXT, train_tokenizer
 from core.runs.events import Event, Phase
 from core.runs.plan import TextOptions
 from core.runs.plan_file import options_of

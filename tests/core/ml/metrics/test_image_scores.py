@@ -18,7 +18,7 @@ from core.library.models import STARTERS
 from core.ml.metrics.__main__ import main
 from core.ml.metrics.features import DiscriminatorFeatures, InceptionFeatures
 from core.ml.metrics.fid import Moments, frechet_distance
-from core.ml.metrics.image_scores import DRAWN_AT_ONCE, diversity, pairwise_distance, score, score_all
+from core.ml.metrics.image_scores import DRAWN_AT_ONCE, pairwise_distance, score, score_all
 from core.ml.metrics.inception_weights import SHA256, InceptionWeights
 from core.ml.metrics.library_model import choose_features
 from core.ml.metrics.statistics import statistics_of
@@ -131,10 +131,10 @@ def test_pairwise_distance_is_exact_for_few_and_close_for_many() -> None:
 
 
 def test_diversity_falls_with_the_number_of_different_pictures() -> None:
-    def few(kinds: int) -> float:
-        return diversity(lambda seed, count: coloured(0, kinds)[np.arange(count) % kinds], Colours(), 64, 0)
+    def of(kinds: int) -> float:
+        return pairwise_distance(Colours()(coloured(0, kinds)[np.arange(48) % kinds]), 0)
 
-    assert few(1) == 0 < few(2) < diversity(coloured, Colours(), 64, 0)
+    assert of(1) == 0 < of(2) < of(48)
 
 
 def test_discriminator_features_never_change_their_meaning(discriminator: DiscriminatorFeatures) -> None:
