@@ -88,6 +88,7 @@ def carry_out(
             run: Experiment | None = None
             try:
                 attempt = Attempt(plan, recorder, ranks, place, interrupted, tell_seconds)
+                _check_sight(ranks, checkpoints)
                 run = set_up(attempt, checkpoints[-1][1] if checkpoints else None)
                 # Only now is it known that an earlier one can be read.
                 while damaged:
@@ -124,6 +125,19 @@ def carry_out(
             plan = replace(plan, options={**plan.options, "batch": smaller})
             run, checkpoints = None, recorder.checkpoints()
             forget(place)
+
+
+def _check_sight(ranks: Ranks, checkpoints: list[tuple[int, Path]]) -> None:
+    """Nothing if this rank begins where the first one does: a network disk may show them different folders.
+
+    Raises:
+        TarmacError: It would not.
+    """
+    newest = checkpoints[-1][0] if checkpoints else -1
+    first = ranks.told([newest])[0]
+    if newest != first:
+        what = f"rank {ranks.rank} does not see the checkpoint that the first rank begins from"
+        raise TarmacError(what, f"it is that of step {first}", "Resume the run: the disk may need a moment")
 
 
 def _gpu_of(rank: int) -> str:

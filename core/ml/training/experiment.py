@@ -154,7 +154,8 @@ class Experiment(ABC):
     def go(self) -> Outcome:
         """Take steps until the goal or another wish."""
         training = self.training
-        if self.recorder.last() is None:
+        # The first rank decides: when another one looks, the checkpoint of step 0 may be there.
+        if self._agreed(self.recorder.last() is None):
             self._sample()
             self._score()
             self._save()
