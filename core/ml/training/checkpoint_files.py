@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 
 from core.errors import Refused, out_of_memory
+from core.paths import private_dir, storage_errors
 
 FORMAT = 1
 TRAINING = "training.pt"
@@ -77,6 +79,23 @@ def read_rest(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise Refused(f"checkpoint {folder.name} is of format {number}", "", "Update Tarmac")
     with reading(folder):
         return state, dict(state["run"])
+
+
+def take(checkpoint: Path, out: Path, needed: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Copy files of a checkpoint into the folder of a model, which is made if it is not there.
+
+    Raises:
+        Refused: One that is needed is missing.
+        StorageError: The disk is full, read-only or gone.
+    """
+    private_dir(out)
+    with storage_errors(out):
+        for name in needed:
+            if not (checkpoint / name).exists():
+                raise Refused(f"checkpoint {checkpoint.name} is not whole", f"it lacks {name}")
+        for name in dict.fromkeys((*needed, *others)):
+            shutil.copyfile(checkpoint / name, out / name)
+            flush(out / name)
 
 
 def flush(path: Path) -> None:
