@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -48,26 +48,38 @@ def place_of(device: str, rank: int) -> torch.device:
     return place
 
 
+class Conditions(TypedDict, total=False):
+    """What `carry_out` takes by name, whatever is trained."""
+
+    model: Path | None
+    rank: int
+    world: int
+    store: Path | None
+    device: str
+    interrupted: Callable[[], bool]
+    tell_seconds: float
+
+
 def carry_out(
     plan: RunPlan,
     recorder: Recorder,
-    begin: Callable[[Ranks, torch.device], Begin],
+    begin: Begin,
     relief: Relief,
     *,
-    model: Path | None,
-    rank: int,
-    world: int,
-    store: Path | None,
-    device: str,
-    interrupted: Callable[[], bool],
-    tell_seconds: float,
+    model: Path | None = None,
+    rank: int = 0,
+    world: int = 1,
+    store: Path | None = None,
+    device: str = "auto",
+    interrupted: Callable[[], bool] = lambda: False,
+    tell_seconds: float = TELL_SECONDS,
 ) -> Outcome:
     """Train until the steps are done or the wish changes; goes on from the recorder's last checkpoint.
 
     Args:
         plan: What to do.
         recorder: The run; what the ranks other than the first tell it is nobody's.
-        begin: Given the ranks and the device, what sets an experiment up.
+        begin: Sets an experiment up.
         relief: What to offer where memory does not suffice.
         model: Folder to write the model into when the steps are done; None for none.
         rank, world, store: See `ranks.joined`.
@@ -80,7 +92,6 @@ def carry_out(
     """
     with joined(rank, world, store) as ranks:
         place = place_of(device, rank)
-        set_up = begin(ranks, place)
         ours = not plan.options.get("batch")
         checkpoints = recorder.checkpoints()
         damaged: list[int] = []
@@ -89,7 +100,7 @@ def carry_out(
             try:
                 attempt = Attempt(plan, recorder, ranks, place, interrupted, tell_seconds)
                 _check_sight(ranks, checkpoints)
-                run = set_up(attempt, checkpoints[-1][1] if checkpoints else None)
+                run = begin(attempt, checkpoints[-1][1] if checkpoints else None)
                 # Only now is it known that an earlier one can be read.
                 while damaged:
                     step = damaged.pop()
@@ -120,7 +131,14 @@ def carry_out(
                 return outcome
             # The batch was left to us: choose the half of it.
             recorder.tell(
-                Warned("out-of-memory", outcome.what, outcome.why, f"It goes on with {smaller}", 0, outcome.offer)
+                Warned(
+                    "out-of-memory",
+                    outcome.what,
+                    outcome.why,
+                    f"It goes on with {smaller}",
+                    outcome.step,
+                    outcome.offer,
+                )
             )
             plan = replace(plan, options={**plan.options, "batch": smaller})
             run, checkpoints = None, recorder.checkpoints()

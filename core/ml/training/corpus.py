@@ -102,6 +102,18 @@ class Corpus:
         """UTF-8 bytes of the held-out documents."""
         return self.facts.held_bytes
 
+    def some_held(self, most: int, tokens: Tokens) -> tuple[NDArray[np.unsignedinteger], int]:
+        """The first `most` held-out tokens, all of them with 0; and the UTF-8 bytes of their text.
+
+        Args:
+            most: How many.
+            tokens: The tokenizer that made them.
+        """
+        if not 0 < most < len(self.held):
+            return self.held, self.held_bytes
+        ids = self.held[:most]
+        return ids, len(tokens.decode(ids.tolist()).encode())
+
     @property
     def documents(self) -> int:
         """Documents that are trained on."""

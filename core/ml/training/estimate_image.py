@@ -11,7 +11,7 @@ from core.errors import OutOfMemory, out_of_memory
 from core.ml.allocation import forget
 from core.ml.hardware import device_name
 from core.ml.training import measuring, samples
-from core.ml.training.image_setup import Setup, Sources, set_up
+from core.ml.training.image_setup import ImageSources, Setup, set_up
 from core.ml.training.measuring import DISK_SPEED, SPARE, STEPS, Estimate, Question
 from core.ml.training.options import intervals, shared
 from core.ml.training.ranks import Ranks
@@ -52,7 +52,7 @@ def estimate_image(question: Question) -> Estimate:
 
 
 def _set_up(question: Question) -> Setup:
-    sources = Sources(question.dataset, question.base, pictures=question.pictures)
+    sources = ImageSources(question.dataset, question.base, pictures=question.pictures)
     return set_up(
         question.plan,
         sources,

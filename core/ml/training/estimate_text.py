@@ -17,13 +17,12 @@ from core.ml.allocation import forget
 from core.ml.hardware import device_name
 from core.ml.training import measuring
 from core.ml.training.corpus import open_corpus
-from core.ml.training.experiment import Attempt
+from core.ml.training.experiment import Attempt, Sources
 from core.ml.training.measuring import DISK_SPEED, SPARE, STEPS, Estimate, Question, Tell
 from core.ml.training.options import intervals
 from core.ml.training.ranks import Ranks
 from core.ml.training.text_experiment import TextExperiment
 from core.ml.training.text_options import Material, resolve
-from core.ml.training.text_setup import Sources
 from core.runs.events import Event, Phase
 from core.runs.plan import RunPlan, TextOptions
 

@@ -52,6 +52,21 @@ class Attempt:
     tell_seconds: float = 2.0
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where an experiment takes its material from.
+
+    Attributes:
+        dataset: Folder of the prepared data.
+        base: Folder of a model to start from; None for random weights.
+        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
+    """
+
+    dataset: Path
+    base: Path | None = None
+    checkpoint: Path | None = None
+
+
 class Training(Protocol):
     """What takes the steps."""
 
@@ -373,5 +388,5 @@ class Experiment(ABC):
             self.recorder.drop(step)
 
     def _disk(self, error: StorageError) -> None:
-        full = "No space" in error.why or "quota" in error.why.lower()
+        full = any(words in error.why.lower() for words in ("no space", "quota", "full"))
         self.recorder.tell(Warned("disk-full" if full else "read-only", error.what, error.why, error.do, self.step))

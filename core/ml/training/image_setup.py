@@ -1,11 +1,10 @@
-"""What an experiment starts with: pictures opened, open settings chosen, networks made or read, the loop set up."""
+"""What an experiment with pictures starts with: those opened, open settings chosen, networks made, the loop set up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from core.ml.threads import set_threads
 from core.ml.training import growing
 from core.ml.training.bases import NAMES, Networks, build, from_base, new_networks
 from core.ml.training.checkpoint_files import reading
+from core.ml.training.experiment import Sources
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_files import read_checkpoint
 from core.ml.training.options import recipe_of, resolve, widths
@@ -30,19 +30,13 @@ from core.runs.plan_file import options_of
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where an experiment takes its material from.
+class ImageSources(Sources):
+    """Where an experiment with pictures takes its material from.
 
     Attributes:
-        dataset: Folder of the prepared pictures.
-        base: Folder of a model to start from; None for random weights.
-        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
         pictures: Opened already, instead of those in `dataset`.
     """
 
-    dataset: Path
-    base: Path | None = None
-    checkpoint: Path | None = None
     pictures: Any = None
 
 
@@ -79,7 +73,7 @@ class Setup:
 
 def set_up(
     plan: RunPlan,
-    sources: Sources,
+    sources: ImageSources,
     *,
     ranks: Ranks,
     device: torch.device,

@@ -22,7 +22,7 @@ from core.ml.hardware import device_name
 from core.ml.threads import set_threads
 from core.ml.training.checkpoint_files import reading
 from core.ml.training.corpus import Corpus, open_corpus
-from core.ml.training.experiment import Attempt
+from core.ml.training.experiment import Attempt, Sources
 from core.ml.training.text import TextTraining
 from core.ml.training.text_bases import load_base, read_network
 from core.ml.training.text_files import read_checkpoint, tokenizer_of
@@ -41,21 +41,6 @@ KEPT = ("batch", "context", "accumulate", "threads", "held_tokens")
 which text is scored."""
 TOLD_EVERY = 2.0
 """Seconds between two words about how far the tokens are."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where an experiment takes its material from.
-
-    Attributes:
-        dataset: Folder of the prepared texts.
-        base: Folder of a model to start from; None for random weights.
-        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
-    """
-
-    dataset: Path
-    base: Path | None = None
-    checkpoint: Path | None = None
 
 
 @dataclass

@@ -312,16 +312,17 @@ def test_out_of_memory_ends_with_an_offer(tmp_path: Path, monkeypatch: pytest.Mo
     assert [each.offer for each in recorder.told(Warned)] == [{"batch": 8}, {"batch": 4}, {"batch": 2}]
 
 
-def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("why", ["No space left on device", "the disk is full"])
+def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     def full(*arguments: object) -> int:
-        raise StorageError("cannot write it", "No space left on device", "Free some space")
+        raise StorageError("cannot write it", why, "Free some space")
 
     run(Remembered(tmp_path, 2))
     monkeypatch.setattr(image_experiment, "write_checkpoint", full)
     again = Remembered(tmp_path, 6)
     outcome = run(again)
     assert {each.code for each in again.told(Warned)} == {"disk-full"}
-    assert (outcome.state, outcome.step, outcome.why) == ("failed", 6, "No space left on device")
+    assert (outcome.state, outcome.step, outcome.why) == ("failed", 6, why)
 
 
 def test_it_gives_up_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
