@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 
+from core.datasets.manifest import Manifest as Dataset
 from core.errors import StorageError
 from core.library.manifest import Manifest
 from core.ml.training import guards
@@ -65,6 +66,11 @@ class Sources:
     dataset: Path
     base: Path | None = None
     checkpoint: Path | None = None
+
+    @property
+    def licence(self) -> str:
+        """Of the data, as far as the dataset says; what is made of them derives from it."""
+        return str(Dataset.read(self.dataset).about.get("licence", ""))
 
 
 class Training(Protocol):

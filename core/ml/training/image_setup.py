@@ -88,7 +88,7 @@ def set_up(
     pictures = open_pictures(sources.dataset) if sources.pictures is None else sources.pictures
     first = pictures[np.zeros(1, np.int64)]
     size, channels = int(first.shape[1]), int(first.shape[3])
-    licence = _licence(pictures)
+    licence = sources.licence if sources.pictures is None else ""
     classes = _classes(plan, pictures)
     plan = replace(plan, options={**plan.options, **_of_base(sources)})
     transfer = bool(plan.base) or sources.base is not None
@@ -153,13 +153,6 @@ def _classes(plan: RunPlan, pictures: Any) -> int:
     if labels is None:
         raise Refused("the dataset has no classes", "", "Turn conditional off, or add one folder for each class")
     return len(getattr(pictures, "classes", ())) or int(np.max(labels)) + 1
-
-
-def _licence(pictures: Any) -> str:
-    about = getattr(pictures, "about", None)
-    if about is None:
-        about = getattr(getattr(pictures, "_manifest", None), "about", None)
-    return str(about.get("licence", "")) if isinstance(about, dict) else ""
 
 
 def _let_grow(training: ImageTraining, options: ImageOptions, steps: int) -> None:

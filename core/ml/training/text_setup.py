@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.datasets.manifest import Manifest as Dataset
 from core.datasets.text_store import TextStore
 from core.errors import InvalidInput, TarmacError
 from core.library.manifest import Manifest
@@ -129,8 +128,7 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     if sources.checkpoint is not None:
         with reading(sources.checkpoint):
             training.restore(state)
-    licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
-    return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+    return Setup(corpus, tokens, tokenizer, options, training, kept, sources.licence)
 
 
 def _check_same(options: TextOptions, checkpoint: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ranks must agree on whatever each of them sees on the disk."""
+"""What ranks must agree on whatever each of them sees on the disk, and what data hand on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from core.datasets.manifest import Manifest as Dataset
 from core.errors import TarmacError
 from core.ml.training.carrying_out import _check_sight
-from core.ml.training.experiment import Attempt, Experiment
+from core.ml.training.experiment import Attempt, Experiment, Sources
 from core.ml.training.outcome import Outcome
 from core.ml.training.ranks import Ranks
 from core.runs.events import Sample, Score, Warned
@@ -89,3 +90,8 @@ def test_a_rank_that_does_not_see_the_checkpoint_says_so(tmp_path: Path) -> None
     for seen in ([], [(2, tmp_path)]):
         with pytest.raises(TarmacError, match="rank 1 does not see the checkpoint"):
             _check_sight(Second(says=[[4]]), seen)
+
+
+def test_the_licence_of_data_is_that_of_what_is_made_of_them(tmp_path: Path) -> None:
+    Dataset("dots", about={"licence": "CC0-1.0"}).write(tmp_path)
+    assert Sources(tmp_path).licence == "CC0-1.0"
