@@ -33,9 +33,12 @@ MODULE = "core.ml.training.estimate"
 def test_against_the_run_itself(tmp_path: Path) -> None:
     plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
     told: list[tuple[str, float | None]] = []
-    found = estimate(
-        plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=lambda doing, share: told.append((doing, share))
-    )
+
+    def tell(doing: str, share: float | None) -> None:
+        told.append((doing, share))
+
+    # All its steps, however slow the machine is meanwhile.
+    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=tell, seconds=600)
     assert found.measured == 20
     assert found.batch == 4
     assert found.offer == {}

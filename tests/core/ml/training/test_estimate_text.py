@@ -31,7 +31,8 @@ __all__ = ["lines", "one_thread"]
 def test_against_the_run_itself(lines: Path, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
     told: list[str] = []
-    found = estimate(plan, dataset=lines, device="cpu", tell=lambda doing, share: told.append(doing))
+    # All its steps, however slow the machine is meanwhile.
+    found = estimate(plan, dataset=lines, device="cpu", tell=lambda doing, share: told.append(doing), seconds=600)
     assert (found.measured, found.batch, found.offer) == (20, 4, {})
     assert found.chosen["context"] == 16
     assert found.per_second == pytest.approx(4 * 16 / found.step_seconds)
