@@ -89,6 +89,21 @@ _KINDS: dict[str, type[TarmacError]] = {
 }
 
 
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether `problem` says that the device or the machine had not enough memory: Python's own, or a framework's."""
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return True
+    try:
+        text = str(problem).lower()
+    except Exception:  # foreign code's own errors may fail at anything
+        return False
+    return isinstance(problem, RuntimeError) and any(words in text for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch's allocators say."""
+
+
 def _one_line(text: str) -> str:
     """`text` on one line and without control characters: names of files may hold terminal escapes."""
     return "".join(char if char.isprintable() else " " for char in str(text)).strip()

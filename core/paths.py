@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -50,14 +51,24 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o600) -> None:
     Raises:
         StorageError: The disk is full, read-only or gone; the old content is still there.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with replacing(path, mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, once all of it is on the disk.
+
+    Raises:
+        StorageError: The disk is full, read-only or gone; the old content is still there.
+    """
     private_dir(path.parent)
     with storage_errors(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 os.fchmod(file.fileno(), mode)
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, path)

@@ -85,8 +85,6 @@ _KEYS = {
 }
 WHOLE = 9.97
 """A font size at which a character of DejaVu Sans Mono (1233/2048 of it wide) has whole pixels, 6x11."""
-UNEVEN = 13
-"""One at which it has 7.83x15."""
 
 
 def xterm_js() -> Path:

@@ -6,11 +6,8 @@ Tests give the studio a subclass that answers from memory.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
-import json
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.errors import TarmacError
 from core.paths import data_dir
 
 if TYPE_CHECKING:
@@ -31,6 +27,9 @@ if TYPE_CHECKING:
     from core.runs.view import RunView
 
     Pixels = NDArray[np.uint8]
+
+ESTIMATE = "core.ml.training.estimate"
+"""The process that times real steps of a plan."""
 
 NAME = "Training experiment"
 """What a run is called whose owner gave no name, with a number behind it."""
@@ -254,50 +253,27 @@ class TrainingServices:
         Raises:
             TarmacError: It could not be measured.
         """
+        measure = (await asyncio.to_thread(_core, "core.jobs.parent")).run
         with tempfile.TemporaryDirectory(prefix="tarmac-estimate-") as folder:
             await asyncio.to_thread(_core("core.runs.plan_file").write_plan, Path(folder), plan)
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "core.ml.training.estimate", folder, "--json", "--data", str(self._data)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            try:
-                return await _read_estimate(process, progress)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            arguments = [folder, "--data", str(self._data)]
+            what = "nothing could be measured"
+            return _estimate_of(await measure(ESTIMATE, arguments, what, noun="measurement", progress=progress))
 
 
-async def _read_estimate(process: asyncio.subprocess.Process, progress: Progress) -> Estimate:
-    assert process.stdout is not None
-    doing = "measuring"
-    async for line in process.stdout:
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(told, dict):
-            continue
-        if "error" in told:
-            raise TarmacError.from_json(told["error"])
-        if "estimate" in told:
-            found = told["estimate"]
-            return Estimate(
-                found["seconds"],
-                found["memory"],
-                found["memory_available"],
-                found["disk"],
-                found["disk_free"],
-                f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
-                found.get("offer", {}),
-                found.get("per_second", 0.0),
-                found.get("chosen", {}),
-            )
-        doing = str(told.get("phase", doing))
-        progress(doing, told.get("share"))
-    raise TarmacError("nothing could be measured", "the process that measures ended early")
+def _estimate_of(found: Mapping[str, Any]) -> Estimate:
+    """What the process that measures has found out."""
+    return Estimate(
+        found["seconds"],
+        found["memory"],
+        found["memory_available"],
+        found["disk"],
+        found["disk_free"],
+        f"{found['measured']} steps of {found['batch']} timed on {found['device']}",
+        found["offer"],
+        found["per_second"],
+        found["chosen"],
+    )
 
 
 def next_name(taken: Iterable[str]) -> str:

@@ -12,11 +12,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
-from core.errors import OutOfMemory, TarmacError
+from core.errors import OutOfMemory, TarmacError, out_of_memory
 
 
 class Reporter:
@@ -46,16 +46,14 @@ def answer(work: Callable[[Reporter], Mapping[str, object]], short: OutOfMemory)
         work: Given what to tell progress to.
         short: What to say when the memory does not suffice.
     """
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)  # what libraries print must not get between the lines
+    with _alone_on_stdout() as out:
         report = Reporter(out)
         try:
             report.say({"result": work(report)})
         except TarmacError as error:
             report.say({"error": error.to_json()})
         except (MemoryError, RuntimeError) as error:
-            said = ("can't allocate memory", "out of memory")  # torch's allocators
-            if not isinstance(error, MemoryError) and not any(words in str(error) for words in said):
+            if not out_of_memory(error):
                 raise
             report.say({"error": short.to_json()})
         else:
@@ -63,9 +61,33 @@ def answer(work: Callable[[Reporter], Mapping[str, object]], short: OutOfMemory)
     return 2
 
 
+@contextmanager
+def _alone_on_stdout() -> Iterator[TextIO]:
+    """Standard output as a file of our own: what libraries print meanwhile, which must not get between the lines, goes
+    to standard error."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        try:
+            yield out
+        finally:
+            sys.stdout.flush()
+            os.dup2(out.fileno(), 1)
+
+
+def end_with_parent() -> None:
+    """From now on end when the parent does. Standard input is a pipe that it holds, whose end is its end."""
+
+    def wait() -> NoReturn:
+        while os.read(0, 4096):
+            pass
+        os._exit(3)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def be_humble() -> None:
     """End with the parent, give way to the screen, and be the first to go when memory runs out."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.nice(5)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
@@ -75,10 +97,3 @@ def leave(code: int) -> NoReturn:
     """End now: nothing is left to do, and taking down a large heap of foreign objects is slow."""
     sys.stderr.flush()
     os._exit(code)
-
-
-def _end_with_parent() -> None:
-    """Standard input is a pipe that the parent holds: its end is the parent's end."""
-    while os.read(0, 4096):
-        pass
-    os._exit(3)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from core.errors import Refused, TarmacError
 from core.library.manifest import clean_line
+from core.workers.death import signal_name
 
 Progress = Callable[[str, float | None], None]
 """Called on the event loop with what is being done and the share done, 0 to 1, or None where nobody can say."""
@@ -134,7 +135,7 @@ def _died(what: str, noun: str, code: int, words: str) -> Refused:
     elif code == -signal.SIGBUS:
         why, do = "a file changed or could not be read meanwhile", "Check the disk, then try again"
     elif code < 0:
-        why, do = f"the {noun} was ended by {signal.Signals(-code).name}", "A file may be damaged"
+        why, do = f"the {noun} was ended by {signal_name(-code)}", "A file may be damaged"
     else:
         why, do = f"the {noun} failed ({clean_line(last)[:200] or f'exit code {code}'})", ""
     return Refused(what, why, do)

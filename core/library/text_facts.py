@@ -56,11 +56,9 @@ def read_facts(folder: Path) -> TextFacts:
         Refused: It is none, it is damaged, or it is of a kind that cannot be trained; says why.
     """
     config = read_config(folder)
-    inner = config.get("text_config")
-    tables = [config, inner] if isinstance(inner, dict) else [config]
 
     def number(*keys: str) -> int:
-        for table in tables:
+        for table in _tables(config):
             for key in keys:
                 value = table.get(key)
                 if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -75,8 +73,20 @@ def read_facts(folder: Path) -> TextFacts:
     parameters = sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS))
     if not shapes:  # a pickle has no header: what such a network has is counted from its sizes
         parameters = vocabulary * width + number(*CONTEXT_KEYS) * width + layers * block_parameters(width)
-    context = number(*CONTEXT_KEYS) or DEFAULT_CONTEXT
+    context = positions(config)
     return TextFacts(str(config["model_type"]), parameters, size, context, vocabulary, layers, width)
+
+
+def positions(config: Mapping[str, object]) -> int:
+    """Most tokens that a network sees at once, as its configuration tells; `DEFAULT_CONTEXT` where it does not."""
+    found = (table.get(key) for table in _tables(config) for key in CONTEXT_KEYS)
+    return next((value for value in found if type(value) is int and value > 0), DEFAULT_CONTEXT)
+
+
+def _tables(config: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Where settings may stand: networks that see more than text have those of their text in a table of their own."""
+    inner = config.get("text_config")
+    return [config, inner] if isinstance(inner, Mapping) else [config]
 
 
 def read_config(folder: Path) -> dict[str, Any]:

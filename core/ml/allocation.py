@@ -1,10 +1,13 @@
-"""How this process's memory on a processor is kept between the steps of a training."""
+"""How the memory of a training is kept between its steps, and given back after a step that did not fit."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import sys
+
+import torch
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # malloc.h of the GNU C library
 
@@ -24,3 +27,11 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
         return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, -1))
     return False
+
+
+def forget(device: torch.device) -> None:
+    """Give back what a try left on a GPU that did not fit, and let the peak be that of the next one."""
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)

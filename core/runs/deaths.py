@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from core.workers.death import last_lines
+from core.workers.death import last_lines, signal_name
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,7 @@ def describe(code: int, log: BinaryIO, start: int, killed_for_memory: bool | Non
     last = f"its last lines: {' | '.join(lines)}" if lines else ""
     if code >= 0:
         return Death("died", f"the trainer left with exit code {code}", last, "Its log has the details")
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
+    name = signal_name(-code)
     reason = {
         signal.SIGSEGV: "a crash in native code",
         signal.SIGBUS: "a crash in native code, or a disk that is full or gone",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from core.datasets.library import Dataset
 from core.errors import InvalidInput, Refused, TarmacError
 from core.library.models import Model
 from core.library.text_facts import TextFacts, read_facts, tokenizer_size, training_memory
@@ -22,13 +21,12 @@ _CONTEXTS = (2048, 1024, 512, 256, 128, 64)
 
 
 def check_text(
-    plan: RunPlan, dataset: Dataset, base: Model | None, *, others: Iterable[Model] = (), memory: Memory | None = None
+    plan: RunPlan, base: Model | None, *, others: Iterable[Model] = (), memory: Memory | None = None
 ) -> None:
     """Refuse what cannot be trained.
 
     Args:
         plan: What to do.
-        dataset: Of texts, ready.
         base: The model to begin from.
         others: Models that might be begun from instead, to name one that fits.
         memory: What is there; looked up by default. It is not asked where the run goes to another machine.

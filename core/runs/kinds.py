@@ -172,11 +172,11 @@ def settled(plan: RunPlan, data_dir: Path, *, branched: bool = False) -> RunPlan
         base = None
     if dataset.kind != plan.kind and plan.kind in DATASETS:
         what = f"the dataset {dataset.name} is of the kind {dataset.kind}"
-        raise Refused(what, f"an {plan.kind} model cannot be trained on it", "Choose another dataset")
+        raise Refused(what, f"no {plan.kind} model can be trained on it", "Choose another dataset")
     if plan.kind == "image":
         check_image(plan, dataset, base)
     if plan.kind == "text" and not (branched and base is None):
-        check_text(plan, dataset, base, others=Library(data_dir).models())
+        check_text(plan, base, others=Library(data_dir).models())
     options = dict(plan.options)
     if dataset.source == "starter" and plan.kind == "image" and not options.get("size"):
         options["size"] = dataset.size  # it may be drawn at another size before the run goes on

@@ -126,7 +126,7 @@ class TextOptions:
         warmup: Steps in which the rate rises; 0 for a twentieth of all, at most 100.
         decay: Share of the steps, at the end, in which the rate falls to zero along 1 - sqrt.
         weight_decay: Of matrices; biases and norms have none.
-        clip: Largest norm of the gradient.
+        clip: Largest norm of the gradient; 0 for any.
         dropout: Share of activations that are left out.
         optimizer: "adamw", or "muon" for training from nothing.
         lora_rank: Width of the LoRA matrices.

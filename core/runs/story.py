@@ -6,6 +6,7 @@ A warning of what an attempt died of is over when a later attempt trains; the jo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -188,13 +189,13 @@ class Story:
             curves={name: line.curve() for name, line in self._lines.items()},
             samples=tuple(self._samples[step] for step in sorted(self._samples)),
             scores=_marked(sorted(self._scores.values(), key=lambda score: score.step)),
-            checkpoints=tuple(self._checkpoint(step, folder) for step in sorted(present)),
+            checkpoints=tuple(self._checkpoint(step) for step in sorted(present)),
             warnings=tuple(self._warnings),
             end=self.end,
             model=self._model,
         )
 
-    def _checkpoint(self, step: int, folder: Path) -> Checkpoint:
+    def _checkpoint(self, step: int) -> Checkpoint:
         """As it was told; one whose trainer died between publishing and telling is there all the same."""
         return self._checkpoints.get(step) or Checkpoint(step, str(step))
 
@@ -203,6 +204,8 @@ def _marked(scores: list[Score]) -> tuple[Score, ...]:
     """`scores` with the best of each metric, and no other, marked."""
     best: dict[str, Score] = {}
     for score in scores:
+        if math.isnan(score.value):
+            continue
         known = best.get(score.metric)
         if known is None or (score.value > known.value if score.higher else score.value < known.value):
             best[score.metric] = score

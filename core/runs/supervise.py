@@ -106,8 +106,10 @@ def _supervise_detached(folder: RunFolder, say: int) -> NoReturn:
             supervisor.run()
         supervisor.notify()
     except TarmacError as error:
-        if say >= 0:
-            os.write(say, json.dumps(error.to_json()).encode())
+        if say < 0:  # whoever started us has gone on: the log must do
+            traceback.print_exc()
+            os._exit(1)
+        os.write(say, json.dumps(error.to_json()).encode())
     except BaseException:
         traceback.print_exc()
         os._exit(1)

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core.errors import OutOfMemory, StorageError, TarmacError
+from core.errors import OutOfMemory, StorageError, TarmacError, out_of_memory
 from core.runs.events import Phase
 from core.runs.folder import RunFolder, publish, write_json
 from core.runs.kinds import base_folder, dataset_folder, training
@@ -160,7 +160,7 @@ def explain(problem: BaseException, chosen: Mapping[str, object], *, began: bool
     text = " ".join(str(problem).split())[:300]
     offer: dict[str, object] = {}
     code, final = "died", False
-    if _out_of_memory(problem):
+    if isinstance(problem, OutOfMemory) or out_of_memory(problem):
         code, final = "out-of-memory", not began
         what, why, do = "there was not enough memory", text, "Take a smaller batch"
         batch = chosen.get("batch")
@@ -180,13 +180,6 @@ def explain(problem: BaseException, chosen: Mapping[str, object], *, began: bool
         what, why = "the training ended with an error", f"{type(problem).__name__}: {text}"
         do = "Its log has the details"
     return {"state": "failed", "what": what, "why": why, "do": do, "offer": offer, "code": code, "final": final}
-
-
-def _out_of_memory(problem: BaseException) -> bool:
-    if isinstance(problem, MemoryError | OutOfMemory) or type(problem).__name__ == "OutOfMemoryError":
-        return True
-    said = ("can't allocate memory", "not enough memory", "out of memory")  # torch's allocators
-    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in said)
 
 
 class Tolerant(io.TextIOBase):

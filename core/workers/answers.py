@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from core.errors import Cancelled, InvalidInput, OutOfMemory, TarmacError
+from core.errors import Cancelled, InvalidInput, OutOfMemory, TarmacError, out_of_memory
 from core.interface import Command
 from core.workers.adapter import Answer
 from core.workers.mailbox import Job
@@ -84,18 +84,11 @@ def told(problem: BaseException, what: str) -> TarmacError:
         return TarmacError.from_json(problem.to_json())
     log("".join(traceback.format_exception(problem)))
     text = " ".join(_words(problem).split())[:300]
-    if _is_out_of_memory(problem):
+    if out_of_memory(problem):
         return OutOfMemory(what, "there was not enough memory", "Try a smaller picture, batch or text, or free memory")
     if isinstance(problem, SystemExit | KeyboardInterrupt):
         return TarmacError(what, f"its code tried to end the program ({type(problem).__name__})")
     return TarmacError(what, f"{type(problem).__name__}: {text}" if text else type(problem).__name__)
-
-
-def _is_out_of_memory(problem: BaseException) -> bool:
-    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
-        return True
-    text = _words(problem).lower()
-    return isinstance(problem, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
 def _words(problem: BaseException) -> str:

@@ -45,7 +45,7 @@ def death(title: str, code: int, lines: list[str]) -> WorkerDied:
         lines: The last lines that it wrote.
     """
     if code < 0:
-        name, (reason, advice) = _signal_name(-code), _SIGNALS.get(-code, ("", "Start it again"))  # type: ignore[call-overload]
+        name, (reason, advice) = signal_name(-code), _SIGNALS.get(-code, ("", "Start it again"))  # type: ignore[call-overload]
         how = f"killed by {name}" + (f" ({reason})" if reason else "")
     else:
         how, advice = f"it left with exit code {code}", "Start it again; its log has the details"
@@ -72,7 +72,8 @@ def last_lines(log: BinaryIO, start: int) -> list[str]:
     return lines[-_LINES:]
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """ "SIGKILL"; of those that have no name (the real-time ones) the number in words."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -36,7 +36,8 @@ import torch.nn.functional as F
 from core.ml.hardware import fast_bfloat16
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.augment import Augmentation
-from core.ml.training.image import ImageRecipe, ImageTraining
+from core.ml.training.image import ImageTraining
+from core.ml.training.recipe import ImageRecipe
 from tests.bench._published import PublishedDiscriminator, PublishedSynthesis
 
 BATCH, CYCLE = 16, 16

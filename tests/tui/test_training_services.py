@@ -1,11 +1,10 @@
-"""The seams to the core that need no other process: a checkpoint that becomes a model, the stream of an estimate."""
+"""The seams to the core: a checkpoint that becomes a model, an estimate that another process makes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,40 +17,51 @@ from core.library.interfaces import text_interface
 from core.library.manifest import Manifest
 from core.library.models import Library
 from core.runs.events import Checkpoint
+from core.runs.plan import RunPlan
 from tests.e2e.tiny import CONTEXT, write_text_model
 from tests.tui.stage import put_model
 from tests.tui.training_stage import FakeDataset, run
-from tui import wizard_texts
-from tui.training_services import Estimate, TrainingServices, _read_estimate
+from tui import training_services, wizard_texts
+from tui.training_services import Estimate, TrainingServices
 
+PLAN = RunPlan("Experiment", "image", "dots")
 FOUND = {
     "device": "cpu", "batch": 8, "seconds": 61.5, "memory": 5, "memory_available": 9, "disk": 3, "disk_free": 7,
     "measured": 20, "offer": {"batch": 4}, "per_second": 5192.0, "chosen": {"context": 256},
 }  # fmt: skip
 
 
-async def estimate(*lines: object) -> tuple[Estimate, list[tuple[str, float | None]]]:
-    """What is made of these lines of a process."""
+@pytest.fixture
+def measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Makes a process that measures in another way: its code, before which `say` tells a line."""
+
+    def make(code: str) -> Path:
+        lines = f"import json, os, sys\ndef say(line): print(json.dumps(line), flush=True)\n{code}\n"
+        (tmp_path / "measuring.py").write_text(lines)
+        return tmp_path
+
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(training_services, "ESTIMATE", "measuring")
+    return make
+
+
+async def test_an_estimate_is_what_its_process_finds(measuring: Callable[[str], Path], home: Path) -> None:
+    measuring(f"say({{'progress': 'reading the base', 'share': None}}); say({{'result': {FOUND!r}}})")
     told: list[tuple[str, float | None]] = []
-    code = "".join(f"print({(line if isinstance(line, str) else json.dumps(line))!r}, flush=True)\n" for line in lines)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
-    try:
-        return await _read_estimate(process, lambda what, share: told.append((what, share))), told
-    finally:
-        await process.wait()
-
-
-async def test_an_estimate_is_read_from_the_lines_of_its_process() -> None:
-    found, told = await estimate({"phase": "reading the base"}, "no json", [1], {"share": 0.5}, {"estimate": FOUND})
+    services = TrainingServices(home / "data")
+    found = await services.estimate(PLAN, lambda what, share: told.append((what, share)))
     assert found == Estimate(61.5, 5, 9, 3, 7, "20 steps of 8 timed on cpu", {"batch": 4}, 5192.0, {"context": 256})
-    assert told == [("reading the base", None), ("reading the base", 0.5)]
+    assert told == [("reading the base", None)]
 
 
-async def test_what_went_wrong_there_is_raised_here() -> None:
+async def test_what_went_wrong_there_is_raised_here(measuring: Callable[[str], Path], home: Path) -> None:
+    services = TrainingServices(home / "data")
+    measuring(f"say({{'error': {OutOfMemory('the networks do not fit').to_json()!r}}})")
     with pytest.raises(OutOfMemory, match="do not fit"):
-        await estimate({"error": OutOfMemory("the networks do not fit").to_json()})
-    with pytest.raises(TarmacError, match="ended early"):
-        await estimate({"phase": "reading"})
+        await services.estimate(PLAN, lambda what, share: None)
+    measuring("sys.exit('a library is missing')")
+    with pytest.raises(TarmacError, match=r"the measurement failed \(a library is missing\)"):
+        await services.estimate(PLAN, lambda what, share: None)
 
 
 def test_a_checkpoint_becomes_a_model_without_what_training_needs(home: Path) -> None:

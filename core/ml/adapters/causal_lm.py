@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from core.devices import available_memory
-from core.errors import InvalidInput, OutOfMemory, Refused, TarmacError
+from core.errors import InvalidInput, OutOfMemory, Refused, TarmacError, out_of_memory
 from core.interface import Interface
 from core.library.interfaces import TEXTS_TOGETHER, text_interface
 from core.ml.generation.completion import Chance, Completion, Engine, Settings, Wanted, complete_together
@@ -17,7 +17,7 @@ from core.ml.generation.flow import Flow
 from core.ml.generation.loading import load_engine, read_config
 from core.ml.generation.scoring import Scored, score
 from core.ml.generation.tokens import Tokens
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.ml.hardware import choose_device, device_name
 from core.workers.adapter import Answer, Failure, Request
 
 WRITING = ("complete", "write")

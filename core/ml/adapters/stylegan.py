@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import OutOfMemory, Refused
+from core.errors import OutOfMemory, Refused, out_of_memory
 from core.interface import Interface
 from core.library.interfaces import image_gan_interface
 from core.ml.adapters.stylegan_files import WEIGHTS, read_architecture, read_generator
 from core.ml.adapters.synthesis_choice import choose_synthesis
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.ml.hardware import choose_device, device_name
 from core.ml.latent.directions import StyleDirections
 from core.ml.latent.projection import Search, prepare, project
 from core.ml.latent.styles import Styler, layer_range

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import OutOfMemory, TarmacError
+from core.errors import OutOfMemory, TarmacError, out_of_memory
 from core.ml.generation.completion import PIECE, Completion, Engine, Row, Settings, read_on
 from core.ml.generation.row import take_together
 from core.ml.generation.tokens import Tokens
-from core.ml.hardware import out_of_memory
 
 PIECES = 2
 """Pieces of prompts that are read between two tokens of those who write: what a newcomer costs the others."""

@@ -11,12 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import Refused
+from core.library.text_facts import positions
 from core.ml.generation.linear import linear
-
-DEFAULT_CONTEXT = 2048
-"""For networks that state none."""
-
-CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "max_sequence_length", "n_ctx", "seq_length")
 
 
 class NetworkEngine:
@@ -115,7 +111,7 @@ class TransformersEngine(NetworkEngine):
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if precision == "int8":
             _to_int8(model)
-        super().__init__(model.to(device), _context(config), precision)
+        super().__init__(model.to(device), positions(config), precision)
         # Those that are packed as int8 are no parameters any more.
         self.parameters = parameters
         self.bytes_per_token = parameters * {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
@@ -148,11 +144,3 @@ def _row_bytes(model: Any, context: int) -> int:
     size = getattr(config, "head_dim", None) or width // heads
     kept = getattr(config, "num_key_value_heads", None) or heads
     return int(2 * layers * kept * size * context * next(model.parameters()).element_size())
-
-
-def _context(config: Mapping[str, object]) -> int:
-    for key in CONTEXT_KEYS:
-        value = config.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return DEFAULT_CONTEXT

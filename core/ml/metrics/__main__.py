@@ -2,23 +2,24 @@
 
 `python -m core.ml.metrics perplexity MODEL_FOLDER TEXT_FILE` scores a text model (`core.ml.metrics.text_scores`).
 
-With --json standard output carries JSON lines: {"progress": text, "share": 0 to 1} any number of times, then either
-{"result": ...} (`core.ml.metrics.image_scores.Scores.to_json`) or {"error": ...} (the error's JSON form). Without it,
-one line for each score. Exit code 0 with a result, 2 with an error.
+With --json it answers in the way of `core.jobs.child`; the result of pictures is that of
+`core.ml.metrics.image_scores.Scores.to_json`. Without it, one line for each score. Exit code 0 with a result, 2 with an
+error.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.errors import OutOfMemory, TarmacError
+from core.errors import OutOfMemory, TarmacError, out_of_memory
+from core.jobs.child import answer, end_with_parent
+
+Progress = Callable[[str, float], None]
+
+_SHORT = OutOfMemory("the model cannot be scored", "not enough memory", "Close other models, or score it on the CPU")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,28 +27,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     text = given[:1] == ["perplexity"]
     chosen = _text_arguments(given[1:]) if text else _image_arguments(given)
+    score = _score_text if text else _score
     if chosen.watched:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        told = _score_text(chosen) if text else _score(chosen)
-    except (TarmacError, MemoryError, RuntimeError) as error:
-        told_error = _told(error)
-        if chosen.json:
-            _say({"error": told_error.to_json()})
-        else:
-            print(told_error, file=sys.stderr)
-        return 2
+        end_with_parent()
     if chosen.json:
-        _say({"result": told})
-    elif text:
+        return answer(lambda report: score(chosen, report), _SHORT)
+    try:
+        told = score(chosen, lambda doing, share: None)
+    except TarmacError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(_SHORT, file=sys.stderr)
+        return 2
+    if text:
         from core.ml.metrics.text_scores import sentence
 
         print(sentence(told))
     else:
         for name in ("frechet", "kernel"):
-            score = told[name]
-            assert isinstance(score, dict)
-            print("{metric} {value:.4g} ({samples} samples, {reals} reals, {drawing}, {weights})".format(**score))
+            found = told[name]
+            assert isinstance(found, dict)
+            print("{metric} {value:.4g} ({samples} samples, {reals} reals, {drawing}, {weights})".format(**found))
     return 0
 
 
@@ -81,28 +84,15 @@ def _shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watched", action="store_true", help="end when standard input closes")
 
 
-def _score_text(chosen: argparse.Namespace) -> dict[str, object]:
+def _score_text(chosen: argparse.Namespace, progress: Progress) -> dict[str, object]:
     from core.ml.metrics.text_scores import score
     from core.ml.threads import size_thread_pools
 
     size_thread_pools()
-    return score(chosen, _progress(chosen))
+    return score(chosen, progress)
 
 
-def _progress(chosen: argparse.Namespace) -> Callable[[str, float], None]:
-    """Lines of progress, at most five a second."""
-    last = 0.0
-
-    def progress(doing: str, share: float) -> None:
-        nonlocal last
-        if chosen.json and (share >= 1 or time.monotonic() - last > 0.2):
-            last = time.monotonic()
-            _say({"progress": doing, "share": round(share, 4)})
-
-    return progress
-
-
-def _score(chosen: argparse.Namespace) -> dict[str, object]:
+def _score(chosen: argparse.Namespace, progress: Progress) -> dict[str, object]:
     from core.ml.hardware import choose_device
     from core.ml.metrics import inception_weights
     from core.ml.metrics.library_model import choose_features, score_model
@@ -124,31 +114,8 @@ def _score(chosen: argparse.Namespace) -> dict[str, object]:
         features=features,
         truncation=chosen.truncation,
         device=chosen.device,
-        progress=_progress(chosen),
+        progress=progress,
     ).to_json()
-
-
-def _told(error: Exception) -> TarmacError:
-    from core.ml.hardware import out_of_memory
-
-    if isinstance(error, TarmacError):
-        return error
-    if out_of_memory(error):
-        return OutOfMemory(
-            "the model cannot be scored", "not enough memory", "Close other models, or score it on the CPU"
-        )
-    raise error
-
-
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
-
-
-def _end_with_parent() -> None:
-    """Standard input is a pipe that the parent holds and never writes to: its end is the parent's end."""
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
 
 
 if __name__ == "__main__":

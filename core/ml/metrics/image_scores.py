@@ -20,7 +20,7 @@ from core.errors import InvalidInput
 from core.ml.metrics.features import FeatureExtractor
 from core.ml.metrics.fid import MomentSum, frechet_distance
 from core.ml.metrics.kid import kernel_distance
-from core.ml.metrics.statistics import KEPT, RealStatistics, statistics_of
+from core.ml.metrics.statistics import KEPT, statistics_of
 
 Uint8 = NDArray[np.uint8]
 
@@ -181,18 +181,6 @@ def score_all(
     )
 
 
-def diversity(draw: Draw, features: FeatureExtractor, samples: int, seed: int) -> float:
-    """How different a model's pictures are from each other, without a dataset: for a guard against collapse.
-
-    Raises:
-        InvalidInput: Fewer than two samples.
-    """
-    if samples < FEWEST:
-        raise InvalidInput(f"samples is {samples}", f"it must be {FEWEST} or more")
-    drawn = _drawn(draw, samples, seed, features, lambda doing, share: None)
-    return pairwise_distance(np.concatenate([features(pictures) for pictures in drawn]), seed)
-
-
 def pairwise_distance(features: NDArray[np.floating], seed: int) -> float:
     """Root mean square Euclidean distance of pairs of features [N, D]: of all pairs, or of `PAIRS` random ones."""
     count = len(features)
@@ -222,18 +210,3 @@ def _drawn(
         pictures = draw(own, DRAWN_AT_ONCE)[: samples - start]
         yield from (pictures[at : at + features.batch] for at in range(0, len(pictures), features.batch))
     progress("drawing pictures", 1.0)
-
-
-__all__ = [
-    "DRAWN_AT_ONCE",
-    "Diversity",
-    "Draw",
-    "Pictures",
-    "RealStatistics",
-    "Score",
-    "Scores",
-    "diversity",
-    "pairwise_distance",
-    "score",
-    "score_all",
-]

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import InvalidInput
+from core.library.text_facts import positions
 from core.ml.generation.completion import Engine
 from core.ml.generation.tokens import Tokens
 
@@ -202,11 +203,8 @@ def windows(length: int, context: int, stride: int, *, look_back: bool = True) -
 def context_of(model: Engine | nn.Module | Read) -> int:
     """Most tokens that a model sees at once."""
     if isinstance(model, nn.Module):
-        from core.ml.generation.transformers_engine import CONTEXT_KEYS, DEFAULT_CONTEXT
-
         config: Any = model.config
-        found = (getattr(config.get_text_config(), key, None) for key in CONTEXT_KEYS)
-        return next((value for value in found if type(value) is int and value > 0), DEFAULT_CONTEXT)
+        return positions(config.get_text_config().to_dict())
     known: int = getattr(model, "context", 2**31)
     return known
 

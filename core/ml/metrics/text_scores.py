@@ -105,10 +105,7 @@ def _held_out(
     corpus = open_corpus(chosen.dataset, chosen.model)
     if len(corpus.held) < 2:
         raise Refused(f"{chosen.dataset.name} has no held-out documents", "", "Add it again with a held-out share")
-    ids, size = corpus.held, float(corpus.held_bytes)
-    if 0 < chosen.tokens < len(ids):
-        ids = ids[: chosen.tokens]
-        size = float(len(tokens.decode(ids.tolist()).encode()))
+    ids, size = corpus.some_held(chosen.tokens, tokens)
     context = chosen.context or context_of(model)
     stride = chosen.stride or max(1, context // 2)
     return perplexity(model, ids, size, stride=stride, context=context, autocast=half, tell=tell)

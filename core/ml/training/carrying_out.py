@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
-from core.errors import TarmacError
-from core.ml.hardware import choose_device, out_of_memory
+from core.errors import TarmacError, out_of_memory
+from core.ml.allocation import forget
+from core.ml.hardware import choose_device
 from core.ml.training.checkpoint_files import Damaged
 from core.ml.training.experiment import Attempt, Experiment
 from core.ml.training.outcome import Outcome, too_large
@@ -47,26 +48,38 @@ def place_of(device: str, rank: int) -> torch.device:
     return place
 
 
+class Conditions(TypedDict, total=False):
+    """What `carry_out` takes by name, whatever is trained."""
+
+    model: Path | None
+    rank: int
+    world: int
+    store: Path | None
+    device: str
+    interrupted: Callable[[], bool]
+    tell_seconds: float
+
+
 def carry_out(
     plan: RunPlan,
     recorder: Recorder,
-    begin: Callable[[Ranks, torch.device], Begin],
+    begin: Begin,
     relief: Relief,
     *,
-    model: Path | None,
-    rank: int,
-    world: int,
-    store: Path | None,
-    device: str,
-    interrupted: Callable[[], bool],
-    tell_seconds: float,
+    model: Path | None = None,
+    rank: int = 0,
+    world: int = 1,
+    store: Path | None = None,
+    device: str = "auto",
+    interrupted: Callable[[], bool] = lambda: False,
+    tell_seconds: float = TELL_SECONDS,
 ) -> Outcome:
     """Train until the steps are done or the wish changes; goes on from the recorder's last checkpoint.
 
     Args:
         plan: What to do.
         recorder: The run; what the ranks other than the first tell it is nobody's.
-        begin: Given the ranks and the device, what sets an experiment up.
+        begin: Sets an experiment up.
         relief: What to offer where memory does not suffice.
         model: Folder to write the model into when the steps are done; None for none.
         rank, world, store: See `ranks.joined`.
@@ -79,7 +92,6 @@ def carry_out(
     """
     with joined(rank, world, store) as ranks:
         place = place_of(device, rank)
-        set_up = begin(ranks, place)
         ours = not plan.options.get("batch")
         checkpoints = recorder.checkpoints()
         damaged: list[int] = []
@@ -87,7 +99,8 @@ def carry_out(
             run: Experiment | None = None
             try:
                 attempt = Attempt(plan, recorder, ranks, place, interrupted, tell_seconds)
-                run = set_up(attempt, checkpoints[-1][1] if checkpoints else None)
+                _check_sight(ranks, checkpoints)
+                run = begin(attempt, checkpoints[-1][1] if checkpoints else None)
                 # Only now is it known that an earlier one can be read.
                 while damaged:
                     step = damaged.pop()
@@ -118,12 +131,31 @@ def carry_out(
                 return outcome
             # The batch was left to us: choose the half of it.
             recorder.tell(
-                Warned("out-of-memory", outcome.what, outcome.why, f"It goes on with {smaller}", 0, outcome.offer)
+                Warned(
+                    "out-of-memory",
+                    outcome.what,
+                    outcome.why,
+                    f"It goes on with {smaller}",
+                    outcome.step,
+                    outcome.offer,
+                )
             )
             plan = replace(plan, options={**plan.options, "batch": smaller})
             run, checkpoints = None, recorder.checkpoints()
-            if place.type == "cuda":
-                torch.cuda.empty_cache()
+            forget(place)
+
+
+def _check_sight(ranks: Ranks, checkpoints: list[tuple[int, Path]]) -> None:
+    """Nothing if this rank begins where the first one does: a network disk may show them different folders.
+
+    Raises:
+        TarmacError: It would not.
+    """
+    newest = checkpoints[-1][0] if checkpoints else -1
+    first = ranks.told([newest])[0]
+    if newest != first:
+        what = f"rank {ranks.rank} does not see the checkpoint that the first rank begins from"
+        raise TarmacError(what, f"it is that of step {first}", "Resume the run: the disk may need a moment")
 
 
 def _gpu_of(rank: int) -> str:

@@ -102,15 +102,22 @@ class Corpus:
         """UTF-8 bytes of the held-out documents."""
         return self.facts.held_bytes
 
+    def some_held(self, most: int, tokens: Tokens) -> tuple[NDArray[np.unsignedinteger], int]:
+        """The first `most` held-out tokens, all of them with 0; and the UTF-8 bytes of their text.
+
+        Args:
+            most: How many.
+            tokens: The tokenizer that made them.
+        """
+        if not 0 < most < len(self.held):
+            return self.held, self.held_bytes
+        ids = self.held[:most]
+        return ids, len(tokens.decode(ids.tolist()).encode())
+
     @property
     def documents(self) -> int:
         """Documents that are trained on."""
         return self.facts.documents
-
-    @property
-    def megabytes_per_second(self) -> float:
-        """How fast it was made, in 10^6 bytes of text."""
-        return (self.facts.train_bytes + self.facts.held_bytes) / 1e6 / max(self.facts.seconds, 1e-9)
 
 
 def open_corpus(dataset: Path, model: Path, tell: Tell = lambda doing, share: None) -> Corpus:

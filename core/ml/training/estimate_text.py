@@ -9,21 +9,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import torch
 
-from core.errors import OutOfMemory
+from core.errors import OutOfMemory, out_of_memory
 from core.library.text_facts import TextFacts, new_facts, read_facts, training_memory
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.ml.allocation import forget
+from core.ml.hardware import device_name
 from core.ml.training import measuring
 from core.ml.training.corpus import open_corpus
-from core.ml.training.experiment import Attempt
-from core.ml.training.measuring import DISK_SPEED, SECONDS, SPARE, STEPS, Estimate, Tell
+from core.ml.training.experiment import Attempt, Sources
+from core.ml.training.measuring import DISK_SPEED, SPARE, STEPS, Estimate, Question, Tell
 from core.ml.training.options import intervals
 from core.ml.training.ranks import Ranks
 from core.ml.training.text_experiment import TextExperiment
 from core.ml.training.text_options import Material, resolve
-from core.ml.training.text_setup import Sources
 from core.runs.events import Event, Phase
 from core.runs.plan import RunPlan, TextOptions
 
@@ -31,50 +30,41 @@ _SCORED = 8
 """Rows of held-out text that are scored, in contexts; a whole score takes as many times longer as it has more."""
 
 
-def estimate_text(
-    plan: RunPlan,
-    *,
-    dataset: Path,
-    base: Path | None = None,
-    folder: Path | None = None,
-    device: str = "auto",
-    tell: Tell = lambda told: None,
-    seconds: float = SECONDS,
-    available: int | None = None,
-) -> Estimate:
+def estimate_text(question: Question) -> Estimate:
     """See `core.ml.training.estimate.estimate`.
 
     Memory of a processor is not tried out but reckoned from the network's sizes: a machine out of memory hangs. On a
     GPU a batch that does not fit is halved until it does.
     """
-    place = choose_device(device)
-    there = available if available is not None else measuring.available(place)
+    base, place = question.base, question.place
     offer: dict[str, object] = {}
     tokens = 2**40  # of a corpus whose tokenizer is yet to be made
     if base is not None:
-        tokens = len(open_corpus(dataset, base, lambda doing, share: tell({"phase": doing, "share": share})).train)
-    asked = bool(plan.options.get("batch"))
+        tokens = len(open_corpus(question.dataset, base, question.tell).train)
+    asked = bool(question.plan.options.get("batch"))
     while True:
-        options, facts = _chosen(plan, base, tokens, place)
+        options, facts = _chosen(question.plan, base, tokens, place)
         try:
-            if place.type != "cpu" or _needed(options, facts) <= SPARE * there:
+            if place.type != "cpu" or _needed(options, facts) <= SPARE * question.there:
                 with tempfile.TemporaryDirectory(prefix="tarmac-estimate-") as scratch:
-                    attempt = Attempt(plan, _Listener(Path(scratch), plan.steps, tell), Ranks(), place)
-                    experiment = TextExperiment(attempt, Sources(dataset, base))
-                    return _measured(plan, experiment, place, there, folder or dataset, offer, tell, seconds)
+                    return _measured(question, _experiment(question, Path(scratch)), offer)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-        experiment = None  # type: ignore[assignment]  # its memory goes before the next one is made
         change = _less(options, asked, base)
         if change is None:
             do = "Choose a smaller base or a shorter context"
             raise OutOfMemory("the network does not fit", "not even one row a step does", do)
         offer |= change
-        plan = replace(plan, options={**plan.options, **change})
-        tell({"phase": f"it does not fit; trying {', '.join(f'{name} {value}' for name, value in change.items())}"})
-        if place.type == "cuda":
-            torch.cuda.empty_cache()
+        question = question.with_options(change)
+        question.tell(f"it does not fit; trying {', '.join(f'{name} {value}' for name, value in change.items())}", None)
+        forget(place)
+
+
+def _experiment(question: Question, scratch: Path) -> TextExperiment:
+    recorder = _Listener(scratch, question.plan.steps, question.tell)
+    attempt = Attempt(question.plan, recorder, Ranks(), question.place)
+    return TextExperiment(attempt, Sources(question.dataset, question.base))
 
 
 def _chosen(plan: RunPlan, base: Path | None, tokens: int, place: torch.device) -> tuple[TextOptions, TextFacts]:
@@ -112,36 +102,28 @@ def _needed(options: TextOptions, facts: TextFacts) -> int:
     )
 
 
-def _measured(
-    plan: RunPlan,
-    experiment: TextExperiment,
-    place: torch.device,
-    there: int,
-    folder: Path,
-    offer: dict[str, object],
-    tell: Tell,
-    seconds: float,
-) -> Estimate:
+def _measured(question: Question, experiment: TextExperiment, offer: dict[str, object]) -> Estimate:
+    plan, place, tell, doing = question.plan, question.place, question.tell, "timing real steps"
     training, options = experiment.training, experiment.options
-    tell({"phase": "timing real steps"})
+    tell(doing, None)
     began = time.monotonic()
     training.run()  # warms up
     measuring.finish(place)
     first = time.monotonic() - began
     count, spent = 0, 0.0
-    while count < STEPS and time.monotonic() - began < seconds:
+    while count < STEPS and time.monotonic() - began < question.seconds:
         start = time.monotonic()
         training.run()
         measuring.finish(place)
         spent += time.monotonic() - start
         count += 1
-        tell({"share": round(min(1.0, max(count / STEPS, (time.monotonic() - began) / seconds)), 3)})
+        tell(doing, question.share(count, time.monotonic() - began))
     mean = spent / count if count else first  # so slow that the first step has to do
-    tell({"phase": "timing samples"})
+    tell("timing samples", None)
     start = time.monotonic()
     experiment.sample()
     sampling = time.monotonic() - start
-    tell({"phase": "timing scores"})
+    tell("timing scores", None)
     scoring = _score_seconds(experiment)
     network = sum(tensor.numel() * tensor.element_size() for tensor in training.model.parameters())
     state = sum(tensor.numel() * tensor.element_size() for tensor in measuring.tensors(training.state()))
@@ -152,31 +134,34 @@ def _measured(
     total += (plan.steps // score_every + 1) * scoring + saves * state / DISK_SPEED
     disk = (min(plan.keep + 2, saves) + 1) * state + network
     return Estimate(
-        device_name(place),
-        options.batch,
-        mean,
-        options.batch * options.context / mean,
-        total,
-        measuring.most(place),
-        there,
-        int(disk),
-        psutil.disk_usage(str(measuring.existing(folder))).free,
-        max(1, count),
-        experiment.setup.chosen(),
-        offer,
+        device=device_name(place),
+        batch=options.batch,
+        step_seconds=mean,
+        per_second=options.batch * options.context / mean,
+        seconds=total,
+        memory=measuring.most(place),
+        memory_available=question.there,
+        disk=int(disk),
+        disk_free=question.disk_free,
+        measured=max(1, count),
+        chosen=experiment.setup.chosen(),
+        offer=offer,
     )
 
 
 def _score_seconds(experiment: TextExperiment) -> float:
-    """How long a score takes, from one of less text."""
+    """How long a score takes, from one of less text; what does not read it takes as long in any."""
     options, held = experiment.options, experiment.setup.corpus.held
     whole = min(options.held_tokens, len(held))
     some = min(whole, _SCORED * options.context)
     experiment.options = replace(options, held_tokens=some)
     try:
-        start = time.monotonic()
-        list(experiment.score())
-        return (time.monotonic() - start) * (whole / some if some else 1.0)
+        start, scores = time.monotonic(), experiment.score()
+        next(scores, None)  # the perplexity
+        read = time.monotonic()
+        for _ in scores:
+            pass
+        return (read - start) * (whole / some if some else 1.0) + time.monotonic() - read
     finally:
         experiment.options = options
 
@@ -189,7 +174,7 @@ class _Listener:
 
     def tell(self, event: Event) -> None:
         if isinstance(event, Phase):
-            self._tell({"phase": event.doing})
+            self._tell(event.doing, None)
 
     def wish(self) -> str:
         return "run"

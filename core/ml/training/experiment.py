@@ -6,6 +6,7 @@ rank tells and writes; the others take the same steps. What is trained, drawn, s
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 
+from core.datasets.manifest import Manifest as Dataset
 from core.errors import StorageError
 from core.library.manifest import Manifest
 from core.ml.training import guards
@@ -51,6 +53,26 @@ class Attempt:
     tell_seconds: float = 2.0
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where an experiment takes its material from.
+
+    Attributes:
+        dataset: Folder of the prepared data.
+        base: Folder of a model to start from; None for random weights.
+        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
+    """
+
+    dataset: Path
+    base: Path | None = None
+    checkpoint: Path | None = None
+
+    @property
+    def licence(self) -> str:
+        """Of the data, as far as the dataset says; what is made of them derives from it."""
+        return str(Dataset.read(self.dataset).about.get("licence", ""))
+
+
 class Training(Protocol):
     """What takes the steps."""
 
@@ -85,10 +107,12 @@ class Experiment(ABC):
     Attributes:
         options: Settings with nothing left open.
         steadier: What to do when the numbers go out of bounds.
+        quicker: What to do when data come slowly.
     """
 
     options: Any
     steadier = "Lower the rate"
+    quicker = "Keep the data folder on a disk of this machine"
 
     def __init__(
         self, attempt: Attempt, training: Training, kept: Mapping[str, Any], *, rate: float, amount: int
@@ -105,7 +129,7 @@ class Experiment(ABC):
         self.began_at = training.step
         self.pace, self.means, self.told_at = Pace(), Means(), 0.0
         self.sample_every, self.save_every, self.score_every = intervals(self.plan)
-        self.watch_loader = guards.SlowLoader()
+        self.watch_loader = guards.SlowLoader(self.quicker)
 
     # -- what each kind says
 
@@ -151,7 +175,8 @@ class Experiment(ABC):
     def go(self) -> Outcome:
         """Take steps until the goal or another wish."""
         training = self.training
-        if self.recorder.last() is None:
+        # The first rank decides: when another one looks, the checkpoint of step 0 may be there.
+        if self._agreed(self.recorder.last() is None):
             self._sample()
             self._score()
             self._save()
@@ -307,8 +332,9 @@ class Experiment(ABC):
         for number, score in enumerate(self.score()):
             if number == 0:
                 value = -score.value if score.higher else score.value
-                best = None if self.best is None else -self.best[1] if score.higher else self.best[1]
-                better = best is None or value < best
+                best = math.nan if self.best is None else -self.best[1] if score.higher else self.best[1]
+                # One that is no number is never the best, and any other is better.
+                better = not math.isnan(value) and not best <= value
                 if better:
                     self.best = (score.metric, score.value, self.step)
             self._warn(self.judge(score))
@@ -347,7 +373,8 @@ class Experiment(ABC):
             raise Fenced
         if trouble == 2 and must:
             raise error or StorageError("the first rank could not save")
-        self.rescues = 0
+        if not trouble:
+            self.rescues = 0
 
     def _publish(self) -> None:
         kept = {"factor": self.factor, "best": list(self.best) if self.best else [], "scores": self.scores}
@@ -367,5 +394,5 @@ class Experiment(ABC):
             self.recorder.drop(step)
 
     def _disk(self, error: StorageError) -> None:
-        full = "No space" in error.why or "quota" in error.why.lower()
+        full = any(words in error.why.lower() for words in ("no space", "quota", "full"))
         self.recorder.tell(Warned("disk-full" if full else "read-only", error.what, error.why, error.do, self.step))

@@ -172,20 +172,21 @@ class Collapse:
 
 
 class SlowLoader:
-    """Fetching the training pictures holds the steps up.
+    """Fetching what is trained on holds the steps up.
 
     Args:
+        advice: What to do then.
         share: Of a step's time that is too much.
         steps: Over which it is measured.
     """
 
-    def __init__(self, share: float = 0.2, steps: int = 100) -> None:
-        self.share, self.steps = share, steps
+    def __init__(self, advice: str = "", share: float = 0.2, steps: int = 100) -> None:
+        self.advice, self.share, self.steps = advice, share, steps
         self.warned = False
         self._count, self._loading, self._seconds = 0, 0.0, 0.0
 
     def see(self, step: int, loading: float, seconds: float) -> Warned | None:
-        """A step took so many seconds, `loading` of them for its pictures."""
+        """A step took so many seconds, `loading` of them for its pictures or tokens."""
         self._count, self._loading, self._seconds = self._count + 1, self._loading + loading, self._seconds + seconds
         if self._count < self.steps:
             return None
@@ -197,9 +198,9 @@ class SlowLoader:
             self.warned = True
             return Warned(
                 "slow-loader",
-                "fetching the training pictures holds the training up",
+                "fetching the data holds the training up",
                 f"it took {share:.0%} of the last {self.steps} steps",
-                "Keep the data folder on a disk of this machine, or prepare the pictures at the size that is trained",
+                self.advice,
                 step,
             )
         return None

@@ -16,7 +16,7 @@ from core.ml.training.reconstruct import certainty, reconstruction_loss, truncat
 
 
 class GuideAnchor:
-    """Holds a generator to the pictures that the guide gives its latents (see image.Anchor)."""
+    """Holds a generator to the pictures that the guide gives its latents (see anchor.Anchor)."""
 
     def __init__(self, guide: Guide) -> None:
         self.guide = guide

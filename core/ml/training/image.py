@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,9 +47,6 @@ from core.ml.training.losses import (
 from core.ml.training.ranks import Ranks
 from core.ml.training.reals import Pictures, Reals
 from core.ml.training.recipe import ImageRecipe
-from core.ml.training.state import load_state, save_state
-
-__all__ = ["Anchor", "ImageRecipe", "ImageTraining", "Pictures", "train"]
 
 _DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -399,27 +394,3 @@ class ImageTraining:
         self.discriminator.requires_grad_(learn)
         for layer in self._frozen if learn else ():
             layer.requires_grad_(False)
-
-
-def train(
-    training: ImageTraining, *, checkpoint: Path | None = None, save_every: int = 250
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """Run a training to its end, giving the step (from 1) and what it told after each.
-
-    Args:
-        training: Fresh; an existing checkpoint of the same recipe puts it where that was saved.
-        checkpoint: Where its state is kept.
-        save_every: Steps between checkpoints.
-
-    Raises:
-        Refused: The checkpoint belongs to another recipe or cannot be read.
-    """
-    plan = asdict(training.recipe)
-    saved = load_state(checkpoint, plan) if checkpoint else None
-    if saved:
-        training.restore(saved)
-    while training.step < training.recipe.steps:
-        told = training.run()
-        if checkpoint and (training.step % save_every == 0 or training.step == training.recipe.steps):
-            save_state(checkpoint, plan, training.state())
-        yield training.step, told

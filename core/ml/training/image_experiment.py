@@ -13,7 +13,7 @@ from core.ml.hardware import device_name
 from core.ml.training import guards, samples
 from core.ml.training.experiment import Attempt, Experiment
 from core.ml.training.image_files import export_model, manifest_of, read_checkpoint, write_checkpoint
-from core.ml.training.image_setup import Sources, set_up
+from core.ml.training.image_setup import ImageSources, set_up
 from core.ml.training.scoring import Scorer
 from core.runs.events import Phase, Sample, Score, Started, Warned
 
@@ -24,12 +24,13 @@ class ImageExperiment(Experiment):
     Args:
         attempt: Its conditions.
         sources: Where its material is.
-        scorer: Given the pictures, makes the scorer; None for no scores.
+        scorer: Given the pictures, makes the scorer; None for no scores, and on other ranks than the first.
     """
 
     steadier = "Lower the rate or raise gamma"
+    quicker = f"{Experiment.quicker}, or prepare the pictures at the size that is trained"
 
-    def __init__(self, attempt: Attempt, sources: Sources, scorer: Callable[[Any], Scorer] | None) -> None:
+    def __init__(self, attempt: Attempt, sources: ImageSources, scorer: Callable[[Any], Scorer] | None) -> None:
         plan, recorder, ranks = attempt.plan, attempt.recorder, attempt.ranks
         self.sources = sources
         self.setup = set_up(plan, sources, ranks=ranks, device=attempt.device, tell=recorder.tell)
@@ -41,7 +42,7 @@ class ImageExperiment(Experiment):
         self.watch_scores = guards.Diverging()
         self.watch_overfit = guards.Overfit(recipe.adapt_cap if recipe.adapt else 0.0)
         self.watch_pictures = guards.Collapse(_yardstick(self.setup.pictures))
-        self.scorer = scorer(self.setup.pictures) if scorer is not None and ranks.first else None
+        self.scorer = scorer(self.setup.pictures) if scorer is not None else None
         recorder.tell(Started(self.step, plan.steps, device_name(attempt.device), self.setup.chosen()))
 
     def sample(self) -> tuple[Sample, list[Warned | None]]:

@@ -1,4 +1,4 @@
-"""A training on disk: checkpoints, and the model that is made of one.
+"""An image training on disk: checkpoints, and the model that is made of one.
 
 A checkpoint is itself a model folder (model.toml, weights.safetensors with the averaged generator,
 discriminator.safetensors) with what training needs besides: generator.safetensors, and training.pt with optimisers and
@@ -7,7 +7,6 @@ counters, which are tensors and plain data only.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,10 +22,10 @@ from core.library.interfaces import image_gan_interface
 from core.library.manifest import Manifest
 from core.ml.adapters.stylegan_files import WEIGHTS
 from core.ml.training.bases import DISCRIMINATOR, build
-from core.ml.training.checkpoint_files import flush, read_rest, reading, write_rest
+from core.ml.training.checkpoint_files import flush, read_rest, reading, take, write_rest
 from core.ml.training.image import ImageTraining
 from core.ml.training.samples import draw, plan_sheet, sheet, write_png
-from core.paths import private_dir, storage_errors
+from core.paths import storage_errors
 
 GENERATOR = "generator.safetensors"
 COVER = "cover.png"
@@ -111,11 +110,11 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Damaged: It is not whole.
         Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
+    state, run = read_rest(folder)
     with reading(folder):
-        state = read_rest(folder)
         for file, part in ((WEIGHTS, "average"), (GENERATOR, "generator"), (DISCRIMINATOR, "discriminator")):
             state[part] = load_file(folder / file)
-        return state, dict(state["run"])
+    return state, run
 
 
 def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = None, seed: int = 0) -> Manifest:
@@ -132,13 +131,7 @@ def export_model(checkpoint: Path, out: Path, *, manifest: Manifest | None = Non
         StorageError: The disk is full, read-only or gone.
     """
     manifest = manifest or Manifest.read(checkpoint)
-    private_dir(out)
-    with storage_errors(out):
-        for file in (WEIGHTS, DISCRIMINATOR):
-            if not (checkpoint / file).exists():
-                raise Refused(f"checkpoint {checkpoint.name} is not whole", f"it lacks {file}")
-            shutil.copyfile(checkpoint / file, out / file)
-            flush(out / file)
+    take(checkpoint, out, (WEIGHTS, DISCRIMINATOR))
     generator: nn.Module = build(manifest.architecture)[0].eval().requires_grad_(False)
     try:
         generator.load_state_dict(load_file(out / WEIGHTS))

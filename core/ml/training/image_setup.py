@@ -1,10 +1,10 @@
-"""What an experiment starts with: pictures opened, open settings chosen, networks made or read, the loop set up."""
+"""What an experiment with pictures starts with: those opened, open settings chosen, networks made, the loop set up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from core.ml.hardware import device_name
 from core.ml.threads import set_threads
 from core.ml.training import growing
 from core.ml.training.bases import NAMES, Networks, build, from_base, new_networks
+from core.ml.training.checkpoint_files import reading
+from core.ml.training.experiment import Sources
 from core.ml.training.image import ImageTraining
 from core.ml.training.image_files import read_checkpoint
 from core.ml.training.options import recipe_of, resolve, widths
@@ -28,19 +30,13 @@ from core.runs.plan_file import options_of
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where an experiment takes its material from.
+class ImageSources(Sources):
+    """Where an experiment with pictures takes its material from.
 
     Attributes:
-        dataset: Folder of the prepared pictures.
-        base: Folder of a model to start from; None for random weights.
-        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
         pictures: Opened already, instead of those in `dataset`.
     """
 
-    dataset: Path
-    base: Path | None = None
-    checkpoint: Path | None = None
     pictures: Any = None
 
 
@@ -77,7 +73,7 @@ class Setup:
 
 def set_up(
     plan: RunPlan,
-    sources: Sources,
+    sources: ImageSources,
     *,
     ranks: Ranks,
     device: torch.device,
@@ -92,9 +88,9 @@ def set_up(
     pictures = open_pictures(sources.dataset) if sources.pictures is None else sources.pictures
     first = pictures[np.zeros(1, np.int64)]
     size, channels = int(first.shape[1]), int(first.shape[3])
-    licence = _licence(pictures)
+    licence = sources.licence if sources.pictures is None else ""
     classes = _classes(plan, pictures)
-    plan = _of_base(plan, sources)
+    plan = replace(plan, options={**plan.options, **_of_base(sources)})
     transfer = bool(plan.base) or sources.base is not None
     options = resolve(plan, size=size, device=device, world=ranks.world)
     if options.size < size:
@@ -104,11 +100,13 @@ def set_up(
     if sources.checkpoint is not None:
         tell(Phase("reading the checkpoint"))
         state, kept = read_checkpoint(sources.checkpoint)
-        architecture = dict(Manifest.read(sources.checkpoint).architecture)
-        if (architecture["img_resolution"], architecture["c_dim"]) != (options.size, classes):
-            why = f"it draws {architecture['img_resolution']} pixels and {architecture['c_dim']} classes"
+        with reading(sources.checkpoint):
+            architecture = dict(Manifest.read(sources.checkpoint).architecture)
+            networks = Networks(architecture, *build(architecture))
+            drawn = architecture["img_resolution"], architecture["c_dim"]
+        if drawn != (options.size, classes):
+            why = f"it draws {drawn[0]} pixels and {drawn[1]} classes"
             raise Refused("the checkpoint does not fit the dataset", why, "Export it as a model and train from that")
-        networks = Networks(architecture, *build(architecture))
     elif sources.base is not None:
         tell(Phase("reading the base"))
         networks = from_base(sources.base, options, channels, classes, plan.seed)
@@ -132,19 +130,20 @@ def set_up(
     )
     if options.growing and options.architecture == "stylegan" and not transfer:
         _let_grow(training, options, plan.steps)
-    if state:
-        training.restore(state)
+    if sources.checkpoint is not None:
+        with reading(sources.checkpoint):
+            training.restore(state)
     return Setup(pictures, options, networks.architecture, classes, training, kept, networks.said, licence)
 
 
-def _of_base(plan: RunPlan, sources: Sources) -> RunPlan:
-    """The plan with the architecture of what it starts from."""
+def _of_base(sources: Sources) -> dict[str, object]:
+    """The option that says the architecture of what the run starts from; none where it starts from nothing."""
     folder = sources.checkpoint or sources.base
     if folder is None:
-        return plan
-    name = str(Manifest.read(folder).architecture.get("name", "stylegan2"))
-    option = next((ours for ours, theirs in NAMES.items() if theirs == name), name)
-    return replace(plan, options={**plan.options, "architecture": option})
+        return {}
+    with reading(folder) if sources.checkpoint is not None else nullcontext():
+        name = str(Manifest.read(folder).architecture.get("name", "stylegan2"))
+    return {"architecture": next((ours for ours, theirs in NAMES.items() if theirs == name), name)}
 
 
 def _classes(plan: RunPlan, pictures: Any) -> int:
@@ -154,13 +153,6 @@ def _classes(plan: RunPlan, pictures: Any) -> int:
     if labels is None:
         raise Refused("the dataset has no classes", "", "Turn conditional off, or add one folder for each class")
     return len(getattr(pictures, "classes", ())) or int(np.max(labels)) + 1
-
-
-def _licence(pictures: Any) -> str:
-    about = getattr(pictures, "about", None)
-    if about is None:
-        about = getattr(getattr(pictures, "_manifest", None), "about", None)
-    return str(about.get("licence", "")) if isinstance(about, dict) else ""
 
 
 def _let_grow(training: ImageTraining, options: ImageOptions, steps: int) -> None:

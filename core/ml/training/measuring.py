@@ -1,12 +1,13 @@
-"""What estimates of all kinds of runs share: their answer, and a look at memory and disk."""
+"""What estimates of all kinds of runs share: what is asked, what is answered, and a look at memory and disk."""
 
 from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -22,8 +23,8 @@ SPARE = 0.95
 DISK_SPEED = 200e6
 """Bytes a second that checkpoints are written with."""
 
-Tell = Callable[[dict[str, object]], None]
-"""Told {"phase": ...} and {"share": ...}."""
+Tell = Callable[[str, float | None], None]
+"""Told what is being done and the share done, 0 to 1, or None where nobody can say."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,44 @@ class Estimate:
     offer: dict[str, object] = field(default_factory=dict)
 
 
-def with_batch(plan: RunPlan, batch: int) -> RunPlan:
-    """The plan with another batch."""
-    return replace(plan, options={**plan.options, "batch": batch})
+@dataclass(frozen=True)
+class Question:
+    """What is to be measured.
+
+    Attributes:
+        plan: What to do.
+        dataset: Folder of the prepared data.
+        base: Folder of the model to start from; None for random weights.
+        folder: Where the run's folder will be.
+        place: Where it is trained.
+        there: Bytes of memory that there are.
+        seconds: For the measurement.
+        tell: Told how far it is.
+        pictures: Instead of those in `dataset`.
+    """
+
+    plan: RunPlan
+    dataset: Path
+    base: Path | None
+    folder: Path
+    place: torch.device
+    there: int
+    seconds: float
+    tell: Tell
+    pictures: Any = None
+
+    def with_options(self, options: Mapping[str, object]) -> Question:
+        """The same with other options in its plan."""
+        return replace(self, plan=replace(self.plan, options={**self.plan.options, **options}))
+
+    def share(self, count: int, seconds: float) -> float:
+        """Of the measurement that is done after so many steps and seconds, 0 to 1."""
+        return round(min(1.0, max(count / STEPS, seconds / self.seconds)), 3)
+
+    @property
+    def disk_free(self) -> int:
+        """Bytes that are free where the run's folder will be."""
+        return psutil.disk_usage(str(_existing(self.folder))).free
 
 
 def tensors(state: object) -> list[torch.Tensor]:
@@ -96,6 +132,6 @@ def finish(place: torch.device) -> None:
         torch.cuda.synchronize(place)
 
 
-def existing(folder: Path) -> Path:
+def _existing(folder: Path) -> Path:
     """The nearest folder above that is there."""
     return next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))

@@ -1,4 +1,4 @@
-"""From what a plan leaves open to settings that can be trained: each rule is written down once, here.
+"""From what a plan leaves open to settings that an image model can be trained with: each rule is written down once.
 
 Sources of the rules: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix C.
 """
@@ -34,7 +34,7 @@ class Widths:
     channel_max: int
 
 
-def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1, transfer: bool = False) -> ImageOptions:
+def resolve(plan: RunPlan, *, size: int, device: torch.device, world: int = 1) -> ImageOptions:
     """The plan's settings with nothing left open.
 
     Args:

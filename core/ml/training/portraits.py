@@ -32,9 +32,11 @@ from core.ml.metrics.image_scores import score
 from core.ml.metrics.library_model import draw_with
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training.augment import Augmentation
+from core.ml.training.by_itself import train
 from core.ml.training.guide import Guide
 from core.ml.training.guided import GuideAnchor
-from core.ml.training.image import ImageRecipe, ImageTraining, train
+from core.ml.training.image import ImageTraining
+from core.ml.training.recipe import ImageRecipe
 from core.ml.training.reconstruct import Stage, reconstruct
 
 log = logging.getLogger(__name__)

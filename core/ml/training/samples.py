@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from core.paths import private_dir, storage_errors
+from core.paths import replacing
 
 TRUNCATION = 0.7
 """Of the samples; scores are taken without truncation."""
@@ -74,11 +73,5 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     Raises:
         StorageError: The disk is full, read-only or gone.
     """
-    private_dir(path.parent)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with storage_errors(path):
-        try:
-            Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(part, format="PNG")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, format="PNG")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.errors import Refused
-from core.paths import private_dir, storage_errors
+from core.paths import replacing
 
 
 def save_state(path: Path, plan: dict[str, Any], state: dict[str, Any]) -> None:
@@ -20,18 +18,8 @@ def save_state(path: Path, plan: dict[str, Any], state: dict[str, Any]) -> None:
     Raises:
         StorageError: The disk is full, read-only or gone; the old state is still there.
     """
-    private_dir(path.parent)
-    with storage_errors(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save({"plan": plan, "state": state}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    with replacing(path) as file:
+        torch.save({"plan": plan, "state": state}, file)
 
 
 def load_state(path: Path, plan: dict[str, Any]) -> dict[str, Any] | None:

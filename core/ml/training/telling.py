@@ -12,20 +12,20 @@ class Means:
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
-        self.images, self.seconds = 0, 0.0
+        self.amount, self.seconds = 0, 0.0
 
-    def add(self, told: dict[str, float], images: int, seconds: float) -> None:
-        """A step of so many pictures and seconds."""
+    def add(self, told: dict[str, float], amount: int, seconds: float) -> None:
+        """A step of so many pictures or tokens, and seconds."""
         for name, value in told.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
-        self.images, self.seconds = self.images + images, self.seconds + seconds
+        self.amount, self.seconds = self.amount + amount, self.seconds + seconds
 
     def taken(self) -> tuple[dict[str, float], float]:
-        """Means by name, and pictures a second; begins anew."""
+        """Means by name, and pictures or tokens a second; begins anew."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        speed = self.images / self.seconds if self.seconds else 0.0
-        self.sums, self.counts, self.images, self.seconds = {}, {}, 0, 0.0
+        speed = self.amount / self.seconds if self.seconds else 0.0
+        self.sums, self.counts, self.amount, self.seconds = {}, {}, 0, 0.0
         return means, speed
 
 

@@ -7,11 +7,9 @@ ranks (ranks.py) share every batch. The numbers are the recipe's (text_recipe.py
 
 from __future__ import annotations
 
-import os
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +22,6 @@ from core.ml.training.muon import Muon, groups
 from core.ml.training.ranks import Ranks
 from core.ml.training.text_loss import Loss, loss_of
 from core.ml.training.text_recipe import Recipe, batch_at, rate_at
-
-__all__ = ["Recipe", "Step", "TextTraining", "batch_at", "rate_at", "train"]
 
 
 class TextTraining:
@@ -84,7 +80,7 @@ class TextTraining:
         for part in rows.chunk(recipe.accumulate):
             total += self._loss(part, len(part) / len(rows))
         self.ranks.average_gradients(self.learned)
-        norm = nn.utils.clip_grad_norm_(self.learned, recipe.clip)
+        norm = nn.utils.clip_grad_norm_(self.learned, recipe.clip or math.inf)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
@@ -119,15 +115,18 @@ class TextTraining:
         """Stand where `state` was taken.
 
         Raises:
-            KeyError: It is of another network.
+            ValueError: It is of another network.
         """
         own = own_tensors(self.model)
         if own.keys() != state["model"].keys():
-            raise KeyError(min(own.keys() ^ state["model"].keys()))
+            raise ValueError(f"only one of it and its network has {min(own.keys() ^ state['model'].keys())}")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(state["model"][name])
+        decays = [group["weight_decay"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, decay in zip(self.optimiser.param_groups, decays, strict=True):
+            group["weight_decay"] = decay  # the recipe's, as the rate is, and not what it was
         numbers = state["numbers"]
         self.step, self.tokens_seen = int(numbers["step"]), int(numbers["tokens"])
         self.seconds = float(numbers["seconds"])
@@ -164,65 +163,3 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     kept = [group for group in decayed if group["params"]]
     return torch.optim.AdamW(kept, lr=recipe.rate, betas=(recipe.beta1, recipe.beta2), fused=True)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step did: number from 1, mean loss in nats per token, learning rate, tokens per second."""
-
-    number: int
-    loss: float
-    rate: float
-    tokens_per_second: float
-
-
-def train(
-    model: nn.Module,
-    tokens: NDArray[Any],
-    recipe: Recipe,
-    *,
-    checkpoint: Path | None = None,
-    save_every: int = 200,
-    autocast: bool = False,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Step]:
-    """Train `model` in place, without a run; yields after every step.
-
-    Args:
-        model, tokens, recipe: See `TextTraining`.
-        checkpoint: File to go on from if it exists, and to write (whole or not at all) every `save_every` steps, at
-            the end and when stopped.
-        autocast: Compute in bfloat16 where that is safe; the weights stay float32.
-        stop: Asked before every step.
-    """
-    training = TextTraining(model, tokens, replace(recipe, precision="bfloat16" if autocast else recipe.precision))
-    first = _resume(checkpoint, training, recipe) if checkpoint else 0
-    while training.step < recipe.steps and not stop():
-        began = time.perf_counter()
-        told = training.run()
-        speed = recipe.batch * recipe.context / (time.perf_counter() - began)
-        yield Step(training.step, told["loss"], told["rate"], speed)
-        if checkpoint and training.step % save_every == 0:
-            _save(checkpoint, training)
-    model.eval()
-    if checkpoint and training.step > first:
-        _save(checkpoint, training)
-
-
-def _save(path: Path, training: TextTraining) -> None:
-    part = path.with_name(path.name + ".part")
-    torch.save({**training.state(), "recipe": asdict(training.recipe)}, part)
-    os.replace(part, path)
-
-
-def _resume(path: Path, training: TextTraining, recipe: Recipe) -> int:
-    """Steps already done. A run may be made longer or shorter as long as its decay has not begun."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    step, old = int(state["numbers"]["step"]), Recipe(**state["recipe"])
-    same = all(rate_at(n, old) == rate_at(n, recipe) for n in range(step))
-    if not same or (old.batch, old.context, old.seed) != (recipe.batch, recipe.context, recipe.seed):
-        raise InvalidInput("this run began with other settings", str(path), "Start a new run, or go back to them")
-    training.restore(state)
-    return step

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from core.errors import Refused
+from core.errors import Refused, out_of_memory
 from core.library.text_facts import TextFacts, read_facts, weight_files
 from core.ml.generation.loading import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
@@ -72,6 +72,8 @@ def read_network(folder: Path) -> Any:
             output_loading_info=True,
         )
     except (ValueError, KeyError, OSError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+        if out_of_memory(error):
+            raise
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise Refused(f"{folder.name} cannot be trained", reason, "Choose a causal language model") from error
     if report["missing_keys"]:

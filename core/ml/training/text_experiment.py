@@ -11,9 +11,9 @@ from core.ml.hardware import device_name
 from core.ml.metrics.memorised import LENGTH, memorised
 from core.ml.metrics.perplexity import perplexity
 from core.ml.training import guards, text_live
-from core.ml.training.experiment import Attempt, Experiment
+from core.ml.training.experiment import Attempt, Experiment, Sources
 from core.ml.training.text_files import export_model, manifest_of, read_checkpoint, write_checkpoint
-from core.ml.training.text_setup import KEPT, Sources, set_up
+from core.ml.training.text_setup import KEPT, set_up
 from core.runs import text_samples
 from core.runs.events import Phase, Sample, Score, Started, Warned
 
@@ -57,20 +57,16 @@ class TextExperiment(Experiment):
 
     def score(self) -> Iterator[Score]:
         """Perplexity of the held-out text; and how much of what the model writes stands in its training text."""
-        held, options = self.setup.corpus.held, self.options
-        ids = held[: options.held_tokens]
+        corpus, options = self.setup.corpus, self.options
+        ids, size = corpus.some_held(options.held_tokens, self.setup.tokens)
         if len(ids) < 2:
             return
         self.recorder.tell(Phase("scoring"))
         model = self.training.model
         half = options.precision == "bfloat16"
-        size = self.setup.corpus.held_bytes
-        if len(ids) < len(held):
-            size = len(self.setup.tokens.decode(ids.tolist()).encode())
         found = perplexity(model, ids, size, stride=options.stride, context=options.context, autocast=half)
         about = {**found.about(), "bytes": size, "precision": options.precision}
         yield Score(self.step, PERPLEXITY, found.perplexity, about)
-        corpus = self.setup.corpus
         texts = text_live.written(model, corpus.end, options, WRITTEN, self.plan.seed)
         learned = memorised(texts, corpus.train, seed=self.plan.seed)
         if learned.sampled:

@@ -9,7 +9,6 @@ run share on a disk that can do that.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.errors import Refused
 from core.library.interfaces import text_interface
 from core.library.manifest import FILE_NAME, Manifest
 from core.ml.checkpoints.text_models import TOKENIZER_FILES
 from core.ml.generation.tokens import Tokens
-from core.ml.training.checkpoint_files import TRAINING, flush, read_rest, reading, write_rest
-from core.ml.training.text import TextTraining
+from core.ml.training.checkpoint_files import TRAINING, flush, read_rest, reading, take, write_rest
+from core.ml.training.text import TextTraining, own_tensors
 from core.ml.training.text_network import LORA, plain_weights, positions_of
-from core.paths import private_dir, storage_errors
+from core.paths import storage_errors
 from core.runs.adoption import link
 
 WEIGHTS, LEARNED, FROZEN = "model.safetensors", "learned.safetensors", "frozen.safetensors"
@@ -64,7 +62,7 @@ def manifest_of(
     }
     numbers = {ours: value for ours, theirs in sizes.items() if type(value := getattr(config, theirs, None)) is int}
     context = positions_of(model.config)
-    parameters = sum(tensor.numel() for name, tensor in plain_weights(model).items())
+    parameters = sum(tensor.numel() for name, tensor in own_tensors(model).items() if LORA not in name)
     architecture = {"name": str(model.config.model_type), "parameters": parameters, "context": context, **numbers}
     return Manifest(
         name=name,
@@ -132,13 +130,13 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Damaged: It is not whole.
         Refused: It is of a format this program does not know, or the disk did not let it be read.
     """
+    state, run = read_rest(folder)
     with reading(folder):
-        state = read_rest(folder)
         if (folder / LEARNED).exists():
             state["model"] = load_file(folder / FROZEN) | load_file(folder / LEARNED)
         else:
             state["model"] = load_file(folder / WEIGHTS)
-        return state, dict(state["run"])
+    return state, run
 
 
 def export_model(checkpoint: Path, out: Path) -> Manifest:
@@ -149,16 +147,9 @@ def export_model(checkpoint: Path, out: Path) -> Manifest:
         StorageError: The disk is full, read-only or gone.
     """
     manifest = Manifest.read(checkpoint)
-    private_dir(out)
     left_out = (TRAINING, LEARNED, FROZEN, FILE_NAME)
-    with storage_errors(out):
-        for file in (WEIGHTS, "config.json"):
-            if not (checkpoint / file).exists():
-                raise Refused(f"checkpoint {checkpoint.name} is not whole", f"it lacks {file}")
-        for path in sorted(checkpoint.iterdir()):
-            if path.name not in left_out and path.is_file():
-                shutil.copyfile(path, out / path.name)
-                flush(out / path.name)
+    others = [path.name for path in sorted(checkpoint.iterdir()) if path.name not in left_out and path.is_file()]
+    take(checkpoint, out, (WEIGHTS, "config.json"), others)
     manifest.write(out)
     return manifest
 

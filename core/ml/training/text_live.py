@@ -12,7 +12,7 @@ from core.ml.generation.completion import Engine, Settings, complete
 from core.ml.generation.gpt2 import GPT2, supports
 from core.ml.generation.loading import LARGE
 from core.ml.generation.sampling import Sampler
-from core.ml.generation.tokens import Tokens
+from core.ml.generation.tokens import REPLACEMENT, Tokens
 from core.ml.generation.transformers_engine import NetworkEngine
 from core.ml.hardware import fast_bfloat16
 from core.ml.training.text_network import plain_weights, positions_of
@@ -55,7 +55,8 @@ def beginnings(held: NDArray[Any], end: int, tokens: Tokens) -> tuple[str, ...]:
         stop = (ids == end).nonzero()[0]
         ids = ids[: stop[0]] if len(stop) else ids
         if len(ids) == BEGINNING:
-            texts.append(tokens.decode([int(each) for each in ids]))
+            # The last token may end within a character.
+            texts.append(tokens.decode([int(each) for each in ids]).rstrip(REPLACEMENT))
     if not texts:
         return ("",)
     texts = list(dict.fromkeys(texts))  # licences and headings are the same in many

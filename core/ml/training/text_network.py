@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.library.text_facts import positions
 from core.ml.training.text import own_tensors
 from core.ml.training.text_quick import quicken
 from core.runs.plan import TextOptions
@@ -62,11 +63,7 @@ def prepare(model: Any, options: TextOptions, seed: int) -> None:
 
 def positions_of(config: Any) -> int:
     """Tokens that a network of transformers sees at once, as its configuration tells."""
-    from core.ml.generation.transformers_engine import CONTEXT_KEYS, DEFAULT_CONTEXT
-
-    text = config.get_text_config()
-    found = (getattr(text, key, None) for key in CONTEXT_KEYS)
-    return next((value for value in found if type(value) is int and value > 0), DEFAULT_CONTEXT)
+    return positions(config.get_text_config().to_dict())
 
 
 def plain_weights(model: nn.Module) -> dict[str, Tensor]:

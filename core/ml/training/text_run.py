@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Unpack
 
-import torch
-
-from core.ml.training.carrying_out import TELL_SECONDS, Begin, carry_out
-from core.ml.training.experiment import Attempt, Experiment
+from core.ml.training.carrying_out import Conditions, carry_out
+from core.ml.training.experiment import Attempt, Experiment, Sources
 from core.ml.training.outcome import Outcome
-from core.ml.training.ranks import Ranks
 from core.ml.training.text_experiment import TextExperiment
-from core.ml.training.text_setup import Sources
 from core.runs.plan import RunPlan, TextOptions
 from core.runs.plan_file import options_of
 from core.runs.recorder import Recorder
 
 
 def train_text(
-    plan: RunPlan,
-    recorder: Recorder,
-    *,
-    dataset: Path,
-    base: Path | None = None,
-    model: Path | None = None,
-    rank: int = 0,
-    world: int = 1,
-    store: Path | None = None,
-    device: str = "auto",
-    interrupted: Callable[[], bool] = lambda: False,
-    tell_seconds: float = TELL_SECONDS,
+    plan: RunPlan, recorder: Recorder, *, dataset: Path, base: Path | None = None, **conditions: Unpack[Conditions]
 ) -> Outcome:
     """Train until the steps are done or the wish changes; goes on from the recorder's last checkpoint.
 
@@ -39,35 +24,16 @@ def train_text(
         recorder: The run; what the ranks other than the first tell it is nobody's.
         dataset: Folder of the prepared texts.
         base: Folder of the model to start from; None for random weights.
-        model: Folder to write the model into when the steps are done; None for none.
-        rank, world, store: See `ranks.joined`.
-        device: Where; "auto" takes this rank's GPU or the processor.
-        interrupted: Whether a signal asks to end without a wish; asked between steps.
-        tell_seconds: Between two metrics events.
+        conditions: See `carry_out`.
 
     Returns:
         How it ended; troubles that a user can act on end it so and are not raised.
     """
 
-    def begin(ranks: Ranks, place: torch.device) -> Begin:
-        def set_up(attempt: Attempt, checkpoint: Path | None) -> Experiment:
-            return TextExperiment(attempt, Sources(dataset, base, checkpoint))
+    def begin(attempt: Attempt, checkpoint: Path | None) -> Experiment:
+        return TextExperiment(attempt, Sources(dataset, base, checkpoint))
 
-        return set_up
-
-    return carry_out(
-        plan,
-        recorder,
-        begin,
-        _relief,
-        model=model,
-        rank=rank,
-        world=world,
-        store=store,
-        device=device,
-        interrupted=interrupted,
-        tell_seconds=tell_seconds,
-    )
+    return carry_out(plan, recorder, begin, _relief, **conditions)
 
 
 def _relief(plan: RunPlan, tried: TextOptions | None, world: int, ours: bool) -> tuple[int, dict[str, object], str]:

@@ -6,29 +6,29 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.datasets.manifest import Manifest as Dataset
 from core.datasets.text_store import TextStore
-from core.errors import TarmacError
+from core.errors import InvalidInput, TarmacError
+from core.library.manifest import Manifest
 from core.ml.allocation import keep_freed_memory
 from core.ml.generation.loading import read_config
 from core.ml.generation.tokens import Tokens, load_tokens
 from core.ml.hardware import device_name
 from core.ml.threads import set_threads
-from core.ml.training.checkpoint_files import Damaged
+from core.ml.training.checkpoint_files import reading
 from core.ml.training.corpus import Corpus, open_corpus
-from core.ml.training.experiment import Attempt
+from core.ml.training.experiment import Attempt, Sources
 from core.ml.training.text import TextTraining
 from core.ml.training.text_bases import load_base, read_network
-from core.ml.training.text_corpus import END_OF_TEXT, train_tokenizer
 from core.ml.training.text_files import read_checkpoint, tokenizer_of
 from core.ml.training.text_loss import loss_of
 from core.ml.training.text_network import new_network, positions_of, prepare
 from core.ml.training.text_options import Material, recipe_of, resolve
+from core.ml.training.text_tokenizer import END_OF_TEXT, train_tokenizer
 from core.runs.events import Event, Phase
 from core.runs.plan import TextOptions
 from core.runs.plan_file import options_of
@@ -40,21 +40,6 @@ KEPT = ("batch", "context", "accumulate", "threads", "held_tokens")
 which text is scored."""
 TOLD_EVERY = 2.0
 """Seconds between two words about how far the tokens are."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where an experiment takes its material from.
-
-    Attributes:
-        dataset: Folder of the prepared texts.
-        base: Folder of a model to start from; None for random weights.
-        checkpoint: Folder of a checkpoint to go on from, before which the base is not looked at; None for none.
-    """
-
-    dataset: Path
-    base: Path | None = None
-    checkpoint: Path | None = None
 
 
 @dataclass
@@ -69,7 +54,6 @@ class Setup:
         training: On its device, before its first step of this attempt.
         kept: What the run kept with the checkpoint.
         licence: Of the texts, as far as the dataset says.
-        said: Sentences for the user.
     """
 
     corpus: Corpus
@@ -79,15 +63,13 @@ class Setup:
     training: TextTraining
     kept: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
-    said: list[str] = field(default_factory=list)
 
     def chosen(self) -> dict[str, object]:
-        """For people: all options as they are trained, the device, and what there is to say."""
+        """For people: all options as they are trained, the device, and the sizes of network and corpus."""
         told: dict[str, object] = asdict(self.options)
         told |= {"device": device_name(self.training.device), "tokens": len(self.corpus.train)}
         told |= {"parameters": sum(each.numel() for each in self.training.model.parameters())}
-        told |= {"trained": sum(each.numel() for each in self.training.learned)}
-        return told | ({"notes": list(self.said)} if self.said else {})
+        return told | {"trained": sum(each.numel() for each in self.training.learned)}
 
 
 def set_up(attempt: Attempt, sources: Sources) -> Setup:
@@ -114,18 +96,24 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             _write_tokenizer(sources.dataset, folder, options_of(plan).vocabulary)
         else:
             tell(Phase("reading the network"))
-            model = read_network(folder) if sources.checkpoint is not None else load_base(folder).model
+        with reading(folder) if sources.checkpoint is not None else nullcontext():
+            if sources.checkpoint is not None:
+                model = read_network(folder)
+            elif sources.base is not None:
+                model = load_base(folder).model
+            tokens = load_tokens(folder, read_config(folder))
+            tokenizer = tokenizer_of(folder, tokens)
         tell(Phase("opening the dataset"))
         with _one_after_another(attempt):
             corpus = open_corpus(sources.dataset, folder, _Tokenising(tell, sources.dataset))
-        tokens = load_tokens(folder, read_config(folder))
-        tokenizer = tokenizer_of(folder, tokens)
     if model is not None:
         count = sum(each.numel() for each in model.parameters())
         material = Material(positions_of(model.config), count, len(corpus.train))
     else:
         material = Material(0, 0, len(corpus.train))
     options = resolve(plan, material, new=new, device=attempt.device, world=ranks.world)
+    if sources.checkpoint is not None:
+        _check_same(options, sources.checkpoint)
     options = replace(options, threads=set_threads(options.threads, attempt.device, ranks.world))
     if model is None:
         tell(Phase("making the network"))
@@ -138,13 +126,24 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     loss = loss_of(model, recipe.precision, compiled=options.compile)
     training = TextTraining(model, corpus.train, recipe, ranks=ranks, loss=loss)
     if sources.checkpoint is not None:
-        try:
+        with reading(sources.checkpoint):
             training.restore(state)
-        except (KeyError, RuntimeError, ValueError) as error:
-            what = f"checkpoint {sources.checkpoint.name} cannot be read"
-            raise Damaged(what, f"it does not fit its network: {error}", "Resume from an earlier one") from error
-    licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
-    return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+    return Setup(corpus, tokens, tokenizer, options, training, kept, sources.licence)
+
+
+def _check_same(options: TextOptions, checkpoint: Path) -> None:
+    """Refuse to go on with settings that another shape of the state of training belongs to.
+
+    Raises:
+        InvalidInput: One of them has changed; names it.
+    """
+    with reading(checkpoint):
+        recipe = Manifest.read(checkpoint).recipe
+    for name in ("method", "optimizer", "lora_rank"):
+        was, now = recipe.get(name, "full" if name == "method" else None), getattr(options, name)
+        if was is not None and was != now:
+            do = f"Go on with {was}, or bring the checkpoint into the library and begin a run from that"
+            raise InvalidInput(f"{name} is {now}", f"checkpoint {checkpoint.name} was trained with {was}", do)
 
 
 class _Tokenising:

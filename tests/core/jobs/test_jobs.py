@@ -85,6 +85,7 @@ async def test_errors_come_back_as_they_were_raised(module: str) -> None:
         (["signal", str(int(signal.SIGKILL))], "the work was killed, perhaps for want of memory"),
         (["signal", str(int(signal.SIGSEGV))], "the work was ended by SIGSEGV"),
         (["signal", str(int(signal.SIGBUS))], "a file changed or could not be read"),
+        (["signal", str(int(signal.SIGRTMIN) + 1)], rf"the work was ended by signal {signal.SIGRTMIN + 1}"),
     ],
 )
 async def test_a_death_is_told_in_words(module: str, arguments: list[str], words: str) -> None:

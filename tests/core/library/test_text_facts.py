@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.errors import Refused
-from core.library.text_facts import new_facts, read_facts, tokenizer_size, training_memory
+from core.library.text_facts import new_facts, positions, read_facts, tokenizer_size, training_memory
 from tests.core.ml.text_models import CONTEXT, VOCABULARY, write_gpt2, write_llama
 
 
@@ -27,6 +27,13 @@ def test_sizes_are_those_of_the_network(tmp_path: Path) -> None:
         assert facts.bytes == (folder / "model.safetensors").stat().st_size
         assert tokenizer_size(folder) == VOCABULARY
     assert new_facts(VOCABULARY, CONTEXT, 2, 32).parameters == read_facts(tmp_path / "write_gpt2").parameters
+
+
+def test_how_much_is_seen_at_once_is_told_in_many_ways() -> None:
+    assert positions({"n_positions": 64, "n_ctx": 32}) == 64
+    assert positions({"n_positions": None, "max_position_embeddings": 128}) == 128
+    assert positions({"text_config": {"seq_length": 256}}) == 256
+    assert positions({"n_positions": True, "n_ctx": 0}) == 2048
 
 
 def test_a_pickle_is_counted_by_its_sizes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.ml import threads
-from core.ml.hardware import fast_bfloat16, out_of_memory
+from core.ml.hardware import fast_bfloat16
 
 
 @pytest.fixture
@@ -49,9 +49,3 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(text: str, able: bool,
     info.write_text(text)
     assert fast_bfloat16(torch.device("cpu"), info) is able
     assert not fast_bfloat16(torch.device("cpu"), tmp_path / "missing")
-
-
-def test_which_errors_mean_no_memory() -> None:
-    assert out_of_memory(MemoryError())
-    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert not out_of_memory(RuntimeError("sizes differ"))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.library import Dataset
 from core.errors import InvalidInput, NotFound, Refused
 from core.library.interfaces import text_interface
 from core.library.manifest import Manifest
@@ -48,17 +47,14 @@ def add(library: Library, name: str, layers: int = 2, **changes: object) -> Mode
     return library.adopt(folder, manifest)
 
 
-DATASET = Dataset("d", "d", "text", Path("/"), "library", ready=True)
-
-
 def plan(**options: object) -> RunPlan:
     return RunPlan("r", "text", "d", options=options)
 
 
 def test_what_fits_is_let_through(library: Library) -> None:
-    check_text(plan(), DATASET, add(library, "small"), memory=PLENTY)
-    check_text(plan(), DATASET, None, memory=PLENTY)
-    check_text(plan(optimizer="muon"), DATASET, None, memory=PLENTY)
+    check_text(plan(), add(library, "small"), memory=PLENTY)
+    check_text(plan(), None, memory=PLENTY)
+    check_text(plan(optimizer="muon"), None, memory=PLENTY)
 
 
 def test_what_does_not_fit_is_refused_with_what_would(library: Library) -> None:
@@ -67,61 +63,61 @@ def test_what_does_not_fit_is_refused_with_what_would(library: Library) -> None:
     lora = training_memory(facts, "lora", rows=1, context=32)
     full = training_memory(facts, "full", rows=1, context=32)
     with pytest.raises(Refused, match="large cannot be trained so") as caught:
-        check_text(plan(), DATASET, large, others=library.models(), memory=Memory(lora + 1, False))
+        check_text(plan(), large, others=library.models(), memory=Memory(lora + 1, False))
     assert f"about {full / 1e9:.1f} GB are needed, {lora / 1e9:.1f} GB are free here" in str(caught.value)
     assert f"method lora ({lora / 1e9:.1f} GB)" in str(caught.value)
     assert f"the base {small.id}" in str(caught.value)
-    check_text(plan(method="lora"), DATASET, large, memory=Memory(lora, False))
+    check_text(plan(method="lora"), large, memory=Memory(lora, False))
     with pytest.raises(Refused, match="Close other programs"):
-        check_text(plan(), DATASET, large, memory=Memory(10**6, False))
+        check_text(plan(), large, memory=Memory(10**6, False))
 
 
 def test_smaller_batches_and_shorter_rows_are_named(library: Library) -> None:
     facts = new_facts(4096, 1024, 4, 256)
     free = training_memory(facts, "full", rows=8, context=1024)
     with pytest.raises(Refused, match="the new network cannot be trained so") as caught:
-        check_text(plan(batch=64, context=1024), DATASET, None, memory=Memory(free, False))
+        check_text(plan(batch=64, context=1024), None, memory=Memory(free, False))
     assert "What fits: batch 8 (1.5 GB), context 128 (1.5 GB)" in str(caught.value)
     with pytest.raises(Refused, match=r"batch 6 .*checkpointing \("):
-        check_text(plan(batch=12, context=1024), DATASET, None, memory=Memory(free, False))
-    check_text(plan(batch=8, context=1024), DATASET, None, memory=Memory(free, False))
-    check_text(plan(batch=64, context=1024, accumulate=8), DATASET, None, memory=Memory(free, False))
-    check_text(plan(context=1024), DATASET, None, memory=Memory(free, False))  # the loop finds a batch that fits
+        check_text(plan(batch=12, context=1024), None, memory=Memory(free, False))
+    check_text(plan(batch=8, context=1024), None, memory=Memory(free, False))
+    check_text(plan(batch=64, context=1024, accumulate=8), None, memory=Memory(free, False))
+    check_text(plan(context=1024), None, memory=Memory(free, False))  # the loop finds a batch that fits
 
 
 def test_ranks_share_a_processor_and_not_gpus() -> None:
     free = training_memory(new_facts(4096, 1024, 4, 256), "full", rows=1, context=1024)
     two = replace(plan(context=1024), resources=Resources(processes=2))
-    check_text(two, DATASET, None, memory=Memory(free, True))
+    check_text(two, None, memory=Memory(free, True))
     with pytest.raises(Refused, match="cannot be trained so"):
-        check_text(two, DATASET, None, memory=Memory(free, False))
+        check_text(two, None, memory=Memory(free, False))
 
 
 def test_other_machines_are_not_asked(library: Library) -> None:
     away = replace(plan(), resources=Resources(launcher="slurm"))
-    check_text(away, DATASET, add(library, "large", 48), memory=Memory(1, False))
+    check_text(away, add(library, "large", 48), memory=Memory(1, False))
 
 
 def test_impossible_options(library: Library) -> None:
     base = add(library, "small")
     with pytest.raises(InvalidInput, match="lora needs a base"):
-        check_text(plan(method="lora"), DATASET, None, memory=PLENTY)
+        check_text(plan(method="lora"), None, memory=PLENTY)
     with pytest.raises(InvalidInput, match="muon"):
-        check_text(plan(optimizer="muon"), DATASET, base, memory=PLENTY)
+        check_text(plan(optimizer="muon"), base, memory=PLENTY)
     with pytest.raises(InvalidInput, match="5 heads"):
-        check_text(plan(heads=5), DATASET, None, memory=PLENTY)
+        check_text(plan(heads=5), None, memory=PLENTY)
     with pytest.raises(InvalidInput, match="small sees at most 32 tokens"):
-        check_text(plan(context=64), DATASET, base, memory=PLENTY)
+        check_text(plan(context=64), base, memory=PLENTY)
 
 
 def test_bases_that_cannot_be_trained(library: Library) -> None:
     with pytest.raises(Refused, match="code cannot be the base: this model brings its own code"):
-        check_text(plan(), DATASET, add(library, "code", auto_map={"AutoModel": "x.Y"}), memory=PLENTY)
+        check_text(plan(), add(library, "code", auto_map={"AutoModel": "x.Y"}), memory=PLENTY)
     with pytest.raises(Refused, match="its tokenizer has 300 ids, its network 290"):
-        check_text(plan(), DATASET, add(library, "odd", vocab_size=290), memory=PLENTY)
+        check_text(plan(), add(library, "odd", vocab_size=290), memory=PLENTY)
     image = replace(add(library, "faces"), manifest=Manifest("faces", "image-gan", "stylegan2", {}))
     with pytest.raises(Refused, match="kind image-gan"):
-        check_text(plan(), DATASET, image, memory=PLENTY)
+        check_text(plan(), image, memory=PLENTY)
 
 
 def test_a_run_is_settled_with_the_check(library: Library, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""The journal's events folded into a run: what is shown of warnings whose cause is over."""
+"""The journal's events folded into a run: which warnings are over, and which score is the best."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from core.runs.events import Attempt, Checkpoint, Ended, Event, Metrics, Started, Warned
+from core.runs.events import Attempt, Checkpoint, Ended, Event, Metrics, Score, Started, Warned
 from core.runs.plan import RunPlan
 from core.runs.story import Story
+from core.runs.view import RunView
 
 DIED = Warned("died", "the training ended with an error", "RuntimeError: no", "Its log has the details", 0)
 OVERFIT = Warned("overfit", "the discriminator knows the pictures by heart", step=40)
@@ -17,13 +19,18 @@ def attempt(number: int) -> Attempt:
     return Attempt(number, "here", 4000 + number)
 
 
-def warned(*events: Event) -> list[Warned]:
-    """The warnings that are shown after these events."""
+def view(*events: Event) -> RunView:
+    """The run after these events."""
     story = Story()
     for at, event in enumerate(events):
         story.take(float(at), event)
     plan = RunPlan("a run", "image", "starter/portraits")
-    return list(story.view("run", Path("/nowhere"), plan, story.state, frozenset()).warnings)
+    return story.view("run", Path("/nowhere"), plan, story.state, frozenset())
+
+
+def warned(*events: Event) -> list[Warned]:
+    """The warnings that are shown after these events."""
+    return list(view(*events).warnings)
 
 
 def test_a_death_is_told_until_a_later_attempt_has_trained() -> None:
@@ -49,3 +56,13 @@ def test_a_checkpoint_that_is_written_ends_the_trouble_with_the_disk() -> None:
     assert warned(*told) == [FULL]
     assert warned(*told, Checkpoint(60, "000060")) == []
     assert warned(attempt(1), OVERFIT, FULL, attempt(2), Checkpoint(60, "000060"), DIED, attempt(3)) == [OVERFIT, DIED]
+
+
+def test_the_best_score_is_a_number() -> None:
+    scores = [Score(0, "FID", math.nan), Score(10, "FID", 30.0), Score(20, "FID", 40.0), Score(20, "other", math.nan)]
+    assert [(each.step, each.best) for each in view(*scores).scores] == [
+        (0, False),
+        (10, True),
+        (20, False),
+        (20, False),
+    ]

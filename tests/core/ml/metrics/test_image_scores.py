@@ -18,7 +18,7 @@ from core.library.models import STARTERS
 from core.ml.metrics.__main__ import main
 from core.ml.metrics.features import DiscriminatorFeatures, InceptionFeatures
 from core.ml.metrics.fid import Moments, frechet_distance
-from core.ml.metrics.image_scores import DRAWN_AT_ONCE, diversity, pairwise_distance, score, score_all
+from core.ml.metrics.image_scores import DRAWN_AT_ONCE, pairwise_distance, score, score_all
 from core.ml.metrics.inception_weights import SHA256, InceptionWeights
 from core.ml.metrics.library_model import choose_features
 from core.ml.metrics.statistics import statistics_of
@@ -131,10 +131,10 @@ def test_pairwise_distance_is_exact_for_few_and_close_for_many() -> None:
 
 
 def test_diversity_falls_with_the_number_of_different_pictures() -> None:
-    def few(kinds: int) -> float:
-        return diversity(lambda seed, count: coloured(0, kinds)[np.arange(count) % kinds], Colours(), 64, 0)
+    def of(kinds: int) -> float:
+        return pairwise_distance(Colours()(coloured(0, kinds)[np.arange(48) % kinds]), 0)
 
-    assert few(1) == 0 < few(2) < diversity(coloured, Colours(), 64, 0)
+    assert of(1) == 0 < of(2) < of(48)
 
 
 def test_discriminator_features_never_change_their_meaning(discriminator: DiscriminatorFeatures) -> None:
@@ -249,23 +249,23 @@ def test_orders_sets_of_portraits_by_likeness(discriminator: DiscriminatorFeatur
         assert strong > 2 * half, f"{what}: {half:.4f} {weak:.4f} {strong:.4f}"
 
 
-def test_scores_a_model_folder_in_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_a_model_folder_in_a_process(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "images.npy", coloured(0, 40).repeat(8, 1).repeat(8, 2))
     torch.save(random_state(), tmp_path / "weights.pth")
     model = [str(STARTERS / "portraits"), str(tmp_path), "--samples", "4", "--device", "cpu"]
     assert main([*model, "--features", "discriminator", "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert lines[-1]["result"]["frechet"]["metric"] == "FD-D"
     assert lines[-1]["result"]["frechet"]["drawing"] == "truncation 1, stored noise"
     assert {line["progress"] for line in lines[:-1]} == {"looking at the dataset", "drawing pictures"}
     assert main([*model, "--features", "discriminator", "--json"]) == 0
-    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    again = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert again[-1]["result"]["frechet"]["value"] == lines[-1]["result"]["frechet"]["value"]
     assert {line["progress"] for line in again[:-1]} == {"drawing pictures"}  # the dataset was known
     assert main([*model, "--inception", str(tmp_path / "weights.pth")]) == 2
-    assert "another file" in capsys.readouterr().err
+    assert "another file" in capfd.readouterr().err
     assert main([*model, "--inception", str(tmp_path / "nowhere"), "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "NotFound"
+    assert json.loads(capfd.readouterr().out)["error"]["kind"] == "NotFound"
     (tmp_path / "images.npy").write_bytes(b"nothing")
     assert main([*model, "--features", "discriminator"]) == 2
-    assert "is no picture dataset" in capsys.readouterr().err
+    assert "is no picture dataset" in capfd.readouterr().err

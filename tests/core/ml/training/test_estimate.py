@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,8 @@ import pytest
 import torch
 
 from core.datasets.pictures import write_pictures
-from core.errors import InvalidInput, OutOfMemory
-from core.ml.training import estimate as estimating
+from core.errors import InvalidInput, OutOfMemory, Refused
+from core.jobs import parent
 from core.ml.training import measuring
 from core.ml.training.estimate import estimate
 from core.ml.training.estimate_image import _mean_step
@@ -25,18 +27,25 @@ from tests.core.ml.training.test_image_run import OPTIONS, PLAN, dots, one_threa
 
 __all__ = ["one_thread"]
 
+MODULE = "core.ml.training.estimate"
+
 
 def test_against_the_run_itself(tmp_path: Path) -> None:
     plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
-    told: list[dict[str, object]] = []
-    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=told.append)
+    told: list[tuple[str, float | None]] = []
+
+    def tell(doing: str, share: float | None) -> None:
+        told.append((doing, share))
+
+    # All its steps, however slow the machine is meanwhile.
+    found = estimate(plan, dataset=tmp_path, pictures=dots(), device="cpu", tell=tell, seconds=600)
     assert found.measured == 20
     assert found.batch == 4
     assert found.offer == {}
     assert found.chosen["gamma"] == pytest.approx(0.0128)
     assert 0 < found.memory < found.memory_available
     assert 0 < found.disk < found.disk_free
-    shares = [each["share"] for each in told if "share" in each]
+    shares = [share for doing, share in told if doing == "timing real steps" and share is not None]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     recorder = Remembered(tmp_path / "run", 12)
@@ -93,13 +102,25 @@ def test_a_plan_that_cannot_be_trained_is_refused(tmp_path: Path) -> None:
         estimate(replace(PLAN, options={"size": 24}), dataset=tmp_path, pictures=dots(), device="cpu")
 
 
-def test_as_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_as_a_process(tmp_path: Path) -> None:
     write_pictures(tmp_path / "dots", "dots", np.asarray(dots()), {})
     plan_file.write_plan(tmp_path / "run", PLAN)
-    command = [str(tmp_path / "run"), "--json", "--seconds", "0.1", "--dataset", str(tmp_path / "dots")]
-    assert estimating.main(command) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == {"phase": "reading the plan"}
-    assert lines[-1]["estimate"]["batch"] == 4
-    assert estimating.main([str(tmp_path / "nowhere")]) == 2
-    assert "error" in json.loads(capsys.readouterr().out.splitlines()[-1])
+    told: list[str] = []
+    command = [str(tmp_path / "run"), "--seconds", "0.1", "--dataset", str(tmp_path / "dots")]
+    found = await parent.run(MODULE, command, "no", progress=lambda doing, share: told.append(doing))
+    assert found["batch"] == 4
+    assert told[0] == "reading the plan"
+    with pytest.raises(Refused, match=r"run\.toml is missing"):
+        await parent.run(MODULE, [str(tmp_path / "nowhere")], "no")
+
+
+async def test_it_ends_with_whoever_asked(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.toml")  # nobody writes it: the plan is read for ever
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", MODULE, str(tmp_path)), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert b"reading the plan" in await process.stdout.readline()
+    process.stdin.close()
+    assert await asyncio.wait_for(process.wait(), 30) == 3

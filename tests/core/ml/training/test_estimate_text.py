@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from core.errors import InvalidInput, OutOfMemory
+from core.jobs import parent
 from core.library.text_facts import new_facts, training_memory
-from core.ml.training import estimate as estimating
+from core.ml.training import estimate_text
 from core.ml.training.estimate import estimate
 from core.ml.training.text import TextTraining
 from core.runs import plan_file
-from core.runs.events import Checkpoint, Metrics
+from core.runs.events import Checkpoint, Metrics, Score
+from core.runs.plan import TextOptions
 from tests.core.ml.text_models import write_gpt2
 from tests.core.ml.training.recording import Remembered
 from tests.core.ml.training.test_text_run import OPTIONS, PLAN, lines, one_thread, train_text
@@ -25,17 +30,16 @@ __all__ = ["lines", "one_thread"]
 
 def test_against_the_run_itself(lines: Path, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=12, sample_every=6, save_every=6, score_every=6, keep=0)
-    told: list[dict[str, object]] = []
-    found = estimate(plan, dataset=lines, device="cpu", tell=told.append)
+    told: list[str] = []
+    # All its steps, however slow the machine is meanwhile.
+    found = estimate(plan, dataset=lines, device="cpu", tell=lambda doing, share: told.append(doing), seconds=600)
     assert (found.measured, found.batch, found.offer) == (20, 4, {})
     assert found.chosen["context"] == 16
     assert found.per_second == pytest.approx(4 * 16 / found.step_seconds)
     assert found.seconds > 12 * found.step_seconds
     assert 0 < found.memory < found.memory_available
     assert 0 < found.disk < found.disk_free
-    phases = [each["phase"] for each in told if "phase" in each]
-    for phase in ("timing real steps", "timing samples", "timing scores"):
-        assert phase in phases
+    assert {"timing real steps", "timing samples", "timing scores"} <= set(told)
     recorder = Remembered(tmp_path / "run", 12)
     train_text(plan, recorder, dataset=lines, device="cpu", tell_seconds=0.0)
     real = sum(4 * 16 / each.per_second for each in recorder.told(Metrics)[1:]) / 11
@@ -46,10 +50,14 @@ def test_against_the_run_itself(lines: Path, tmp_path: Path) -> None:
 
 
 def test_a_base_is_tokenised_first(lines: Path, tmp_path: Path) -> None:
-    told: list[dict[str, object]] = []
+    told: list[tuple[str, float | None]] = []
     base = write_gpt2(tmp_path / "base")
-    found = estimate(PLAN, dataset=lines, base=base, device="cpu", tell=told.append, seconds=0.1)
-    assert {"phase": "tokenising", "share": 1.0} in told
+
+    def tell(doing: str, share: float | None) -> None:
+        told.append((doing, share))
+
+    found = estimate(PLAN, dataset=lines, base=base, device="cpu", tell=tell, seconds=0.1)
+    assert ("tokenising", 1.0) in told
     assert found.batch == 4
 
 
@@ -65,17 +73,41 @@ def test_what_a_processor_cannot_hold_is_made_smaller_until_it_fits(lines: Path,
 
 def test_then_by_recomputing_and_then_by_lora(lines: Path, tmp_path: Path) -> None:
     base = write_gpt2(tmp_path / "base")
-    told: list[dict[str, object]] = []
+    told: list[str] = []
     with pytest.raises(OutOfMemory, match="not even one row"):
-        estimate(PLAN, dataset=lines, base=base, device="cpu", tell=told.append, available=1024**2)
-    tried = [str(each["phase"]) for each in told if "it does not fit" in str(each.get("phase"))]
-    assert tried == [
+        estimate(
+            *(PLAN,), dataset=lines, base=base, device="cpu", tell=lambda doing, _: told.append(doing), available=2**20
+        )
+    assert [doing for doing in told if "it does not fit" in doing] == [
         "it does not fit; trying accumulate 2",
         "it does not fit; trying accumulate 4",
         "it does not fit; trying checkpointing True",
         "it does not fit; trying method lora, checkpointing False",
         "it does not fit; trying checkpointing True",
     ]
+
+
+def test_only_what_reads_held_out_text_takes_longer_with_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Clocked:
+        """Reads for two seconds, and writes for ten."""
+
+        options = TextOptions(context=16, held_tokens=1280)
+        setup = SimpleNamespace(corpus=SimpleNamespace(held=np.zeros(5000, np.uint16)))
+
+        def score(self) -> Iterator[Score]:
+            nonlocal now
+            assert self.options.held_tokens == 8 * 16
+            now += 2.0
+            yield Score(0, "perplexity", 9.0)
+            now += 10.0
+            yield Score(0, "memorised", 0.0)
+
+    monkeypatch.setattr(estimate_text, "time", SimpleNamespace(monotonic=lambda: now))
+    experiment: Any = Clocked()
+    assert estimate_text._score_seconds(experiment) == 10 * 2.0 + 10.0
+    assert experiment.options.held_tokens == 1280
 
 
 def test_out_of_memory_while_timing(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,10 +129,7 @@ def test_a_plan_that_cannot_be_trained_is_refused(lines: Path) -> None:
         estimate(replace(PLAN, kind="sound"), dataset=lines, device="cpu")
 
 
-def test_as_a_program(lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_as_a_process(lines: Path, tmp_path: Path) -> None:
     plan_file.write_plan(tmp_path / "run", PLAN)
-    command = [str(tmp_path / "run"), "--json", "--seconds", "0.1", "--dataset", str(lines)]
-    assert estimating.main(command) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told[0] == {"phase": "reading the plan"}
-    assert told[-1]["estimate"]["batch"] == 4
+    command = [str(tmp_path / "run"), "--seconds", "0.1", "--dataset", str(lines)]
+    assert (await parent.run("core.ml.training.estimate", command, "no"))["batch"] == 4

@@ -99,12 +99,13 @@ def test_arrival_settles_and_counts_everything() -> None:
 
 
 def test_a_slow_loader_is_told_once_and_again_only_after_it_was_quick() -> None:
-    guard = guards.SlowLoader(steps=4)
+    guard = guards.SlowLoader("Use a quicker disk", steps=4)
     assert [guard.see(step, 0.19, 1.0) for step in range(4)] == [None] * 4
     slow = [guard.see(step, 0.3, 1.0) for step in range(4, 12)]
     assert [warned is not None for warned in slow] == [False] * 3 + [True] + [False] * 4
     assert slow[3] is not None
     assert "30%" in slow[3].why
+    assert slow[3].do == "Use a quicker disk"
     for step in range(12, 16):
         guard.see(step, 0.0, 1.0)
     assert [guard.see(step, 0.3, 1.0) is not None for step in range(16, 20)] == [False] * 3 + [True]

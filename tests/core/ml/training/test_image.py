@@ -9,7 +9,9 @@ import torch
 
 from core.errors import Refused
 from core.ml.networks.stylegan2 import Discriminator, Generator
-from core.ml.training.image import ImageRecipe, ImageTraining, train
+from core.ml.training.by_itself import train
+from core.ml.training.image import ImageTraining
+from core.ml.training.recipe import ImageRecipe
 
 RECIPE = ImageRecipe(steps=6, batch=4, r1_interval=2, path_weight=2.0, path_interval=3, strength=0.5, ema_images=20.0)
 

@@ -154,11 +154,15 @@ def test_killed_between_checkpoints_goes_on_from_the_last(tmp_path: Path) -> Non
     assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
 
 
-def test_a_damaged_checkpoint_makes_way_for_the_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["training.pt", "generator.safetensors", "model.toml"])
+def test_a_damaged_checkpoint_makes_way_for_the_one_before(tmp_path: Path, file: str) -> None:
     whole = Remembered(tmp_path / "whole", 6)
     run(whole)
     run(Remembered(tmp_path / "again", 4))
-    (tmp_path / "again" / "checkpoints" / "4" / "training.pt").write_bytes(b"not what was written")
+    damaged = tmp_path / "again" / "checkpoints" / "4" / file
+    # Of another network, whole as a file.
+    other = tmp_path / "whole" / "checkpoints" / "6" / "discriminator.safetensors"
+    damaged.write_bytes(other.read_bytes() if damaged.suffix == ".safetensors" else b"format = 1\nnot what was written")
     again = Remembered(tmp_path / "again", 6)
     assert run(again).state == "finished"
     (warned,) = again.told(Warned)
@@ -183,7 +187,7 @@ def test_without_a_checkpoint_that_can_be_read_nothing_is_deleted(tmp_path: Path
 
 
 def test_pictures_that_come_slowly_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment.guards.SlowLoader.__init__, "__defaults__", (0.2, 3))
+    monkeypatch.setattr(experiment.guards.SlowLoader.__init__, "__defaults__", ("", 0.2, 3))
     whole = ImageTraining.run
 
     def slow(training: ImageTraining) -> dict[str, float]:
@@ -196,6 +200,7 @@ def test_pictures_that_come_slowly_are_told(tmp_path: Path, monkeypatch: pytest.
     run(recorder)
     (warned,) = recorder.told(Warned)
     assert (warned.code, warned.step) == ("slow-loader", 3)
+    assert warned.do.endswith("or prepare the pictures at the size that is trained")
 
 
 def test_the_best_checkpoint_is_kept_and_becomes_the_model(tmp_path: Path) -> None:
@@ -216,6 +221,13 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_model(tmp_path: Path) -> No
     assert all(torch.equal(value, made[name]) for name, value in best.items())
     assert Manifest.read(tmp_path / "model").scores["distance"] == {"value": 2.0, "step": 3, "samples": 8}
     assert [each.code for each in recorder.told(Warned)] == ["diverging"]
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    recorder = Remembered(tmp_path, 6)
+    run(recorder, scorer=Counting({0: math.nan, 3: 5.0, 6: math.nan}), model=tmp_path / "model")
+    assert [each.best for each in recorder.told(Score)] == [False, True, False]
+    assert Manifest.read(tmp_path / "model").scores["distance"] == {"value": 5.0, "step": 3, "samples": 8}
 
 
 def test_the_best_is_known_after_resuming(tmp_path: Path) -> None:
@@ -300,16 +312,39 @@ def test_out_of_memory_ends_with_an_offer(tmp_path: Path, monkeypatch: pytest.Mo
     assert [each.offer for each in recorder.told(Warned)] == [{"batch": 8}, {"batch": 4}, {"batch": 2}]
 
 
-def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("why", ["No space left on device", "the disk is full"])
+def test_a_full_disk_is_told_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     def full(*arguments: object) -> int:
-        raise StorageError("cannot write it", "No space left on device", "Free some space")
+        raise StorageError("cannot write it", why, "Free some space")
 
     run(Remembered(tmp_path, 2))
     monkeypatch.setattr(image_experiment, "write_checkpoint", full)
     again = Remembered(tmp_path, 6)
     outcome = run(again)
     assert {each.code for each in again.told(Warned)} == {"disk-full"}
-    assert (outcome.state, outcome.step, outcome.why) == ("failed", 6, "No space left on device")
+    assert (outcome.state, outcome.step, outcome.why) == ("failed", 6, why)
+
+
+def test_it_gives_up_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two times that it goes back it comes past a step that would have been saved."""
+
+    def full(*_: object) -> int:
+        raise StorageError("cannot write", "No space left on device", "Free some space")
+
+    real, steps = ImageTraining.run, list[int]()
+
+    def spoil_the_third(training: ImageTraining) -> dict[str, float]:
+        told = real(training)
+        steps.append(training.step)
+        assert len(steps) < 100, "it never gives up"
+        return told | ({"generator": math.nan} if training.step == 5 else {})
+
+    run(Remembered(tmp_path, 2))
+    monkeypatch.setattr(image_experiment, "write_checkpoint", full)
+    monkeypatch.setattr(ImageTraining, "run", spoil_the_third)
+    outcome = run(Remembered(tmp_path, 6))
+    assert (outcome.state, outcome.what) == ("failed", "the training is not stable")
+    assert steps == [3, 4, 5] * 4
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import torch
 from core.ml.networks.stylegan2 import Discriminator, Generator
 from core.ml.training import losses
 from core.ml.training.augment import Augmentation
-from core.ml.training.image import ImageRecipe, ImageTraining
+from core.ml.training.image import ImageTraining
+from core.ml.training.recipe import ImageRecipe
 from tests.core.ml.golden import Golden, assert_close
 
 SECOND_ORDER = 1e-3

@@ -15,8 +15,9 @@ from core.library.models import STARTERS
 from core.ml.adapters.stylegan_files import read_generator
 from core.ml.starters import main
 from core.ml.training import portraits
+from core.ml.training.by_itself import train
 from core.ml.training.guide import Guide
-from core.ml.training.image import ImageRecipe, train
+from core.ml.training.recipe import ImageRecipe
 from core.ml.training.reconstruct import Stage
 
 try:

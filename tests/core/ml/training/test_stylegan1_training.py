@@ -13,7 +13,8 @@ from core.ml.networks.growth import Stage
 from core.ml.networks.stylegan1 import Generator
 from core.ml.networks.stylegan1_discriminator import Discriminator
 from core.ml.training.growing import Schedule, advance, growth_at
-from core.ml.training.image import ImageRecipe, ImageTraining
+from core.ml.training.image import ImageTraining
+from core.ml.training.recipe import ImageRecipe
 from core.ml.training.stylegan1_recipe import batch_at, rate_at, stylegan1_recipe
 
 RED = (220, 60, 30)

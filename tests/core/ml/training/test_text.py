@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from core.library.manifest import Manifest
 from core.ml.generation.loading import load_engine
 from core.ml.training import text_starter
 from core.ml.training.muon import orthogonalized
-from core.ml.training.text import Recipe, batch_at, rate_at, train
-from core.ml.training.text_corpus import encode, train_tokenizer
+from core.ml.training.text import TextTraining
+from core.ml.training.text_recipe import Recipe, batch_at, rate_at
+from core.ml.training.text_tokenizer import train_tokenizer
 
 RECIPE = Recipe(steps=12, batch=2, context=8, rate=1e-2, warmup=2)
 TOKENS = np.arange(400, dtype=np.uint16) % 7
@@ -42,41 +44,51 @@ class Tiny(nn.Module):
         return _Output(self.head(torch.tanh(self.inside(self.table(ids)))))
 
 
+def losses(training: TextTraining, steps: int) -> list[float]:
+    """Of the next steps."""
+    return [training.run()["loss"] for _ in range(steps)]
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_it_learns(optimizer: str) -> None:
-    losses = [s.loss for s in train(Tiny(), TOKENS, replace(RECIPE, steps=60, rate=3e-2, optimizer=optimizer))]
-    assert losses[0] > 1.5
-    assert losses[-1] < 0.3
+    found = losses(TextTraining(Tiny(), TOKENS, replace(RECIPE, steps=60, rate=3e-2, optimizer=optimizer)), 60)
+    assert found[0] > 1.5
+    assert found[-1] < 0.3
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(tmp_path: Path, optimizer: str) -> None:
+def test_a_training_that_was_broken_off_ends_as_an_unbroken_one(optimizer: str) -> None:
     recipe = replace(RECIPE, optimizer=optimizer)
-    whole = Tiny()
-    losses = [step.loss for step in train(whole, TOKENS, recipe)]
-    first, seen = Tiny(), list[float]()
-    for step in train(first, TOKENS, recipe, checkpoint=tmp_path / "c", stop=lambda: len(seen) == 5):
-        seen.append(step.loss)
-    assert len(seen) == 5
-    second = Tiny()
-    seen += [step.loss for step in train(second, TOKENS, recipe, checkpoint=tmp_path / "c")]
-    assert seen == losses
-    for left, right in zip(whole.parameters(), second.parameters()):
+    whole, first, second = (TextTraining(Tiny(), TOKENS, recipe) for _ in range(3))
+    expected = losses(whole, 12)
+    seen = losses(first, 5)
+    second.restore(copy.deepcopy(first.state()))
+    first.run()  # and is lost
+    assert seen + losses(second, 7) == expected
+    for left, right in zip(whole.model.parameters(), second.model.parameters()):
         assert torch.equal(left, right)
-    assert list(train(Tiny(), TOKENS, recipe, checkpoint=tmp_path / "c")) == []
 
 
-def test_a_run_can_be_extended_before_its_decay_and_not_after(tmp_path: Path) -> None:
-    for _ in train(
-        Tiny(), TOKENS, replace(RECIPE, steps=40), checkpoint=tmp_path / "c", stop=lambda: False, save_every=10
-    ):
-        if (tmp_path / "c").exists():
-            break
-    longer = replace(RECIPE, steps=60)
-    assert next(train(Tiny(), TOKENS, longer, checkpoint=tmp_path / "c")).number == 11
-    list(train(Tiny(), TOKENS, replace(RECIPE, steps=40), checkpoint=tmp_path / "c"))
-    with pytest.raises(InvalidInput, match="other settings"):
-        next(train(Tiny(), TOKENS, longer, checkpoint=tmp_path / "c"))
+def test_what_was_done_before_the_decay_is_the_same_in_a_longer_run() -> None:
+    short, long = replace(RECIPE, steps=40), replace(RECIPE, steps=60)
+    assert [rate_at(step, short) for step in range(31)] == [rate_at(step, long) for step in range(31)]
+    assert rate_at(31, short) < rate_at(31, long)
+
+
+def test_a_weight_decay_that_was_changed_counts_from_where_it_goes_on() -> None:
+    first = TextTraining(Tiny(), TOKENS, replace(RECIPE, weight_decay=0.1))
+    first.run()
+    again = TextTraining(Tiny(), TOKENS, replace(RECIPE, weight_decay=0.0))
+    again.restore(first.state())
+    assert {group["weight_decay"] for group in again.optimiser.param_groups} == {0.0}
+
+
+def test_a_clip_of_nothing_clips_nothing() -> None:
+    whole, clipped, free = (TextTraining(Tiny(), TOKENS, replace(RECIPE, clip=clip)) for clip in (1e9, 1e-9, 0.0))
+    assert whole.run() == clipped.run() == free.run()
+    before = Tiny().head.weight
+    assert torch.equal(free.model.head.weight, whole.model.head.weight)
+    assert not torch.equal(free.model.head.weight, before)
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
@@ -106,7 +118,7 @@ def test_a_corpus_shorter_than_the_context_is_refused() -> None:
 
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(InvalidInput, match="adamw and muon"):
-        next(train(Tiny(), TOKENS, replace(RECIPE, optimizer="sgd")))
+        TextTraining(Tiny(), TOKENS, replace(RECIPE, optimizer="sgd"))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 16), (16, 4)])
@@ -121,13 +133,11 @@ def test_orthogonalized_keeps_directions_and_levels_sizes(shape: tuple[int, int]
     assert (inside - torch.diag(inside.diagonal())).abs().max() < 1e-3
 
 
-def test_a_corpus_is_every_text_and_its_end() -> None:
+def test_a_tokenizer_knows_every_byte_and_marks_where_a_text_begins() -> None:
     tokenizer = train_tokenizer(["abc abc abc"], 260)
-    tokens = encode(tokenizer, ["abc", "", "ü"])
-    assert tokens.dtype == np.uint16
-    assert (tokens == 0).tolist().count(True) == 3
-    assert tokens[-1] == 0
-    assert tokenizer.decode(tokens.tolist()) == "abcü"
+    ids = tokenizer.encode("abc ü").ids
+    assert ids[0] == tokenizer.token_to_id("<|endoftext|>") == 0
+    assert tokenizer.decode(ids) == "abc ü"
     with pytest.raises(ValueError, match="at least 257"):
         train_tokenizer(["a"], 100)
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import Refused
 from core.ml.training.text_bases import load_base
-from core.ml.training.text_corpus import train_tokenizer
+from core.ml.training.text_tokenizer import train_tokenizer
 from tests.core.ml.text_models import CONTEXT, VOCABULARY, gpt2_weights, write_gpt2, write_llama
 
 

@@ -185,7 +185,8 @@ def test_killed_between_checkpoints_goes_on_from_the_last(lines: Path, tmp_path:
 def test_a_damaged_checkpoint_makes_way_for_the_one_before(lines: Path, tmp_path: Path) -> None:
     whole = Remembered(tmp_path / "whole", 6)
     run(whole, lines)
-    for number, (file, content) in enumerate({"training.pt": b"not it", "model.safetensors": b""}.items()):
+    damages = {"training.pt": b"not it", "model.safetensors": b"", "config.json": b'{"model_t', "tokenizer.json": b"{"}
+    for number, (file, content) in enumerate(damages.items()):
         folder = tmp_path / str(number)
         run(Remembered(folder, 4), lines, replace(PLAN, score_every=6))
         (folder / "checkpoints" / "4" / file).write_bytes(content)
@@ -194,6 +195,38 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before(lines: Path, tmp_path
         (warned,) = again.told(Warned)
         assert (warned.code, warned.step, warned.do) == ("damaged", 4, "It goes on from step 2")
         assert_same(whole.checkpoints()[-1][1], again.checkpoints()[-1][1])
+
+
+def test_a_lack_of_memory_is_no_damage(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(Remembered(tmp_path, 4), lines)
+    kept = Remembered(tmp_path, 6).checkpoints()
+    tried = list[int]()
+
+    def restore(training: TextTraining, state: Any) -> None:
+        tried.append(int(state["numbers"]["step"]))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(TextTraining, "restore", restore)
+    again = Remembered(tmp_path, 6)
+    outcome = run(again, lines)
+    assert (outcome.state, outcome.what) == ("failed", "not enough memory for a batch of 4")
+    assert (tried, again.told(Warned), again.checkpoints()) == ([4], [], kept)
+
+
+def test_another_kind_of_training_is_refused_and_not_called_damage(lines: Path, base: Path, tmp_path: Path) -> None:
+    kept = {name: value for name, value in OPTIONS.items() if name not in ("layers", "width", "heads", "vocabulary")}
+    plan = replace(PLAN, base="base", options=kept | {"method": "lora"})
+    run(Remembered(tmp_path / "lora", 2), lines, plan, base=base)
+    run(Remembered(tmp_path / "new", 2), lines)
+    for folder, changed, words in (
+        ("lora", replace(plan, options=kept), ("method is full", "checkpoint 2 was trained with lora")),
+        ("lora", replace(plan, options=plan.options | {"lora_rank": 4}), ("lora_rank is 4", "trained with 8")),
+        ("new", replace(PLAN, options=OPTIONS | {"optimizer": "muon"}), ("optimizer is muon", "trained with adamw")),
+    ):
+        again = Remembered(tmp_path / folder, 4)
+        outcome = run(again, lines, changed, base=base if folder == "lora" else None)
+        assert (outcome.state, outcome.what, again.told(Warned)) == ("failed", words[0], [])
+        assert words[1] in outcome.why
 
 
 def test_numbers_that_are_none_are_gone_back_from(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,6 +408,16 @@ def test_tokenising_tells_how_far_and_how_fast_it_is(
     assert told[0] == "tokenising"
     assert all(re.fullmatch(r"tokenising: \d+ %, \d+\.\d MB/s", each) for each in told[1:])
     assert told[-1].startswith("tokenising: 100 %")
+
+
+def test_a_prompt_ends_with_a_whole_character(tmp_path: Path) -> None:
+    """A new tokenizer has no merges for what it has not seen: every byte is a token, and twelve are four of these."""
+    texts = ["Zeile um Zeile.\n" * 20] * 6 + ["a漢字漢字漢字漢字漢字"]
+    dataset = write_texts(tmp_path / "texts", texts, held=[6])
+    recorder = Remembered(tmp_path / "run", 1)
+    assert run(recorder, dataset, replace(PLAN, steps=1)).state == "finished"
+    samples = read_samples(recorder.samples / "step-0000000.json")
+    assert [each.prompt for each in samples] == ["a漢字漢"]
 
 
 def test_texts_that_begin_alike_are_one_prompt(tmp_path: Path) -> None:

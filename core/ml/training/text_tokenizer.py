@@ -1,13 +1,9 @@
-"""From texts to numbers: train a byte-level BPE tokenizer, keep a corpus as one array of token ids.
-
-Sources: byte-level BPE is that of GPT-2 (Radford et al. 2019, section 2.2).
-"""
+"""The tokenizer of a model from nothing: byte-level BPE as GPT-2 has it (Radford et al. 2019, section 2.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 END_OF_TEXT = "<|endoftext|>"
@@ -40,13 +36,3 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
         single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, tokenizer.token_to_id(END_OF_TEXT))]
     )
     return tokenizer
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
-    """All texts one after the other, each followed by the end of a text: uint16 (or uint32) [tokens]."""
-    end = tokenizer.token_to_id(END_OF_TEXT)
-    parts = [
-        np.asarray([*encoding.ids, end]) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    ]
-    kind = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
-    return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)
