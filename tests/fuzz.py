@@ -23,7 +23,7 @@ import psutil
 
 from tests.core.hosting.serving import STUDIO, Stage, gateway, until
 
-_MODELS = {"all": "Everything", "faces": "Stub", "text": "Talker", "echo": "Echo"}
+_MODELS = {"all": "Everything", "faces": "Stub", "text": "Talker", "echo": "Echo", "gpt": "Writer"}
 _CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,ignored_auth"

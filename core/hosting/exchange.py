@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from core.errors import InvalidInput, TarmacError
 from core.hosting.addressing import Place
 from core.hosting.discretion import discreet, discreet_text
-from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
+from core.hosting.errors import RETRY_AFTER, Gone, SlowClient, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from core.hosting.gateway import Gateway
@@ -260,8 +260,8 @@ def parse_json(data: bytes) -> object:
 def error_response(error: TarmacError, status: int, data: dict[str, object]) -> JSONResponse:
     """The answer that tells an error."""
     headers: dict[str, str] = {}
-    if isinstance(error, Unavailable):
-        headers["retry-after"] = str(error.retry_after)
+    if status in (429, 503):
+        headers["retry-after"] = str(error.retry_after if isinstance(error, Unavailable) else RETRY_AFTER)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, TooLarge | SlowClient):

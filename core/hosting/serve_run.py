@@ -20,7 +20,8 @@ from core.errors import Refused, TarmacError
 from core.hosting.deployment import Deployment
 from core.hosting.endpoints import HEARTBEAT, Endpoint, Watch
 from core.hosting.haproxy import SLOTS, Front, HAProxy
-from core.hosting.pool import HOLD
+from core.hosting.pool import HOLD, Pool
+from core.hosting.registry import Registry
 from core.paths import private_dir
 from core.runs.events import Phase, Started
 from core.runs.launchers.slurm import own_address
@@ -92,7 +93,6 @@ class _Over:
 
 async def _replica(plan: RunPlan, options: ServeOptions, recorder: Recorder, deployment: Path, over: _Over) -> Outcome:
     from core.hosting.gateway import Gateway
-    from core.hosting.registry import Registry
     from core.hosting.served import from_library
     from core.hosting.server import make_server, more_files
 
@@ -124,7 +124,7 @@ async def _replica(plan: RunPlan, options: ServeOptions, recorder: Recorder, dep
             try:
                 endpoint.write(deployment)
                 recorder.tell(Started(0, plan.steps, f"{endpoint.address}:{port}", {"port": port}))
-                ended = await _until_over(endpoint, deployment, over, serving)
+                ended = await _until_over(endpoint, deployment, over, serving, lambda: _pool(registry, deployment.name))
                 if ended.state != "failed":
                     with contextlib.suppress(TarmacError):
                         replace(endpoint, stopping=True).write(deployment)
@@ -152,13 +152,40 @@ async def _awake(waking: object, over: _Over) -> Outcome | None:
     return None
 
 
-async def _until_over(endpoint: Endpoint, deployment: Path, over: _Over, serving: asyncio.Task[None]) -> Outcome:
+def _pool(registry: Registry, name: str) -> Pool | None:
+    """The workers as the deployment is now."""
+    entry = registry.entries.get(name)
+    return entry.pool if entry is not None else None
+
+
+async def _until_over(
+    endpoint: Endpoint,
+    deployment: Path,
+    over: _Over,
+    serving: asyncio.Task[None],
+    pool: Callable[[], Pool | None],
+) -> Outcome:
+    """Serve until it is over, with signs of life.
+
+    One whose model cannot be kept running refuses at once, so it always has the fewest requests and would get nearly
+    all of them: it steps aside until the model runs again, which is tried now and then.
+    """
     beaten = time.monotonic()
     while (ended := over()) is None:
         if serving.done():
             await serving
             raise TarmacError("the server ended by itself")
-        if time.monotonic() - beaten >= HEARTBEAT:
+        workers = pool()
+        state = workers.state if workers is not None else "inactive"
+        aside = state == "failed" or (endpoint.stopping and state == "waking")
+        if workers is not None and aside:
+            workers.wake()
+        if aside != endpoint.stopping:
+            changed = replace(endpoint, stopping=aside)
+            with contextlib.suppress(TarmacError):
+                await asyncio.to_thread(changed.write, deployment)
+                endpoint = changed
+        elif time.monotonic() - beaten >= HEARTBEAT:
             beaten = time.monotonic()
             await asyncio.to_thread(endpoint.beat, deployment)
         await asyncio.wait([serving], timeout=LOOK)
@@ -171,7 +198,8 @@ async def _until_over(endpoint: Endpoint, deployment: Path, over: _Over, serving
 def _front(options: ServeOptions, recorder: Recorder, deployment: Path, over: _Over) -> Outcome:
     limits = Deployment.read(deployment).limits
     folder = recorder.samples.parent / "haproxy"
-    Front(options.address, options.port, max(limits.timeout, HOLD), limits.max_queue).write(folder)
+    timeout = max(limits.timeout, HOLD)
+    Front(options.address, options.port, timeout, options.certificate, options.key).write(folder)
     haproxy = HAProxy(folder)
     haproxy.start()
     recorder.tell(Started(0, 1, f"{options.address}:{options.port}", {"port": options.port}))
