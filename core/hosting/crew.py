@@ -12,8 +12,8 @@ from core.hosting.served import Served
 from core.workers.call import Call
 
 WINDOW = 32
-"""Requests of a batchable command that one worker has at a time: two batches of sixteen, so that the next batch is
-complete when one ends. A model may tell another number for a command in `info["window"]`."""
+"""Requests of a batchable command that one worker has at a time: several batches, so that the next one is complete
+when one ends. A model may tell another number for a command in `info["window"]`."""
 
 _SINGLE = 2
 """The same for a command that is not batchable: the next one lies ready when one ends."""

@@ -19,6 +19,7 @@ from core.hosting.openapi_schemas import Json, inputs_schema, outputs_schema
 from core.hosting.registry import Entry
 from core.hosting.runway_api import command_of, pool_of
 from core.interface import Command, Image
+from core.library.interfaces import MOST_BIASED
 
 _NOTHING = Command("", {}, {})
 _ERRORS: Mapping[str, str] = {
@@ -207,31 +208,45 @@ def _one_model(command: Command) -> Json:
 
 def _completions(command: Command) -> Json:
     prompt: Json = {"type": "string", "maxLength": MOST_PROMPT}
-    ids: Json = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    ids: Json = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**24 - 1}, "minItems": 1}
+    many: Json = {"type": "array", "minItems": 1, "maxItems": MOST_TEXTS}
+    bias: Json = {"type": "number", "minimum": -100, "maximum": 100}
     stop: Json = {"type": "string", "minLength": 1, "maxLength": MOST_STOP}
     fields: Json = {
         "model": {"type": "string", "description": "The deployment's name; it may be left out"},
-        "prompt": {"anyOf": [prompt, ids, {"type": "array", "items": prompt}, {"type": "array", "items": ids}]},
-        "max_tokens": {"type": ["integer", "null"], "minimum": 0},
+        "prompt": {"anyOf": [prompt, ids, {**many, "items": prompt}, {**many, "items": ids}]},
+        "max_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**20},
         "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
         "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
         "best_of": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
         "stream": {"type": ["boolean", "null"]},
-        "stream_options": {"type": ["object", "null"]},
+        "stream_options": {
+            "type": ["object", "null"],
+            "properties": {"include_usage": {"type": ["boolean", "null"]}},
+            "additionalProperties": False,
+        },
         "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_LOGPROBS},
         "echo": {"type": ["boolean", "null"]},
         "stop": {"anyOf": [{"type": "null"}, stop, {"type": "array", "items": stop, "maxItems": MOST_STOPS}]},
         "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
         "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
-        "logit_bias": {"type": ["object", "null"]},
-        "seed": {"type": ["integer", "null"]},
+        "logit_bias": {
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[0-9]{1,8}$"},
+            "additionalProperties": bias,
+            "maxProperties": MOST_BIASED,
+        },
+        "seed": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**64 - 1},
         "suffix": {"type": "null"},
         "user": {"type": ["string", "null"]},
     }
-    body: Json = {"type": "object", "properties": fields, "additionalProperties": False}
+    body: Json = {"type": "object", "properties": fields, "required": ["prompt"], "additionalProperties": False}
     found = _object(id=_STRING, object=_STRING, created={"type": "integer"}, model=_STRING, choices=_ANY_LIST)
-    answer = {**_json({**found, "additionalProperties": True}), **_text("text/event-stream; charset=utf-8")}
+    # No type: some read it as the one of each event, others as that of the whole stream.
+    events: Json = {"description": "Each event's data is a completion with what is new; the last one's is [DONE]"}
+    stream: Json = {"text/event-stream; charset=utf-8": {"schema": events}}
+    answer = {**_json({**found, "additionalProperties": True}), **stream}
     return _text_operation("Completions of a prompt, streamed if asked; ends in [DONE]", answer, body)
 
 
