@@ -1,4 +1,4 @@
-"""A text model without a framework: letters are its tokens, and it speaks everything that OpenAI's API stands on."""
+"""Adapters without a framework that give texts: one speaks everything that OpenAI's API stands on, one gives much."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidInput
+from core.interface import Array, Command, Interface, Number, Text
 from core.library.interfaces import text_interface
 from core.workers.adapter import Answer, Failure, Request
 
@@ -42,6 +43,26 @@ class Writer:
                 yield Answer(index, {"logprobs": chances, "dropped": max(0, len(text) - CONTEXT)})
             else:
                 yield from (Answer(index, each.outputs) for each in _alone(command, request))
+
+
+class Teller:
+    """Gives as many numbers as it is asked for, and sixteen letters for each."""
+
+    interface = Interface(
+        commands={
+            "tell": Command("tell", {"count": Number(min=0, step=1)}, {"numbers": Array(Number()), "text": Text()})
+        }
+    )
+
+    def __init__(self, path: Path, options: dict[str, Any], device: str) -> None:
+        self.info: dict[str, object] = {"device": "cpu"}
+
+    def max_batch(self, command: str) -> int:
+        return 1
+
+    def run(self, command: str, requests: Sequence[Request]) -> Iterator[Answer]:
+        count = requests[0].inputs["count"]
+        yield Answer(0, {"numbers": [number / 7 for number in range(count)], "text": 'letters of \u00f6 " ' * count})
 
 
 @dataclass

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from core.errors import InvalidInput
-from core.interface import Array, Command, DataType, File, Image, Segmentation, Text
+from core.interface import Any, Array, Command, DataType, File, Image, Segmentation, Text
 from core.interface.base import shorten
 
 MOST_TEXT = 1_000_000
 """Characters of one text."""
 
 MOST_ITEMS = 100_000
-"""Items of one array."""
+"""Items of one array, and values in something that may be anything, where 64 characters of a text count as one."""
 
 MOST_PICTURES = 16
 """Pictures of one request."""
@@ -25,25 +25,30 @@ MOST_PIXELS = 16 * 2**20
 MOST_PIXELS_TOGETHER = 32 * 2**20
 """Pixels of all pictures of one request."""
 
+_LIGHT = 2000
+"""Values that are looked at on the event loop itself."""
+
 _decoders = ThreadPoolExecutor(2, "pictures")
 """Few, so that pictures which are large when decoded are not all in memory at once."""
 
 
 async def read_inputs(command: Command, data: Mapping[str, object]) -> dict[str, object]:
-    """Checked inputs of `command` from their JSON forms. Pictures are decoded outside the event loop.
+    """Checked inputs of `command` from their JSON forms. What takes time is done outside the event loop.
 
     Raises:
         InvalidInput: An input is unknown, missing, not allowed, larger than a stranger may send, or the name of a file.
     """
     if has_pictures(command.inputs):
         return await asyncio.get_running_loop().run_in_executor(_decoders, _values, command, data)
+    if weight(data, _LIGHT) > _LIGHT:
+        return await asyncio.to_thread(_values, command, data)
     return _values(command, data)
 
 
 async def write_outputs(
     command: Command, outputs: Mapping[str, object], formats: Mapping[str, str] | None = None
 ) -> dict[str, object]:
-    """The JSON forms of a command's outputs. Pictures are encoded outside the event loop.
+    """The JSON forms of a command's outputs. What takes time is done outside the event loop.
 
     Args:
         command: Whose outputs.
@@ -56,6 +61,8 @@ async def write_outputs(
     if has_pictures(command.outputs):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, _forms, command, outputs, dict(formats or {}))
+    if weight(outputs, _LIGHT) > _LIGHT:
+        return await asyncio.to_thread(_forms, command, outputs, {})
     return _forms(command, outputs, {})
 
 
@@ -81,6 +88,24 @@ def check_sizes(command: Command, data: Mapping[str, object]) -> None:
         )
 
 
+def weight(value: object, most: int) -> int:
+    """How many values there are in JSON's plain data, 64 characters of a text counted as one; more than `most` is not
+    counted to its end."""
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        each = waiting.pop()
+        count += 1
+        if isinstance(each, str):
+            count += len(each) // 64
+        elif isinstance(each, list | tuple):
+            count += max(0, len(each) - most)
+            waiting += each[:most]
+        elif isinstance(each, dict):
+            count += max(0, len(each) - most)
+            waiting += list(each.values())[:most]
+    return count
+
+
 def usable(command: Command) -> bool:
     """Whether a command can be used over the network at all."""
     return not any(_mentions(kind, File) for kind in (*command.inputs.values(), *command.outputs.values()))
@@ -103,6 +128,8 @@ def _check(name: str, kind: DataType, value: object) -> list[int]:
         if has_pictures({name: kind}) and len(value) > MOST_PICTURES:
             raise InvalidInput(f"{name} has {len(value)} items", f"allowed are {MOST_PICTURES} pictures")
         return [size for index, item in enumerate(value) for size in _check(f"{name}[{index}]", kind.item, item)]
+    if isinstance(kind, Any) and weight(value, MOST_ITEMS) > MOST_ITEMS:
+        raise InvalidInput(f"{name} holds too much", f"allowed are {MOST_ITEMS} values, 64 characters counted as one")
     if isinstance(kind, Text) and isinstance(value, str) and len(value) > MOST_TEXT:
         raise InvalidInput(f"{name} has {len(value)} characters", f"allowed are {MOST_TEXT}")
     if isinstance(kind, Image | Segmentation) and isinstance(value, str):
