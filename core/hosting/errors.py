@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from core.errors import Cancelled, InvalidInput, NotFound, TarmacError
 from core.interface.base import shorten
+
+E = TypeVar("E", bound=TarmacError)
 
 RETRY_AFTER = 5
 """Seconds that are told where there is nothing to measure."""
@@ -89,3 +93,20 @@ class NoModel(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no model {shorten(name)} here", "", "GET /v1/models lists what this token opens")
+
+
+# -- the same again
+
+
+def again(error: E, what: str | None = None, why: str | None = None, do: str | None = None) -> E:
+    """The same error for another asker, with all that it knows; in other words where some are given.
+
+    An exception that is raised twice would carry the one's traceback to the other.
+    """
+    told = type(error).__new__(type(error))
+    told.__dict__.update(error.__dict__)
+    told.what, told.why, told.do = (
+        old if new is None else new for old, new in ((error.what, what), (error.why, why), (error.do, do))
+    )
+    told.args = (told.what, told.why, told.do)
+    return told

@@ -33,6 +33,7 @@ WHOLE = REPEATED - 80 * 2**10
 
 _SOCKET = "admin.sock"
 _CERTIFICATE = "front.pem"
+_COMMIT = f"commit ssl cert {_CERTIFICATE}"
 _STARTS_WITHIN = 10.0
 
 
@@ -248,6 +249,22 @@ class HAProxy:
             OSError: Nobody answers.
         """
         self.ask(f"set server replicas/r{slot} state maint")
+
+    def renew(self) -> None:
+        """Take the certificate's files as they are now; connections stay.
+
+        Raises:
+            OSError: Nobody answers, or a file cannot be read.
+            TarmacError: It does not take them; what it had stays.
+        """
+        files = [self.folder / _CERTIFICATE, self.folder / f"{_CERTIFICATE}.key"]
+        text = "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
+        pem = "\n".join(filter(None, (line.strip() for line in text.splitlines())))  # an empty line would end it
+        for command, good in ((f"set ssl cert {_CERTIFICATE} <<\n{pem}\n", "ransaction"), (_COMMIT, "Success")):
+            answer = self.ask(command)
+            if good not in answer:
+                self.ask(f"abort ssl cert {_CERTIFICATE}")
+                raise TarmacError("HAProxy does not take the certificate", " ".join(answer.split())[:200])
 
     def stop(self, patience: float) -> None:
         """End it: it takes no new connections, finishes what it has for `patience` seconds, and goes."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import math
 import time
 from collections import deque
@@ -19,7 +18,7 @@ import numpy as np
 from core.errors import Cancelled, TarmacError, WorkerDied
 from core.hosting.crew import Crew, Job
 from core.hosting.deployment import Deployment
-from core.hosting.errors import RETRY_AFTER, TimedOut, Unavailable
+from core.hosting.errors import RETRY_AFTER, TimedOut, Unavailable, again
 from core.hosting.fairness import FairQueue
 from core.hosting.replica import Replica
 from core.hosting.served import Served
@@ -341,5 +340,5 @@ class Pool:
 def _again(error: TarmacError) -> TarmacError:
     """The same error for another asker; what concerns the model itself is told as "not available"."""
     if isinstance(error, Unavailable | TimedOut | WorkerDied | Cancelled):
-        return copy.copy(error)
+        return again(error)
     return Unavailable(error.what, error.why, error.do, 30)

@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from core.hosting.endpoints import HEARTBEAT, Endpoint, Watch
 from core.hosting.haproxy import SLOTS, Front, HAProxy
 from core.hosting.pool import HOLD, Pool
 from core.hosting.registry import Registry
+from core.hosting.settings import tls_context
 from core.paths import private_dir
 from core.runs.events import Phase, Started
 from core.runs.launchers.slurm import own_address
@@ -31,6 +32,9 @@ from core.runs.recorder import Recorder
 
 LOOK = 0.2
 """Seconds between two looks at the wish and the replicas."""
+
+RENEWED = 5.0
+"""Seconds between two looks whether the certificate's files have changed."""
 
 STEP_ASIDE = 1.0
 """Seconds from saying "stopping" to refusing requests: the front has looked by then."""
@@ -204,15 +208,39 @@ def _front(options: ServeOptions, recorder: Recorder, deployment: Path, over: _O
     haproxy.start()
     recorder.tell(Started(0, 1, f"{options.address}:{options.port}", {"port": options.port}))
     step = _Slots(haproxy, Watch(deployment))
+    files = [Path(each) for each in (options.certificate, options.key) if each]
+    stamps, looked = _stamps(files), time.monotonic()
     while (ended := over()) is None:
         if haproxy.start():
             step.forget()
+        if files and time.monotonic() - looked >= RENEWED:
+            looked = time.monotonic()
+            if (now := _stamps(files)) != stamps:
+                stamps = now
+                with contextlib.suppress(
+                    OSError, TarmacError
+                ):  # half of them is there: the other half is another change
+                    tls_context(options.certificate, options.key)
+                    haproxy.renew()
         with contextlib.suppress(OSError):  # it died this very moment: it is started again at the next look
             step.look()
         time.sleep(LOOK)
     if ended.state in ("stopped", "failed"):
         haproxy.stop(DRAIN)
     return ended
+
+
+def _stamps(files: Sequence[Path]) -> list[object]:
+    """What tells that files were written anew."""
+    stamps: list[object] = []
+    for path in files:
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_ino, found.st_mtime_ns, found.st_size))
+    return stamps
 
 
 class _Slots:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Refused
+from core.errors import Refused, TarmacError
 from core.hosting.endpoints import Endpoint
 from core.hosting.haproxy import REPEATED, WHOLE, Front, HAProxy
 from core.hosting.settings import tls_context
@@ -219,6 +219,29 @@ async def test_with_a_certificate_it_speaks_tls(tmp_path: Path, together: bool) 
     assert not [
         path for path in folder.iterdir() if path.is_file() and not path.is_symlink() and "PRIVATE" in _text(path)
     ]
+
+
+async def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    async def well(head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    chain, key = certificate(tmp_path)
+    before = ssl.create_default_context(cafile=chain)
+    folder = tmp_path / "front"
+    async with replica(well) as port, fronted(folder, port, certificate=chain, key=key, trusted=before) as front:
+        _, connected = await front.connect()
+        certificate(tmp_path)
+        await asyncio.to_thread(front.proxy.renew)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await front.ask()
+        front.tls = ssl.create_default_context(cafile=chain)
+        assert (await front.ask()).body == b"ok"
+        assert not connected.is_closing()
+        connected.close()
+        await asyncio.to_thread(Path(chain).write_text, "junk")
+        with pytest.raises(TarmacError, match="does not take the certificate"):
+            await asyncio.to_thread(front.proxy.renew)
+        assert (await front.ask()).body == b"ok"
 
 
 def _text(path: Path) -> str:
