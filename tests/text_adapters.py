@@ -137,7 +137,10 @@ def _answer(index: int, text: _Text) -> Answer:
         reason = "length"
     wanted = inputs["logprobs"]
     outputs: dict[str, object] = {"completion": shown, "tokens": len(text.text), "prompt_tokens": len(text.prompt)}
-    outputs["logprobs"] = [_chance(text.text, place, wanted) for place in range(len(text.text))] if wanted >= 0 else []
+    before = len(text.prompt)
+    outputs["logprobs"] = []
+    if wanted >= 0:
+        outputs["logprobs"] = [_chance(text.text, place, wanted, before) for place in range(len(text.text))]
     if text.command == "complete":
         outputs |= {"tokens_per_second": 100.0, "dropped": 0}
     if reason:
@@ -154,6 +157,7 @@ def _read(inputs: Mapping[str, Any], name: str) -> str:
     return "".join(chr(97 + number) for number in ids) or str(inputs[name])
 
 
-def _chance(text: str, place: int, top: int) -> dict[str, object]:
+def _chance(text: str, place: int, top: int, before: int = 0) -> dict[str, object]:
+    """Of one letter; the first of a text has no probability, since nothing stands before it."""
     others = [[chr(97 + number), -1.5 - number] for number in range(top)]
-    return {"text": text[place], "start": place, "logprob": -0.5 if place else None, "top": others}
+    return {"text": text[place], "start": place, "logprob": -0.5 if place + before else None, "top": others}

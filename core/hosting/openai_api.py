@@ -194,8 +194,9 @@ def _answer(
 
 
 def _likely(outputs: Mapping[str, object]) -> float:
-    """The mean log-probability of a text's tokens."""
-    values = [float(cast(float, each["logprob"])) for each in cast("list[dict[str, object]]", outputs["logprobs"])]
+    """The mean log-probability of a text's tokens; the first one has none where nothing stands before it."""
+    chances = [each["logprob"] for each in cast("list[dict[str, object]]", outputs["logprobs"])]
+    values = [float(each) for each in chances if isinstance(each, int | float)]
     return sum(values) / len(values) if values else float("-inf")
 
 

@@ -241,7 +241,9 @@ class _Together(asyncio.Transport):
         self._sent = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._head is not None:
+        if self._transport.is_closing():  # the client is gone, which is told a moment later
+            self._head = None
+        elif self._head is not None:
             head, self._head = self._head, None
             self._transport.write(b"".join((head, memoryview(data)[:TOGETHER])))
             if len(data) > TOGETHER:

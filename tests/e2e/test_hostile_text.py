@@ -181,6 +181,7 @@ def test_a_gzip_that_unpacks_to_much_more_than_memory_may_hold(tmp_path: Path) -
     assert peak < MOST_MEMORY
 
 
+@pytest.mark.slow
 def test_a_gzip_that_reaches_the_limit_of_every_day(tmp_path: Path) -> None:
     """Records, and then one line of more than 2 GB."""
     path = tmp_path / "x.jsonl.gz"
