@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from core.errors import InvalidInput
-from core.interface import Any, Array, Command, DataType, File, Image, Segmentation, Text
+from core.interface import Array, Command, DataType, File, Image, Segmentation, Text
 from core.interface.base import shorten
 
 MOST_TEXT = 1_000_000
 """Characters of one text."""
 
 MOST_ITEMS = 100_000
-"""Items of one array, and values in something that may be anything, where 64 characters of a text count as one."""
+"""Items of one array."""
 
 MOST_PICTURES = 16
 """Pictures of one request."""
@@ -128,8 +128,6 @@ def _check(name: str, kind: DataType, value: object) -> list[int]:
         if has_pictures({name: kind}) and len(value) > MOST_PICTURES:
             raise InvalidInput(f"{name} has {len(value)} items", f"allowed are {MOST_PICTURES} pictures")
         return [size for index, item in enumerate(value) for size in _check(f"{name}[{index}]", kind.item, item)]
-    if isinstance(kind, Any) and weight(value, MOST_ITEMS) > MOST_ITEMS:
-        raise InvalidInput(f"{name} holds too much", f"allowed are {MOST_ITEMS} values, 64 characters counted as one")
     if isinstance(kind, Text) and isinstance(value, str) and len(value) > MOST_TEXT:
         raise InvalidInput(f"{name} has {len(value)} characters", f"allowed are {MOST_TEXT}")
     if isinstance(kind, Image | Segmentation) and isinstance(value, str):
