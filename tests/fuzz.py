@@ -18,12 +18,15 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import psutil
 
+from core.hosting.openai_stream import Events
 from tests.core.hosting.serving import STUDIO, Stage, gateway, until
 
-_MODELS = {"all": "Everything", "faces": "Stub", "text": "Talker", "echo": "Echo"}
+_MODELS = {"all": "Everything", "faces": "Stub", "text": "Talker", "echo": "Echo", "gpt": "Writer"}
 _CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,ignored_auth"
@@ -47,6 +50,8 @@ class Result:
         requests: Requests that the fuzzer says it sent.
         seconds: How long it took.
         statuses: Answers by status, as the gateway counted those that it let in.
+        texts: Those of /v1/completions among them.
+        streams: Texts that were streamed to their end.
         failures: What the fuzzer found, in its words.
         deaths: Workers that died.
         megabytes: Memory of the gateway's process before and after.
@@ -55,6 +60,8 @@ class Result:
     requests: int = 0
     seconds: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
+    streams: int = 0
     failures: list[str] = field(default_factory=list)
     deaths: int = 0
     megabytes: tuple[float, float] = (0.0, 0.0)
@@ -67,20 +74,32 @@ async def fuzz(folder: Path, requests: int, names: tuple[str, ...] = tuple(_MODE
         name: {"model": _MODELS[name], "sleep_after": 0, "limits": {"timeout": 60.0}} for name in names
     }
     began = time.monotonic()
-    async with gateway(folder / "deployments", settings) as stage:
-        for name in names:
-            await stage.ask(f"/{name}/v1/", stage.tokens[name])
-        await until(lambda: all(stage.registry.entries[name].state == "awake" for name in names), 60)
-        before = psutil.Process().memory_info().rss
-        for name in names:
-            await _one(stage, folder, name, math.ceil(requests / len(names)), seed, result)
-        result.deaths = sum(entry.pool.deaths for entry in stage.registry.entries.values() if entry.pool is not None)
-        result.statuses = _statuses((await stage.ask("/metrics", STUDIO)).body.decode())
-        for name in names:
-            assert (await stage.ask(f"/{name}/readyz", stage.tokens[name])).status == 200
-        result.megabytes = (round(before / 2**20, 1), round(psutil.Process().memory_info().rss / 2**20, 1))
+    send = Events.__call__
+
+    async def counted(events: Events, *asgi: Any) -> None:
+        await send(events, *asgi)
+        result.streams += 1
+
+    with mock.patch.object(Events, "__call__", counted):
+        async with gateway(folder / "deployments", settings) as stage:
+            await _all(stage, folder, requests, names, seed, result)
     result.seconds = round(time.monotonic() - began, 1)
     return result
+
+
+async def _all(stage: Stage, folder: Path, requests: int, names: tuple[str, ...], seed: int, result: Result) -> None:
+    for name in names:
+        await stage.ask(f"/{name}/v1/", stage.tokens[name])
+    await until(lambda: all(stage.registry.entries[name].state == "awake" for name in names), 60)
+    before = psutil.Process().memory_info().rss
+    for name in names:
+        await _one(stage, folder, name, math.ceil(requests / len(names)), seed, result)
+    result.deaths = sum(entry.pool.deaths for entry in stage.registry.entries.values() if entry.pool is not None)
+    numbers = (await stage.ask("/metrics", STUDIO)).body.decode()
+    result.statuses, result.texts = _statuses(numbers), _statuses(numbers, "/v1/completions")
+    for name in names:
+        assert (await stage.ask(f"/{name}/readyz", stage.tokens[name])).status == 200
+    result.megabytes = (round(before / 2**20, 1), round(psutil.Process().memory_info().rss / 2**20, 1))
 
 
 async def _one(stage: Stage, folder: Path, name: str, requests: int, seed: int, result: Result) -> None:
@@ -133,10 +152,12 @@ async def _run(stage: Stage, name: str, file: Path, report: Path, most: int, see
     return child.returncode or 0, out.decode(errors="replace")
 
 
-def _statuses(metrics: str) -> dict[str, int]:
+def _statuses(metrics: str, route: str = "") -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for status, number in re.findall(r'^tarmac_requests_total\{.*status="(\d+)"\} ([\d.]+)', metrics, re.MULTILINE):
-        counts[status] += int(float(number))
+    pattern = r'^tarmac_requests_total\{.*route="([^"]*)",status="(\d+)"\} ([\d.]+)'
+    for path, status, number in re.findall(pattern, metrics, re.MULTILINE):
+        if route in ("", path):
+            counts[status] += int(float(number))
     return dict(sorted(counts.items()))
 
 

@@ -124,7 +124,7 @@ class TextReader:
         if self.encoding not in _WIDE and b"\0" in data:
             raise LeftOut("binary", f"zero bytes after {self.read - len(data):,} bytes")
         if self._decoder is None:
-            beyond = _BEYOND.search(data)
+            beyond = None if data.isascii() else _BEYOND.search(data)
             if beyond is None:
                 return data.decode("ascii")
             start = max(0, beyond.start() - SAMPLE // 4)
@@ -211,7 +211,7 @@ def lines(blocks: Iterator[str], most: int) -> Iterator[str | None]:
         for line in parts:
             yield None if skipping or len(line) > most else line
             skipping = False
-        if len(rest) > most:
+        if skipping or len(rest) > most:
             rest, skipping = "", True
     if rest or skipping:
         yield None if skipping else rest

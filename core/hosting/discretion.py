@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import InvalidInput, NotFound, TarmacError
-from core.hosting.errors import MethodNotAllowed
+from core.hosting.errors import MethodNotAllowed, again
 from core.workers.death import LAST_LINES
 
 
@@ -20,12 +20,7 @@ def discreet(error: TarmacError, folders: Sequence[Path]) -> TarmacError:
     parts = [discreet_text(part, folders) for part in (error.what, why, error.do)]
     if parts == [error.what, error.why, error.do]:
         return error
-    kind = type(error)
-    told = kind.__new__(kind)
-    told.__dict__.update(error.__dict__)
-    told.args = tuple(parts)
-    told.what, told.why, told.do = parts
-    return told
+    return again(error, *parts)
 
 
 def discreet_text(text: str, folders: Sequence[Path]) -> str:

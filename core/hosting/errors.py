@@ -1,8 +1,16 @@
-"""What can go wrong between a client and a deployment, beyond the core's own errors."""
+"""What can go wrong between a client and a deployment, beyond the core's own errors: one family with them."""
 
 from __future__ import annotations
 
-from core.errors import TarmacError
+from typing import TypeVar
+
+from core.errors import Cancelled, InvalidInput, NotFound, TarmacError
+from core.interface.base import shorten
+
+E = TypeVar("E", bound=TarmacError)
+
+RETRY_AFTER = 5
+"""Seconds that are told where there is nothing to measure."""
 
 
 class Unauthorized(TarmacError):
@@ -47,7 +55,7 @@ class Unavailable(TarmacError):
 
     status = 503
 
-    def __init__(self, what: str, why: str = "", do: str = "", retry_after: int = 5) -> None:
+    def __init__(self, what: str, why: str = "", do: str = "", retry_after: int = RETRY_AFTER) -> None:
         super().__init__(what, why, do)
         self.retry_after = retry_after
 
@@ -58,5 +66,47 @@ class TooMany(Unavailable):
     status = 429
 
 
-class Gone(Exception):
+class Gone(Cancelled):
     """The client has left: nobody is there to be answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has left")
+
+
+# -- of OpenAI's API
+
+
+class Unfit(InvalidInput):
+    """A field of a request that cannot be.
+
+    Attributes:
+        param: The field.
+    """
+
+    def __init__(self, param: str, what: str, why: str = "", do: str = "") -> None:
+        super().__init__(what, why, do)
+        self.param = param
+
+
+class NoModel(NotFound):
+    """A name that opens no text model; says nothing about what there is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no model {shorten(name)} here", "", "GET /v1/models lists what this token opens")
+
+
+# -- the same again
+
+
+def again(error: E, what: str | None = None, why: str | None = None, do: str | None = None) -> E:
+    """The same error for another asker, with all that it knows; in other words where some are given.
+
+    An exception that is raised twice would carry the one's traceback to the other.
+    """
+    told = type(error).__new__(type(error))
+    told.__dict__.update(error.__dict__)
+    told.what, told.why, told.do = (
+        old if new is None else new for old, new in ((error.what, what), (error.why, why), (error.do, do))
+    )
+    told.args = (told.what, told.why, told.do)
+    return told

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from core.errors import InvalidInput, TarmacError
 from core.hosting.addressing import Place
 from core.hosting.discretion import discreet, discreet_text
-from core.hosting.errors import Gone, SlowClient, TooLarge, Unavailable
+from core.hosting.errors import RETRY_AFTER, Gone, SlowClient, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from core.hosting.gateway import Gateway
@@ -173,7 +173,15 @@ class Exchange:
             As `body`.
         """
         data = await self.body(most)
-        return parse_json(data) if len(data) <= _IN_A_THREAD else await asyncio.to_thread(parse_json, data)
+        return parse_json(data) if len(data) <= _IN_A_THREAD else await asyncio.to_thread(self.read_long, data)
+
+    def read_long(self, data: bytes) -> object:
+        """Read a long body, in a thread.
+
+        Raises:
+            InvalidInput: It is no JSON.
+        """
+        return parse_json(data)
 
     async def json_object(self, most: int | None = None) -> dict[str, object]:
         """The body as a JSON object.
@@ -237,8 +245,12 @@ class Exchange:
         raise TooLarge("the body is too large", f"{most:,} bytes are allowed")
 
 
-def parse_json(data: bytes) -> object:
+def parse_json(data: bytes, decode: Callable[[str], object] | None = None) -> object:
     """JSON, strictly: UTF-8, no NaN, no nesting and no number of values that would break us.
+
+    Args:
+        data: It.
+        decode: What reads the text; the standard library's, if None.
 
     Raises:
         InvalidInput: It is none.
@@ -250,7 +262,8 @@ def parse_json(data: bytes) -> object:
                 "the body has too many values", f"allowed are {MOST_VALUES:,}, {MOST_LISTS:,} lists among them"
             )
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        text = data.decode("utf-8")
+        return decode(text) if decode is not None else json.loads(text, parse_constant=no_constant)
     except RecursionError:
         raise InvalidInput("the body cannot be read", "its JSON is nested too deeply") from None
     except ValueError as error:
@@ -260,8 +273,8 @@ def parse_json(data: bytes) -> object:
 def error_response(error: TarmacError, status: int, data: dict[str, object]) -> JSONResponse:
     """The answer that tells an error."""
     headers: dict[str, str] = {}
-    if isinstance(error, Unavailable):
-        headers["retry-after"] = str(error.retry_after)
+    if status in (429, 503):
+        headers["retry-after"] = str(error.retry_after if isinstance(error, Unavailable) else RETRY_AFTER)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, TooLarge | SlowClient):
@@ -269,5 +282,6 @@ def error_response(error: TarmacError, status: int, data: dict[str, object]) -> 
     return JSONResponse(data, status, headers)
 
 
-def _no_constant(text: str) -> NoReturn:
+def no_constant(text: str) -> NoReturn:
+    """JSON knows no NaN and no infinity."""
     raise ValueError(f"{text} is not JSON")

@@ -25,25 +25,30 @@ MOST_PIXELS = 16 * 2**20
 MOST_PIXELS_TOGETHER = 32 * 2**20
 """Pixels of all pictures of one request."""
 
+_LIGHT = 2000
+"""Values that are looked at on the event loop itself."""
+
 _decoders = ThreadPoolExecutor(2, "pictures")
 """Few, so that pictures which are large when decoded are not all in memory at once."""
 
 
 async def read_inputs(command: Command, data: Mapping[str, object]) -> dict[str, object]:
-    """Checked inputs of `command` from their JSON forms. Pictures are decoded outside the event loop.
+    """Checked inputs of `command` from their JSON forms. What takes time is done outside the event loop.
 
     Raises:
         InvalidInput: An input is unknown, missing, not allowed, larger than a stranger may send, or the name of a file.
     """
     if has_pictures(command.inputs):
         return await asyncio.get_running_loop().run_in_executor(_decoders, _values, command, data)
+    if weight(data, _LIGHT) > _LIGHT:
+        return await asyncio.to_thread(_values, command, data)
     return _values(command, data)
 
 
 async def write_outputs(
     command: Command, outputs: Mapping[str, object], formats: Mapping[str, str] | None = None
 ) -> dict[str, object]:
-    """The JSON forms of a command's outputs. Pictures are encoded outside the event loop.
+    """The JSON forms of a command's outputs. What takes time is done outside the event loop.
 
     Args:
         command: Whose outputs.
@@ -56,6 +61,8 @@ async def write_outputs(
     if has_pictures(command.outputs):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, _forms, command, outputs, dict(formats or {}))
+    if weight(outputs, _LIGHT) > _LIGHT:
+        return await asyncio.to_thread(_forms, command, outputs, {})
     return _forms(command, outputs, {})
 
 
@@ -79,6 +86,24 @@ def check_sizes(command: Command, data: Mapping[str, object]) -> None:
         raise InvalidInput(
             f"the pictures have too many pixels, {sum(pictures)} together", f"allowed are {MOST_PIXELS_TOGETHER}"
         )
+
+
+def weight(value: object, most: int) -> int:
+    """How many values there are in JSON's plain data, 64 characters of a text counted as one; more than `most` is not
+    counted to its end."""
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        each = waiting.pop()
+        count += 1
+        if isinstance(each, str):
+            count += len(each) // 64
+        elif isinstance(each, list | tuple):
+            count += max(0, len(each) - most)
+            waiting += each[:most]
+        elif isinstance(each, dict):
+            count += max(0, len(each) - most)
+            waiting += list(each.values())[:most]
+    return count
 
 
 def usable(command: Command) -> bool:

@@ -28,7 +28,12 @@ SLOTS = 64
 REPEATED = 256 * 2**10
 """Bytes of a request (with its head) up to which it is kept to be sent again."""
 
+WHOLE = REPEATED - 80 * 2**10
+"""Bytes of an answer's body up to which it is passed on whole or not at all; its head has to fit beside it."""
+
 _SOCKET = "admin.sock"
+_CERTIFICATE = "front.pem"
+_COMMIT = f"commit ssl cert {_CERTIFICATE}"
 _STARTS_WITHIN = 10.0
 
 
@@ -54,17 +59,27 @@ class Front:
         address: Address to bind.
         port: Its port.
         timeout: Seconds that an answer may take to begin, and a stream to go on.
-        waiting: Requests that one replica has at a time, its queue included; more wait here.
+        certificate: PEM file of the certificate chain for TLS; empty for plain HTTP.
+        key: PEM file of its private key; empty if the certificate's file holds it.
     """
 
     address: str
     port: int
     timeout: float
-    waiting: int
+    certificate: str = ""
+    key: str = ""
 
     def configuration(self) -> str:
-        """The text of haproxy.cfg; paths in it are relative to its folder."""
+        """The text of haproxy.cfg; paths in it are relative to its folder.
+
+        How many requests a replica takes is its own affair: it refuses what is beyond its queue, with the seconds after
+        which to ask again. A bound here would keep requests waiting that nobody counts and no client has its share of.
+
+        An answer of known length is passed on once it is whole; what breaks off before is told as an error.
+        """
         bind = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        if self.certificate:
+            bind += f" ssl crt {_CERTIFICATE} ssl-min-ver TLSv1.2 alpn http/1.1"
         return f"""\
 global
     maxconn 8192
@@ -79,7 +94,6 @@ defaults
     timeout http-keep-alive 75s
     timeout client {int(self.timeout) + 60}s
     timeout server {int(self.timeout) + 60}s
-    timeout queue {int(self.timeout)}s
     retries 3
     retry-on conn-failure empty-response
     option redispatch 1
@@ -94,21 +108,34 @@ frontend in
 
 backend replicas
     balance leastconn
+    http-request set-var(txn.head) bool(true) if METH_HEAD
+    http-response set-var(txn.size) res.hdr_val(content-length)
+    acl whole_fits var(txn.size) -m int 1:{WHOLE}
+    acl is_short res.body_len,sub(txn.size) lt 0
+    http-response wait-for-body time 20s if whole_fits !{{ var(txn.head) -m bool }}
+    http-response deny deny_status 502 if whole_fits is_short !{{ var(txn.head) -m bool }}
     option httpchk
     http-check send meth GET uri /livez ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
-    default-server check inter 1s fall 2 rise 1 maxconn {self.waiting}
+    default-server check inter 1s fall 2 rise 1
     server-template r 1-{SLOTS} 127.0.0.1:1 disabled
 """
 
     def write(self, folder: Path) -> None:
         """Write haproxy.cfg and the errors that it tells itself, in JSON, into `folder`.
 
+        The certificate and its key stay where they are: links stand for them, by the names that HAProxy looks for.
+
         Raises:
             StorageError: The disk said no.
         """
         private_dir(folder)
         write_atomic(folder / "haproxy.cfg", self.configuration())
+        for name, target in ((_CERTIFICATE, self.certificate), (f"{_CERTIFICATE}.key", self.key)):
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).unlink()
+            if target:
+                (folder / name).symlink_to(target)
         for status, phrase, what in (
             (502, "Bad Gateway", "the replica failed under this request"),
             (503, "Service Unavailable", "no replica answers. Ask again"),
@@ -222,6 +249,22 @@ class HAProxy:
             OSError: Nobody answers.
         """
         self.ask(f"set server replicas/r{slot} state maint")
+
+    def renew(self) -> None:
+        """Take the certificate's files as they are now; connections stay.
+
+        Raises:
+            OSError: Nobody answers, or a file cannot be read.
+            TarmacError: It does not take them; what it had stays.
+        """
+        files = [self.folder / _CERTIFICATE, self.folder / f"{_CERTIFICATE}.key"]
+        text = "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
+        pem = "\n".join(filter(None, (line.strip() for line in text.splitlines())))  # an empty line would end it
+        for command, good in ((f"set ssl cert {_CERTIFICATE} <<\n{pem}\n", "ransaction"), (_COMMIT, "Success")):
+            answer = self.ask(command)
+            if good not in answer:
+                self.ask(f"abort ssl cert {_CERTIFICATE}")
+                raise TarmacError("HAProxy does not take the certificate", " ".join(answer.split())[:200])
 
     def stop(self, patience: float) -> None:
         """End it: it takes no new connections, finishes what it has for `patience` seconds, and goes."""

@@ -1,9 +1,9 @@
 """Runway's local API, for a model that runs in a workspace: /query, /data, /error and /info from port 8000 up.
 
 The server runs on the studio's own event loop and only moves messages there: pictures are decoded and encoded, and
-long JSON is read and written, in threads. It listens on the loopback address and answers nobody who names another
-host, so that no page of the web can come in under a name of its own (DNS rebinding). Any page that is open in a
-browser of this machine may ask it, as sketches do that were written for Runway.
+long JSON is read and written, in threads, in steps that let the studio go on. It listens on the loopback address and
+answers nobody who names another host, so that no page of the web can come in under a name of its own (DNS rebinding).
+Any page that is open in a browser of this machine may ask it, as sketches do that were written for Runway.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from core.errors import NotFound, Refused, TarmacError, WorkerDied
+from core.errors import InvalidInput, NotFound, Refused, TarmacError, WorkerDied
+from core.hosting import gentle_json
 from core.hosting.addressing import Place
 from core.hosting.errors import Gone, MethodNotAllowed, Unavailable
 from core.hosting.exchange import Exchange, error_response, plain_error
-from core.hosting.guard import read_inputs, write_outputs
+from core.hosting.guard import has_pictures, read_inputs, weight, write_outputs
 from core.hosting.server import make_server
 from core.interface import Command
 from core.workers.session import Session
@@ -35,7 +36,14 @@ MOST_QUERIES = 32
 """Queries that wait or run at a time."""
 
 MAX_BODY = 8 * 2**20
-"""Bytes of a query. Reading JSON holds the interpreter, and with it the studio, for about a millisecond a megabyte."""
+"""Bytes of a query."""
+
+MOST_VALUES = 10_000
+"""Values of a query without its pictures, 64 characters of a text counted as one: to send so many to the model holds
+the studio for some milliseconds."""
+
+_SLICE = 256 * 2**10
+"""Bytes of an answer that are written at a time."""
 
 _HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ORIGIN = {"access-control-allow-origin": "*"}
@@ -175,7 +183,11 @@ class LocalApi:
             self.queries += 1
 
     async def _run(self, exchange: _Exchange) -> Response:
-        inputs = await read_inputs(self.command, await exchange.json_object())
+        data = await exchange.json_object()
+        plain = {name: value for name, value in data.items() if not self._takes_picture(name)}
+        if weight(plain, MOST_VALUES) > MOST_VALUES:
+            raise InvalidInput("the query holds too much", f"allowed are {MOST_VALUES:,} values besides pictures")
+        inputs = await read_inputs(self.command, data)
         session = self._session
         if session.state == "starting":
             await exchange.while_here(session.start())
@@ -183,8 +195,12 @@ class LocalApi:
             raise WorkerDied("the model does not run", f"its worker is {session.state}", "Start it in the workspace: R")
         outputs = await exchange.while_here(session.run(self.command.name, inputs))
         forms = await write_outputs(self.command, outputs)
-        self._data = await asyncio.to_thread(lambda: json.dumps(forms).encode())
+        self._data = await asyncio.to_thread(gentle_json.write, forms)
         return _json(self._data)
+
+    def _takes_picture(self, name: str) -> bool:
+        kind = self.command.inputs.get(name)
+        return kind is not None and has_pictures({name: kind})
 
     def _failed(self, exchange: _Exchange, error: TarmacError) -> Response:
         """Tell an error; the newest of a query is what /error gives from now on."""
@@ -200,9 +216,25 @@ class _Exchange(Exchange):
     def max_body(self) -> int:
         return MAX_BODY
 
+    def read_long(self, data: bytes) -> object:
+        return gentle_json.read(data)
+
+
+class _Sliced(Response):
+    """An answer that is written a slice at a time, as far as the client takes it."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = memoryview(self.body)
+        for start in range(0, len(body), _SLICE):
+            await send({"type": "http.response.body", "body": body[start : start + _SLICE], "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+
 
 def _json(data: bytes) -> Response:
-    return Response(data, media_type="application/json")
+    kind = Response if len(data) <= _SLICE else _Sliced
+    return kind(data, media_type="application/json")
 
 
 def _listen(ports: list[int]) -> socket.socket:

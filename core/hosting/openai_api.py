@@ -15,15 +15,15 @@ from typing import cast
 from starlette.responses import JSONResponse, Response
 
 from core.errors import NotFound, TarmacError
+from core.hosting.errors import NoModel, Unfit
 from core.hosting.exchange import Exchange, Route
-from core.hosting.openai_request import FIELDS, Asked, Prompt, Unfit, read_request
+from core.hosting.openai_request import FIELDS, Asked, Prompt, read_request
 from core.hosting.openai_stream import Events
 from core.hosting.openai_text import Shown, choice, scored, usage
 from core.hosting.pool import Pool
 from core.hosting.registry import Entry
 from core.hosting.runway_api import pool_of
 from core.interface import Interface
-from core.interface.base import shorten
 from core.workers.call import Call
 
 WRITE, SCORE = "write", "score"
@@ -38,13 +38,6 @@ _CODES = {
     503: ("server_error", "unavailable"),
     504: ("server_error", "timeout"),
 }
-
-
-class NoModel(NotFound):
-    """A name that opens no text model; says nothing about what there is."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no model {shorten(name)} here", "", "GET /v1/models lists what this token opens")
 
 
 def openai_error(error: TarmacError, status: int) -> dict[str, object]:
@@ -202,8 +195,9 @@ def _answer(
 
 
 def _likely(outputs: Mapping[str, object]) -> float:
-    """The mean log-probability of a text's tokens."""
-    values = [float(cast(float, each["logprob"])) for each in cast("list[dict[str, object]]", outputs["logprobs"])]
+    """The mean log-probability of a text's tokens; the first one has none where nothing stands before it."""
+    chances = [each["logprob"] for each in cast("list[dict[str, object]]", outputs["logprobs"])]
+    values = [float(each) for each in chances if isinstance(each, int | float)]
     return sum(values) / len(values) if values else float("-inf")
 
 

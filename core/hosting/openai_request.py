@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import InvalidInput
+from core.hosting.errors import Unfit
 from core.interface.base import nearest, shorten
 from core.library.interfaces import MAX_SEED, MOST_BIASED
 
@@ -49,14 +49,6 @@ FIELDS = (
 
 Prompt = str | tuple[int, ...]
 """A text, or its token ids."""
-
-
-class Unfit(InvalidInput):
-    """A field of a request that cannot be; `param` names it."""
-
-    def __init__(self, param: str, what: str, why: str = "", do: str = "") -> None:
-        super().__init__(what, why, do)
-        self.param = param
 
 
 @dataclass(frozen=True)

@@ -13,34 +13,15 @@ from importlib.metadata import PackageNotFoundError, version
 from starlette.responses import JSONResponse, Response
 
 from core.hosting.exchange import Exchange, Route
-from core.hosting.guard import MOST_ITEMS, MOST_TEXT
 from core.hosting.openai_api import speaks_openai
 from core.hosting.openai_request import MOST_LOGPROBS, MOST_PROMPT, MOST_STOP, MOST_STOPS, MOST_TEXTS
+from core.hosting.openapi_schemas import Json, inputs_schema, outputs_schema
 from core.hosting.registry import Entry
 from core.hosting.runway_api import command_of, pool_of
-from core.interface import (
-    Array,
-    Boolean,
-    Category,
-    Command,
-    DataType,
-    Image,
-    ImageBoundingBox,
-    ImageLandmarks,
-    ImagePoint,
-    Number,
-    Segmentation,
-    Text,
-    Vector,
-)
-
-Json = dict[str, object]
-
-_INT64 = 2**63 - 1
-_FLOAT32 = 3.4028234663852886e38
+from core.interface import Command, Image
+from core.library.interfaces import MOST_BIASED
 
 _NOTHING = Command("", {}, {})
-_SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _ERRORS: Mapping[str, str] = {
     "400": "The body or an input is not allowed",
     "401": "No valid token; says the same whether there is such a deployment or not",
@@ -98,105 +79,6 @@ def document(entry: Entry, command: Command, routes: Sequence[Route]) -> Json:
     words = command.description or f"The command {command.name}"
     return _frame(entry.name, words, f"/{entry.name}", paths, entry.deployment.private)
 
-
-# -- data types as schemas
-
-
-def inputs_schema(command: Command) -> Json:
-    """The schema of a query's body."""
-    return {
-        "type": "object",
-        "properties": {name: schema(kind) for name, kind in command.inputs.items()},
-        "required": [name for name, kind in command.inputs.items() if kind.default_value() is None],
-        "additionalProperties": False,
-    }
-
-
-def outputs_schema(command: Command) -> Json:
-    """The schema of a query's answer."""
-    return {
-        "type": "object",
-        "properties": {name: schema(kind, given=True) for name, kind in command.outputs.items()},
-        "required": list(command.outputs),
-        "additionalProperties": False,
-    }
-
-
-def schema(kind: DataType, *, given: bool = False) -> Json:
-    """The schema of a data type's JSON form; `given` for what a model gives, which has no defaults."""
-    make = _SCHEMAS.get(kind.type_name)
-    found: Json = make(kind) if make is not None else {}
-    words = [kind.description or "", "" if given else f"Allowed is {kind.allowed()}."]
-    text = ". ".join(filter(None, words))
-    default = kind.default_value()
-    if default is not None and not given:
-        found["default"] = kind.to_json(default)
-    return {**({"description": text} if text else {}), **found}
-
-
-def _number(kind: DataType) -> Json:
-    assert isinstance(kind, Number)
-    low, high, step = kind.min, kind.max, kind.step
-    whole = isinstance(step, int) and (low is None or float(low).is_integer())
-    found: Json = {"type": "integer" if whole else "number"}
-    found["minimum"] = low if low is not None else -_INT64 if whole else -float(_INT64)
-    found["maximum"] = high if high is not None else _INT64 if whole else float(_INT64)
-    if step is not None and step != 1 and not (low or 0) % step:
-        found["multipleOf"] = step
-    return found
-
-
-def _text_schema(kind: DataType) -> Json:
-    assert isinstance(kind, Text)
-    most = MOST_TEXT if kind.max_length is None else min(kind.max_length, MOST_TEXT)
-    return {"type": "string", "minLength": kind.min_length, "maxLength": most}
-
-
-def _category(kind: DataType) -> Json:
-    assert isinstance(kind, Category)
-    return {"type": "string", "enum": list(dict.fromkeys(kind.choices or ()))}
-
-
-def _vector(kind: DataType) -> Json:
-    assert isinstance(kind, Vector)
-    items: Json = {"type": "number", "minimum": -_FLOAT32, "maximum": _FLOAT32}
-    return {"type": "array", "items": items, "minItems": kind.length, "maxItems": kind.length}
-
-
-def _array(kind: DataType) -> Json:
-    assert isinstance(kind, Array)
-    most = MOST_ITEMS if kind.max_length is None else min(kind.max_length, MOST_ITEMS)
-    return {"type": "array", "items": schema(kind.item), "minItems": kind.min_length, "maxItems": most}
-
-
-def _picture(kind: DataType) -> Json:
-    assert isinstance(kind, Image | Segmentation)
-    words = "A data URI in base64 of a PNG, JPEG, WebP, GIF, BMP or TIFF"
-    return {"type": "string", "format": "picture-data-uri", "title": words}
-
-
-def _points(count: int) -> Json:
-    return {"type": "array", "items": _SHARE, "minItems": count, "maxItems": count}
-
-
-def _landmarks(kind: DataType) -> Json:
-    assert isinstance(kind, ImageLandmarks)
-    return {"type": "array", "items": _points(2), "minItems": kind.length, "maxItems": kind.length}
-
-
-_SCHEMAS: Mapping[str, Callable[[DataType], Json]] = {
-    Number.type_name: _number,
-    Text.type_name: _text_schema,
-    Boolean.type_name: lambda kind: {"type": "boolean"},
-    Category.type_name: _category,
-    Vector.type_name: _vector,
-    Array.type_name: _array,
-    Image.type_name: _picture,
-    Segmentation.type_name: _picture,
-    ImagePoint.type_name: lambda kind: _points(2),
-    ImageBoundingBox.type_name: lambda kind: _points(4),
-    ImageLandmarks.type_name: _landmarks,
-}
 
 # -- answers and addresses
 
@@ -326,31 +208,45 @@ def _one_model(command: Command) -> Json:
 
 def _completions(command: Command) -> Json:
     prompt: Json = {"type": "string", "maxLength": MOST_PROMPT}
-    ids: Json = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    ids: Json = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**24 - 1}, "minItems": 1}
+    many: Json = {"type": "array", "minItems": 1, "maxItems": MOST_TEXTS}
+    bias: Json = {"type": "number", "minimum": -100, "maximum": 100}
     stop: Json = {"type": "string", "minLength": 1, "maxLength": MOST_STOP}
     fields: Json = {
         "model": {"type": "string", "description": "The deployment's name; it may be left out"},
-        "prompt": {"anyOf": [prompt, ids, {"type": "array", "items": prompt}, {"type": "array", "items": ids}]},
-        "max_tokens": {"type": ["integer", "null"], "minimum": 0},
+        "prompt": {"anyOf": [prompt, ids, {**many, "items": prompt}, {**many, "items": ids}]},
+        "max_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**20},
         "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
         "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
         "best_of": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_TEXTS},
         "stream": {"type": ["boolean", "null"]},
-        "stream_options": {"type": ["object", "null"]},
+        "stream_options": {
+            "type": ["object", "null"],
+            "properties": {"include_usage": {"type": ["boolean", "null"]}},
+            "additionalProperties": False,
+        },
         "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_LOGPROBS},
         "echo": {"type": ["boolean", "null"]},
         "stop": {"anyOf": [{"type": "null"}, stop, {"type": "array", "items": stop, "maxItems": MOST_STOPS}]},
         "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
         "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
-        "logit_bias": {"type": ["object", "null"]},
-        "seed": {"type": ["integer", "null"]},
+        "logit_bias": {
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[0-9]{1,8}$"},
+            "additionalProperties": bias,
+            "maxProperties": MOST_BIASED,
+        },
+        "seed": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**64 - 1},
         "suffix": {"type": "null"},
         "user": {"type": ["string", "null"]},
     }
-    body: Json = {"type": "object", "properties": fields, "additionalProperties": False}
+    body: Json = {"type": "object", "properties": fields, "required": ["prompt"], "additionalProperties": False}
     found = _object(id=_STRING, object=_STRING, created={"type": "integer"}, model=_STRING, choices=_ANY_LIST)
-    answer = {**_json({**found, "additionalProperties": True}), **_text("text/event-stream; charset=utf-8")}
+    # No type: some read it as the one of each event, others as that of the whole stream.
+    events: Json = {"description": "Each event's data is a completion with what is new; the last one's is [DONE]"}
+    stream: Json = {"text/event-stream; charset=utf-8": {"schema": events}}
+    answer = {**_json({**found, "additionalProperties": True}), **stream}
     return _text_operation("Completions of a prompt, streamed if asked; ends in [DONE]", answer, body)
 
 

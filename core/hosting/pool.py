@@ -11,14 +11,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import Cancelled, TarmacError, WorkerDied
+from core.hosting.crew import Crew, Job
 from core.hosting.deployment import Deployment
-from core.hosting.errors import TimedOut, Unavailable
+from core.hosting.errors import RETRY_AFTER, TimedOut, Unavailable, again
 from core.hosting.fairness import FairQueue
 from core.hosting.replica import Replica
 from core.hosting.served import Served
@@ -28,39 +28,11 @@ from core.workers.call import Call
 HOLD = 600.0
 """Seconds that a request is held while its model wakes."""
 
-WINDOW = 32
-"""Requests of a batchable command that one worker has at a time: two batches of sixteen, so that the next batch is
-complete when one ends. A model may tell another number for a command in `info["window"]`."""
-
-_SINGLE = 2
-"""The same for a command that is not batchable: the next one lies ready when one ends."""
-
 _TRY_AGAIN_AFTER = 15.0
 """Seconds after which a model that could not be started is tried again, at the next request."""
 
 _MEASURED = 60.0
 """Seconds of answers that Retry-After is measured over."""
-
-
-@dataclass(eq=False)
-class _Job:
-    """A request from its acceptance to its answer."""
-
-    call: Call
-    inputs: Mapping[str, object]
-    client: str
-    nbytes: int
-    inner: Call | None = None
-    replica: Replica | None = None
-    deadline: asyncio.TimerHandle | None = None
-    relay: asyncio.Task[None] | None = None
-    parts: bool = False
-    """Whether the client wants the parts of the answer."""
-    began: bool = False
-    """Whether it has some."""
-    waits: bool = True
-    """Whether it is in the queue."""
-    tries: int = 0
 
 
 class Pool:
@@ -81,11 +53,9 @@ class Pool:
         """Workers that died since the pool was made."""
         self.heartbeat = 0.0
         """When a worker last gave anything, on the monotonic clock; 0 if none has."""
-        self._folder = folder
-        self._queue: FairQueue[_Job] = FairQueue(deployment.limits.max_queue)
-        self._replicas: list[Replica] = []
-        self._running: dict[Replica, set[_Job]] = {}
-        self._jobs: dict[Call, _Job] = {}
+        self._queue: FairQueue[Job] = FairQueue(deployment.limits.max_queue)
+        self._crew = Crew(served, folder, self)
+        self._jobs: dict[Call, Job] = {}
         self._answered: deque[float] = deque(maxlen=4096)
         """When answers were complete."""
         self._problem_since = 0.0
@@ -102,9 +72,9 @@ class Pool:
         """Where it stands."""
         if not self.deployment.active or self._closed:
             return "inactive"
-        if any(replica.ready for replica in self._replicas):
+        if self.ready:
             return "awake"
-        if self._replicas:
+        if self._crew:
             return "waking"
         return "failed" if self.problem is not None else "asleep"
 
@@ -116,24 +86,23 @@ class Pool:
     @property
     def running(self) -> int:
         """Requests that workers have."""
-        return sum(len(jobs) for jobs in self._running.values())
+        return self._crew.running
 
     @property
     def ready(self) -> int:
         """Workers that take requests."""
-        return sum(replica.ready for replica in self._replicas)
+        return self._crew.ready
 
     def workers(self) -> list[int]:
         """Process ids of the workers that run."""
-        pids = (replica.session.pid if replica.session is not None else None for replica in self._replicas)
-        return [pid for pid in pids if pid is not None]
+        return self._crew.pids()
 
     def retry_after(self) -> int:
         """Seconds until what waits now is done, as measured; 5 where there was nothing to measure."""
         now = time.monotonic()
         recent = [moment for moment in self._answered if now - moment < _MEASURED]
         if not recent:
-            return 5
+            return RETRY_AFTER
         rate = len(recent) / max(1.0, now - recent[0])
         return min(120, max(1, math.ceil((self.queued + self.running) / rate)))
 
@@ -167,12 +136,12 @@ class Pool:
         if self._closed:
             raise Unavailable("the deployment is being stopped", "", "Ask again", 2)
         self.wake()
-        if self.problem is not None and not self._replicas:
+        if self.problem is not None and not self._crew:
             raise _again(self.problem)
         nbytes = sum(value.nbytes for value in inputs.values() if isinstance(value, np.ndarray))
         self._queue.check(client, nbytes, hold, self.retry_after())
         call = Call(chosen.name, self._cancelled)
-        job = _Job(call, inputs, client, nbytes, parts=parts)
+        job = Job(call, inputs, client, nbytes, parts=parts)
         self._jobs[call] = job
         self._empty.clear()
         self._set_deadline(job)
@@ -184,15 +153,12 @@ class Pool:
     def wake(self) -> None:
         """Start the workers, unless they run or could not be started a moment ago."""
         self._last_use = time.monotonic()
-        if self._replicas or self._closed or not self.deployment.active:
+        if self._crew or self._closed or not self.deployment.active:
             return
         if self.problem is not None and time.monotonic() - self._problem_since < _TRY_AGAIN_AFTER:
             return
         self.problem = None
-        for number in range(self.deployment.replicas):
-            replica = Replica(number, self.served.target, self._folder / f"worker-{number}.log", self)
-            self._replicas.append(replica)
-            self._running[replica] = set()
+        self._crew.start(self.deployment.replicas)
 
     async def awake(self) -> None:
         """Wake it and wait until a worker is ready.
@@ -203,7 +169,7 @@ class Pool:
         """
         self.wake()
         while not self.ready:
-            if self.problem is not None and not self._replicas:
+            if self.problem is not None and not self._crew:
                 raise _again(self.problem)
             self._awake.clear()
             try:
@@ -218,7 +184,7 @@ class Pool:
     def tick(self) -> None:
         """Once a second: let it sleep when nobody has asked for long enough."""
         patience = self.deployment.sleep_after
-        if not patience or not self._replicas or self._jobs:
+        if not patience or not self._crew or self._jobs:
             return
         if time.monotonic() - self._last_use >= patience and self.state == "awake":
             self._dismiss()
@@ -245,10 +211,8 @@ class Pool:
         self.deaths += 1
 
     def replica_gave_up(self, replica: Replica, error: TarmacError) -> None:
-        if replica in self._replicas:
-            self._replicas.remove(replica)
-            self._running.pop(replica, None)
-        if not self._replicas:
+        self._crew.remove(replica)
+        if not self._crew:
             self.problem, self._problem_since = error, time.monotonic()
             self._awake.set()
             self._fail_all(error)
@@ -258,37 +222,14 @@ class Pool:
     def _dispatch(self) -> None:
         """Give requests to workers, as many as each may have."""
         while (job := self._queue.peek()) is not None:
-            replica = self._choose(job)
+            replica = self._crew.choose(job)
             if replica is None:
                 return
             self._queue.pop()
             job.waits = False
             self._start(job, replica)
 
-    def _choose(self, job: _Job) -> Replica | None:
-        """The worker with the fewest requests that may have another; None if none may."""
-        best: Replica | None = None
-        for replica, jobs in self._running.items():
-            if not replica.ready:
-                continue
-            # One that saw its worker die runs alone: if it is what kills workers, it kills nobody else's request.
-            alone = bool(jobs) and (job.tries > 0 or any(each.tries > 1 for each in jobs))
-            if alone or len(jobs) >= self._window(replica, job.call.command):
-                continue
-            if best is None or len(jobs) < len(self._running[best]):
-                best = replica
-        return best
-
-    def _window(self, replica: Replica, command: str) -> int:
-        session = replica.session
-        told = session.info.get("window") if session is not None else None
-        number = told.get(command) if isinstance(told, Mapping) else None
-        if isinstance(number, int) and number > 0:
-            return number
-        chosen = self.served.interface.commands.get(command)
-        return WINDOW if chosen is not None and chosen.batchable else _SINGLE
-
-    def _start(self, job: _Job, replica: Replica) -> None:
+    def _start(self, job: Job, replica: Replica) -> None:
         session = replica.session
         assert session is not None
         job.tries += 1
@@ -300,13 +241,13 @@ class Pool:
             else:
                 job.call.fail(error)
             return
-        job.inner, job.replica = inner, replica
-        self._running[replica].add(job)
+        job.inner = inner
+        self._crew.take(replica, job)
         if self.served.interface.command(job.call.command).streaming:
             job.relay = asyncio.create_task(self._relay(job, inner))
         inner.add_done_callback(lambda done: self._inner_done(job, done))
 
-    async def _relay(self, job: _Job, inner: Call) -> None:
+    async def _relay(self, job: Job, inner: Call) -> None:
         """Pass the parts of an answer on."""
         try:
             async for part in inner:
@@ -320,12 +261,11 @@ class Pool:
             if not job.call.done:
                 raise
 
-    def _inner_done(self, job: _Job, inner: Call) -> None:
+    def _inner_done(self, job: Job, inner: Call) -> None:
         if job.inner is not inner:
             return
-        replica, job.inner, job.replica = job.replica, None, None
-        if replica is not None:
-            self._running.get(replica, set()).discard(job)
+        job.inner = None
+        self._crew.done(job)
         if not job.call.done:
             error = inner.error
             if error is None:
@@ -339,11 +279,11 @@ class Pool:
                 job.call.fail(error)
         self._dispatch()
 
-    def _push_again(self, job: _Job) -> None:
+    def _push_again(self, job: Job) -> None:
         job.waits = True
         self._queue.push_again(job)
 
-    def _deliver(self, job: _Job, outputs: dict[str, object]) -> None:
+    def _deliver(self, job: Job, outputs: dict[str, object]) -> None:
         """The final answer, after every part that is still on its way through the relay."""
         relay = job.relay
         if relay is None or relay.done():
@@ -353,13 +293,13 @@ class Pool:
 
     # -- ends
 
-    def _set_deadline(self, job: _Job) -> None:
+    def _set_deadline(self, job: Job) -> None:
         if job.deadline is not None:
             job.deadline.cancel()
         seconds = self.deployment.limits.timeout if self.ready else HOLD
         job.deadline = asyncio.get_running_loop().call_later(seconds, self._too_late, job, seconds)
 
-    def _too_late(self, job: _Job, seconds: float) -> None:
+    def _too_late(self, job: Job, seconds: float) -> None:
         waited = "for the model to wake" if not self.ready else "" if job.inner is not None else "in the queue"
         what = " ".join(filter(None, ("the request took too long", waited)))
         job.call.fail(TimedOut(what, f"{seconds:g} s are allowed", "Ask for less, or raise the deployment's limit"))
@@ -391,10 +331,8 @@ class Pool:
 
     def _dismiss(self) -> asyncio.Future[list[None]]:
         """End the workers, in the background."""
-        replicas, self._replicas = self._replicas, []
-        self._running = {}
         self._answered.clear()
-        closing = asyncio.gather(*(replica.close() for replica in replicas))
+        closing = self._crew.dismiss()
         self._closing = closing  # kept: a task that nobody holds may vanish
         return closing
 
@@ -402,5 +340,5 @@ class Pool:
 def _again(error: TarmacError) -> TarmacError:
     """The same error for another asker; what concerns the model itself is told as "not available"."""
     if isinstance(error, Unavailable | TimedOut | WorkerDied | Cancelled):
-        return type(error)(error.what, error.why, error.do)
+        return again(error)
     return Unavailable(error.what, error.why, error.do, 30)

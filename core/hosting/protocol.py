@@ -1,8 +1,8 @@
 """HTTP on a connection, with the limits that a server on a shared machine needs: uvicorn's protocol, guarded.
 
 What is added: limits of time and size for a request's head, an idle limit that leaves no silent connection for ever,
-a bound on connections, the host of an absolute request target (for clients that use us as a proxy), and JSON for
-whatever is refused before any application sees it.
+a bound on connections, the host of an absolute request target (for clients that use us as a proxy), JSON for whatever
+is refused before any application sees it, and answers whose head and body leave together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS = 20.0
 """From the first byte of a request to the end of its head."""
@@ -37,6 +37,9 @@ MOST_LEFTOVER = 2**20
 """Bytes of a body that are read after its request was answered."""
 
 MOST_CONNECTIONS = 8192
+
+TOGETHER = 256 * 2**10
+"""Bytes of a body that leave in one write with the head; what is longer follows in another one."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -68,9 +71,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @staticmethod
     def _at_once(transport: asyncio.Transport) -> None:
-        """Send what is written without waiting for more. An answer is two writes: with Nagle's algorithm and the
-        other side's delayed acknowledgements that was 44 ms instead of 1. asyncio does it only for sockets that were
-        made with the protocol's number, and accepted ones have that of their listener."""
+        """Send what is written without waiting for more: of an answer in several writes (a stream, a large one) each
+        would wait for the other side's delayed acknowledgement, 40 ms. asyncio does it only for sockets that were made
+        with the protocol's number, and accepted ones have that of their listener."""
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):
@@ -141,7 +144,10 @@ class GuardedProtocol(HttpToolsProtocol):
             host, slash, path = rest.partition(b"/")
             self.scope["extensions"] = {"tarmac.target": host.decode("latin-1")}  # type: ignore[dict-item]
             self.url = slash + path if slash else b"/"
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle is not before:
+            self.cycle.transport = _Together(self.cycle, self.transport)
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
@@ -219,3 +225,43 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.transport.get_write_buffer_size():
                 self._reads()
                 self._reader = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+
+class _Together(asyncio.Transport):
+    """One answer's way out: its head waits for the beginning of the body, and both leave in one write.
+
+    Whoever reads gets a whole short answer at once or nothing of it, also when this process is killed in between: a
+    proxy in front can send the request to another one. A head whose body does not follow at once goes alone.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._cycle, self._transport = cycle, transport
+        self._head: bytes | None = None
+        self._sent = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._transport.is_closing():  # the client is gone, which is told a moment later
+            self._head = None
+        elif self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(b"".join((head, memoryview(data)[:TOGETHER])))
+            if len(data) > TOGETHER:
+                self._transport.write(memoryview(data)[TOGETHER:])
+        elif self._sent or not self._cycle.response_started:  # the middle of a stream; "100 Continue"
+            self._transport.write(data)
+        else:
+            self._head, self._sent = bytes(data), True
+            asyncio.get_running_loop().call_soon(self._alone)
+
+    def close(self) -> None:
+        self._alone()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _alone(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)

@@ -12,13 +12,14 @@ import ipaddress
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from core.errors import InvalidInput, Refused, TarmacError
 from core.hosting.deployments import Deployments
 from core.hosting.endpoints import Endpoint, read_endpoints
 from core.hosting.haproxy import SLOTS, HAProxy, program
+from core.hosting.settings import tls_context
 from core.runs.launchers import launcher as engine
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs, cancel, start
@@ -58,7 +59,7 @@ class Scaled:
 
     Attributes:
         name: The deployment.
-        url: Where the front answers, "http://127.0.0.1:8700/NAME"; empty without one.
+        url: Where the front answers, "http://127.0.0.1:8700/NAME" or "https://..."; empty without one.
         replicas: Its processes.
         front: State of the front's run; empty where there never was one.
         sentence: Why the front failed, if it did.
@@ -114,6 +115,8 @@ async def scale(
     resources: Resources | None = None,
     address: str = "",
     port: int = 0,
+    certificate: str | None = None,
+    key: str = "",
     wait: bool = True,
 ) -> Scaled:
     """Serve a deployment with `processes` replicas besides the gateway, behind one address; 0 ends them.
@@ -125,12 +128,16 @@ async def scale(
         resources: Where new replicas run; by default this machine.
         address: Where the front listens; empty for where it did, at first the loopback address.
         port: Its port; 0 for the one that it had, at first a free one.
+        certificate: PEM file of its certificate chain, for TLS; empty for plain HTTP; None for the one that it had, at
+            first the gateway's.
+        key: PEM file of the private key; empty if the certificate's file holds it.
         wait: Whether to wait until replicas that run here have registered, or have ended.
 
     Raises:
         NotFound: There is no such deployment, or HAProxy is not installed.
         InvalidInput: A number, an address or a launcher that cannot be.
-        Refused: It is not active; it would be public on an address that other machines reach.
+        Refused: It is not active; it would be public on an address that other machines reach; a certificate that is
+            none.
         TarmacError: A replica or the front could not be started.
     """
     deployments = Deployments(data_dir)
@@ -144,7 +151,13 @@ async def scale(
         if not deployment.active:
             raise Refused(f"{name} is not active", "", f"Start it: tarmac deployments start {name}")
         place = _place(front, address, port)
-        _check_private(deployment.private, place[0], name)
+        if certificate is None:
+            known = _tls_of(front) if front is not None else await asyncio.to_thread(_gateways_tls, deployments)
+            certificate, key = known
+        place = replace(place, certificate=_whole(certificate), key=_whole(key))
+        if place.certificate:
+            await asyncio.to_thread(tls_context, place.certificate, place.key)
+        _check_private(deployment.private, place.address, name)
         need = resources or Resources()
         engine(need.launcher).check(_plan(name, "replica", place, need))
         front, replicas = await _move(store, name, front, replicas, place)
@@ -181,16 +194,26 @@ def _of(run: RunView) -> str:
     return str(run.plan.options.get("deployment", "")) if run.plan.kind == "serve" else ""
 
 
-def _plan(name: str, role: str, place: tuple[str, int], need: Resources) -> RunPlan:
-    options: dict[str, object] = {"deployment": name, "role": role, "address": place[0]}
+@dataclass(frozen=True)
+class _Place:
+    """Where and how a front listens; the names are those of `ServeOptions`."""
+
+    address: str
+    port: int
+    certificate: str = ""
+    key: str = ""
+
+
+def _plan(name: str, role: str, place: _Place, need: Resources) -> RunPlan:
+    options: dict[str, object] = {"deployment": name, "role": role, "address": place.address}
     if role == "front":
-        options["port"] = place[1]
+        options |= asdict(place)
     return RunPlan(
         f"serve {name}" if role == "replica" else f"front {name}", "serve", "", "", 1, options, resources=need
     )
 
 
-def _place(front: RunView | None, address: str, port: int) -> tuple[str, int]:
+def _place(front: RunView | None, address: str, port: int) -> _Place:
     """Where the front is to listen: as asked, else as it did, else on a free port."""
     known = front.plan.options if front is not None else {}
     address = address or str(known.get("address", "127.0.0.1"))
@@ -200,7 +223,28 @@ def _place(front: RunView | None, address: str, port: int) -> tuple[str, int]:
         raise InvalidInput(f"the front cannot listen on {address[:60]!r}", "allowed is an address: 127.0.0.1") from None
     before = known.get("port")
     port = port or (before if isinstance(before, int) else 0)
-    return address, port or _free_port(address)
+    return _Place(address, port or _free_port(address))
+
+
+def _place_of(front: RunView) -> _Place:
+    """Where it does listen."""
+    known = front.plan.options
+    port = known.get("port")
+    return _Place(str(known.get("address", "")), port if isinstance(port, int) else 0, *_tls_of(front))
+
+
+def _tls_of(front: RunView) -> tuple[str, str]:
+    return str(front.plan.options.get("certificate", "")), str(front.plan.options.get("key", ""))
+
+
+def _gateways_tls(deployments: Deployments) -> tuple[str, str]:
+    settings = deployments.gateway_settings()
+    return settings.certificate, settings.key
+
+
+def _whole(path: str) -> str:
+    """The path from the root, so that it means the same wherever the front runs; links in it stay what they are."""
+    return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _free_port(address: str) -> int:
@@ -218,12 +262,12 @@ def _check_private(private: bool, address: str, name: str) -> None:
 
 
 async def _move(
-    store: Runs, name: str, front: RunView | None, replicas: list[RunView], place: tuple[str, int]
+    store: Runs, name: str, front: RunView | None, replicas: list[RunView], place: _Place
 ) -> tuple[RunView, list[RunView]]:
     """The front at `place`. One that was elsewhere is ended, and with another address the replicas too: they know
     whether other machines reach them."""
-    if front is not None and (front.plan.options.get("address"), front.plan.options.get("port")) != place:
-        if front.plan.options.get("address") != place[0]:
+    if front is not None and (before := _place_of(front)) != place:
+        if before.address != place.address:
             for each in replicas:
                 await _end(store, each)
             replicas = []
@@ -299,4 +343,5 @@ async def _settled(store: Runs, name: str, processes: int) -> None:
 def _url(front: RunView, name: str) -> str:
     address = str(front.plan.options.get("address"))
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    return f"http://{f'[{host}]' if ':' in host else host}:{front.plan.options.get('port')}/{name}"
+    scheme = "https" if _tls_of(front)[0] else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{front.plan.options.get('port')}/{name}"

@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from core.errors import Refused, TarmacError
 from core.hosting.deployment import Deployment
 from core.hosting.endpoints import HEARTBEAT, Endpoint, Watch
 from core.hosting.haproxy import SLOTS, Front, HAProxy
-from core.hosting.pool import HOLD
+from core.hosting.pool import HOLD, Pool
+from core.hosting.registry import Registry
+from core.hosting.settings import tls_context
 from core.paths import private_dir
 from core.runs.events import Phase, Started
 from core.runs.launchers.slurm import own_address
@@ -30,6 +32,9 @@ from core.runs.recorder import Recorder
 
 LOOK = 0.2
 """Seconds between two looks at the wish and the replicas."""
+
+RENEWED = 5.0
+"""Seconds between two looks whether the certificate's files have changed."""
 
 STEP_ASIDE = 1.0
 """Seconds from saying "stopping" to refusing requests: the front has looked by then."""
@@ -92,7 +97,6 @@ class _Over:
 
 async def _replica(plan: RunPlan, options: ServeOptions, recorder: Recorder, deployment: Path, over: _Over) -> Outcome:
     from core.hosting.gateway import Gateway
-    from core.hosting.registry import Registry
     from core.hosting.served import from_library
     from core.hosting.server import make_server, more_files
 
@@ -124,7 +128,7 @@ async def _replica(plan: RunPlan, options: ServeOptions, recorder: Recorder, dep
             try:
                 endpoint.write(deployment)
                 recorder.tell(Started(0, plan.steps, f"{endpoint.address}:{port}", {"port": port}))
-                ended = await _until_over(endpoint, deployment, over, serving)
+                ended = await _until_over(endpoint, deployment, over, serving, lambda: _pool(registry, deployment.name))
                 if ended.state != "failed":
                     with contextlib.suppress(TarmacError):
                         replace(endpoint, stopping=True).write(deployment)
@@ -152,13 +156,40 @@ async def _awake(waking: object, over: _Over) -> Outcome | None:
     return None
 
 
-async def _until_over(endpoint: Endpoint, deployment: Path, over: _Over, serving: asyncio.Task[None]) -> Outcome:
+def _pool(registry: Registry, name: str) -> Pool | None:
+    """The workers as the deployment is now."""
+    entry = registry.entries.get(name)
+    return entry.pool if entry is not None else None
+
+
+async def _until_over(
+    endpoint: Endpoint,
+    deployment: Path,
+    over: _Over,
+    serving: asyncio.Task[None],
+    pool: Callable[[], Pool | None],
+) -> Outcome:
+    """Serve until it is over, with signs of life.
+
+    One whose model cannot be kept running refuses at once, so it always has the fewest requests and would get nearly
+    all of them: it steps aside until the model runs again, which is tried now and then.
+    """
     beaten = time.monotonic()
     while (ended := over()) is None:
         if serving.done():
             await serving
             raise TarmacError("the server ended by itself")
-        if time.monotonic() - beaten >= HEARTBEAT:
+        workers = pool()
+        state = workers.state if workers is not None else "inactive"
+        aside = state == "failed" or (endpoint.stopping and state == "waking")
+        if workers is not None and aside:
+            workers.wake()
+        if aside != endpoint.stopping:
+            changed = replace(endpoint, stopping=aside)
+            with contextlib.suppress(TarmacError):
+                await asyncio.to_thread(changed.write, deployment)
+                endpoint = changed
+        elif time.monotonic() - beaten >= HEARTBEAT:
             beaten = time.monotonic()
             await asyncio.to_thread(endpoint.beat, deployment)
         await asyncio.wait([serving], timeout=LOOK)
@@ -171,20 +202,45 @@ async def _until_over(endpoint: Endpoint, deployment: Path, over: _Over, serving
 def _front(options: ServeOptions, recorder: Recorder, deployment: Path, over: _Over) -> Outcome:
     limits = Deployment.read(deployment).limits
     folder = recorder.samples.parent / "haproxy"
-    Front(options.address, options.port, max(limits.timeout, HOLD), limits.max_queue).write(folder)
+    timeout = max(limits.timeout, HOLD)
+    Front(options.address, options.port, timeout, options.certificate, options.key).write(folder)
     haproxy = HAProxy(folder)
     haproxy.start()
     recorder.tell(Started(0, 1, f"{options.address}:{options.port}", {"port": options.port}))
     step = _Slots(haproxy, Watch(deployment))
+    files = [Path(each) for each in (options.certificate, options.key) if each]
+    stamps, looked = _stamps(files), time.monotonic()
     while (ended := over()) is None:
         if haproxy.start():
             step.forget()
+        if files and time.monotonic() - looked >= RENEWED:
+            looked = time.monotonic()
+            if (now := _stamps(files)) != stamps:
+                stamps = now
+                with contextlib.suppress(
+                    OSError, TarmacError
+                ):  # half of them is there: the other half is another change
+                    tls_context(options.certificate, options.key)
+                    haproxy.renew()
         with contextlib.suppress(OSError):  # it died this very moment: it is started again at the next look
             step.look()
         time.sleep(LOOK)
     if ended.state in ("stopped", "failed"):
         haproxy.stop(DRAIN)
     return ended
+
+
+def _stamps(files: Sequence[Path]) -> list[object]:
+    """What tells that files were written anew."""
+    stamps: list[object] = []
+    for path in files:
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_ino, found.st_mtime_ns, found.st_size))
+    return stamps
 
 
 class _Slots:

@@ -71,25 +71,7 @@ class GatewaySettings:
         Raises:
             Refused: The files are not a certificate with its key.
         """
-        if not self.certificate:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        for path in filter(None, (self.certificate, self.key)):
-            if not Path(path).is_file():
-                raise Refused("the certificate cannot be used", f"there is no file {path}", _MEND)
-        try:
-            context.load_cert_chain(self.certificate, self.key or None, password=lambda: "")
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
-                reason = f"{self.key or self.certificate} is the key of another certificate"
-            elif "PEM" in str(error):
-                reason = f"{self.certificate} or its key is no PEM file, or it is encrypted"
-            else:
-                reason = str(error)
-            raise Refused("the certificate cannot be used", reason, _MEND) from error
-        except (OSError, ValueError) as error:
-            raise Refused("the certificate cannot be used", str(error), _MEND) from error
-        return context
+        return tls_context(self.certificate, self.key) if self.certificate else None
 
     def write(self, folder: Path) -> None:
         """Write gateway.toml into `folder`, whole or not at all.
@@ -124,4 +106,33 @@ class GatewaySettings:
             raise Refused(f"{path} cannot be used", str(error), "Mend or delete it") from error
 
 
-_MEND = "Name the files in PEM form with `tarmac gateway start --certificate FILE --key FILE`"
+def tls_context(certificate: str, key: str = "") -> ssl.SSLContext:
+    """The TLS context of a server.
+
+    Args:
+        certificate: PEM file of the certificate chain.
+        key: PEM file of its private key; empty if the certificate's file holds it.
+
+    Raises:
+        Refused: The files are not a certificate with its key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for path in filter(None, (certificate, key)):
+        if not Path(path).is_file():
+            raise Refused("the certificate cannot be used", f"there is no file {path}", _MEND)
+    try:
+        context.load_cert_chain(certificate, key or None, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            reason = f"{key or certificate} is the key of another certificate"
+        elif "PEM" in str(error):
+            reason = f"{certificate} or its key is no PEM file, or it is encrypted"
+        else:
+            reason = str(error)
+        raise Refused("the certificate cannot be used", reason, _MEND) from error
+    except (OSError, ValueError) as error:
+        raise Refused("the certificate cannot be used", str(error), _MEND) from error
+    return context
+
+
+_MEND = "Name the files in PEM form with --certificate FILE --key FILE"

@@ -184,12 +184,15 @@ class ServeOptions:
         role: "replica" answers requests; "front" spreads them over the replicas, with HAProxy.
         address: Where the front listens.
         port: The front's port, which is kept.
+        certificate, key: The front's PEM files for TLS; empty for plain HTTP.
     """
 
     deployment: str = ""
     role: str = "replica"
     address: str = "127.0.0.1"
     port: int = 0
+    certificate: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ import tarfile
 import zlib
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import pytest
 
 from core.datasets.library import Datasets
 from core.datasets.manifest import Manifest
+from core.datasets.sources import BOMB_BYTES, BOMB_RATIO
 from core.datasets.text_store import TextStore
 from tests.e2e.test_hostile_datasets import MEASURED, zipped
 
@@ -150,16 +152,11 @@ def test_one_line_of_300_mb(home: Path, tmp_path: Path) -> None:
     assert int(max(store.starts[1:] - store.starts[:-1])) <= 1 << 20
 
 
-def test_a_gzip_that_unpacks_to_much_more_than_memory_may_hold(tmp_path: Path) -> None:
-    """The work alone, and with a limit of 400 MB instead of 2 GB: the file that reaches that takes minutes."""
-    path = tmp_path / "x.txt.gz"
-    path.write_bytes(squeezed(WORDS.encode() * 10, 620_000))  # 434 MB in 1.3 MB
+def added_alone(tmp_path: Path, path: Path, before: str = "") -> tuple[dict[str, object], int]:
+    """What the work alone tells of adding a text file, and its peak of memory; `before` is run before it."""
     folder = tmp_path / "added"
     job = {"job": "add-text", "folder": str(folder), "sources": [str(path)], "name": "x", "field": None}
-    work = (
-        "import sys; from core.datasets import __main__, text_files; "
-        f"text_files.BOMB_BYTES = {400 << 20}; sys.exit(__main__.main())"
-    )
+    work = f"import sys; from core.datasets import __main__, text_files; {before}sys.exit(__main__.main())"
     peak = tmp_path / "peak"
     asked = [sys.executable, "-c", MEASURED, str(peak), sys.executable, "-c", work]
     with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -171,9 +168,32 @@ def test_a_gzip_that_unpacks_to_much_more_than_memory_may_hold(tmp_path: Path) -
     assert child.returncode == 0, told
     report = Manifest.read(folder).about["report"]
     assert isinstance(report, dict)
+    return report, int(peak.read_text()) * 1024
+
+
+def test_a_gzip_that_unpacks_to_much_more_than_memory_may_hold(tmp_path: Path) -> None:
+    """With a limit of 400 MB instead of 2 GB: as many lines as reach that take minutes."""
+    path = tmp_path / "x.txt.gz"
+    path.write_bytes(squeezed(WORDS.encode() * 10, 620_000))  # 434 MB in 1.3 MB
+    report, peak = added_alone(tmp_path, path, f"text_files.BOMB_BYTES = {400 << 20}; ")
     assert report["left_out"] == {"bomb": 1}  # what comes before the limit is text like any other, and mostly the same
-    assert report["duplicates"] > 100
-    assert int(peak.read_text()) * 1024 < MOST_MEMORY
+    assert cast(int, report["duplicates"]) > 100
+    assert peak < MOST_MEMORY
+
+
+@pytest.mark.slow
+def test_a_gzip_that_reaches_the_limit_of_every_day(tmp_path: Path) -> None:
+    """Records, and then one line of more than 2 GB."""
+    path = tmp_path / "x.jsonl.gz"
+    good = "".join(json.dumps({"text": f"{number} {WORDS}"}) + "\n" for number in range(200))
+    squeezer = zlib.compressobj(9, wbits=31)
+    block = squeezer.compress(b"x" * (16 << 20)) + squeezer.flush()
+    path.write_bytes(gzip.compress(good.encode()) + block * 129)  # a file of files, as `cat a.gz b.gz` makes them
+    assert BOMB_RATIO * path.stat().st_size < BOMB_BYTES < 129 * (16 << 20)
+    report, peak = added_alone(tmp_path, path)
+    assert report["left_out"] == {"bomb": 1}
+    assert report["documents"] == 200
+    assert peak < MOST_MEMORY
 
 
 def test_what_is_good_stays(home: Path, tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ def add(verbs: Any) -> None:
     parser.add_argument("--hours", type=float, default=0.0, metavar="H", help="time limit of each (cluster)")
     parser.add_argument("--address", default="", help="where it answers (default: 127.0.0.1, or where it did)")
     parser.add_argument("--port", type=int, default=0, help="its port (default: a free one, then always the same)")
+    parser.add_argument(
+        "--cert",
+        "--certificate",
+        metavar="FILE",
+        dest="certificate",
+        help="PEM; then https (default: the one it had, at first the gateway's; '' for none)",
+    )
+    parser.add_argument("--key", default="", metavar="FILE", help="PEM, where the certificate's file does not hold it")
     json_flag(parser)
     parser.set_defaults(run=_scale)
 
@@ -36,7 +44,15 @@ def _scale(options: argparse.Namespace) -> int:
     else:
         need = Resources(options.launcher, 1, gpus=options.gpus, hours=options.hours, queue=options.queue)
         found = run_async(
-            scaling.scale(options.name, options.processes, resources=need, address=options.address, port=options.port)
+            scaling.scale(
+                options.name,
+                options.processes,
+                resources=need,
+                address=options.address,
+                port=options.port,
+                certificate=options.certificate,
+                key=options.key,
+            )
         )
     if options.json:
         print_json(asdict(found))

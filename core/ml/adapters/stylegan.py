@@ -170,14 +170,18 @@ class StyleGAN:
 
 
 def _batch_for(generator: StyleGenerator, device: torch.device) -> int:
-    """Pictures per batch: about half a second of one CPU core, or a tenth of a GPU's."""
+    """Pictures per batch: about half a second of one CPU core, or a tenth of a GPU's.
+
+    On a core, 8 at a time draw a picture of 64 x 64 as fast as 16 (3.7 and 3.9 ms on an AMD EPYC, alone 8.0), and
+    smaller batches keep requests in step: while 8 are drawn, the next 8 arrive.
+    """
     multiply_adds = 0
     for name, parameter in generator.synthesis.named_parameters():
         if parameter.ndim == 4:  # a convolution; its block's name tells the resolution it works at
             doubles = "conv0" in name or "layer0" in name
             resolution = int(name.split(".")[0].removeprefix("b")) // (2 if doubles else 1)
             multiply_adds += parameter.numel() * resolution**2
-    budget, most = (20e9, 16) if device.type == "cpu" else (2000e9, 64)
+    budget, most = (20e9, 8) if device.type == "cpu" else (2000e9, 64)
     return int(max(1, min(most, budget // multiply_adds)))
 
 

@@ -21,21 +21,23 @@ from core.hosting.served import Served
 from core.hosting.server import make_server
 from core.paths import private_dir
 from core.workers.adapter import Target
-from tests import adapters
+from tests import adapters, text_adapters
 
 STUDIO = "the key of this start"
 
 
 def resolve(deployment: Deployment) -> Served:
     """Model "Stub" is the test adapter of that name, with the deployment's options."""
-    kind = getattr(adapters, deployment.model, None)
+    kind = getattr(adapters, deployment.model, None) or getattr(text_adapters, deployment.model, None)
     if kind is None:
         raise NotFound(f"no model is called {deployment.model!r}")
     options = dict(deployment.options)
     harmless = {key: value for key, value in options.items() if key != "at_start"}
 
     def target(number: int) -> Target:
-        return adapters.target(deployment.model, **options)
+        return Target(
+            "test", Path("/"), options, trusted_factory=f"{kind.__module__}:{kind.__name__}", name=kind.__name__
+        )
 
     return Served(kind(Path("/"), harmless, "cpu").interface, target, deployment.model, deployment.model)
 

@@ -11,9 +11,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -24,13 +25,15 @@ from core.hosting.skeletons import skeleton
 from core.interface import Array, Category, Command, Number, Text
 from core.interface import Image as Picture
 from core.workers.session import Session
-from tests import adapters
+from tests import adapters, text_adapters
 from tests.core.hosting.serving import until
 
 
 @asynccontextmanager
 async def served(kind: str = "Stub", /, **options: object) -> AsyncIterator[tuple[LocalApi, Session]]:
-    session = Session(adapters.target(kind, **options))
+    module = adapters if hasattr(adapters, kind) else text_adapters
+    target = replace(adapters.target(kind, **options), trusted_factory=f"{module.__name__}:{kind}")
+    session = Session(target)
     await session.start()
     assert session.interface is not None
     api = LocalApi(session, session.interface.command(None))
@@ -181,23 +184,60 @@ async def test_a_client_that_leaves_cancels_and_switching_off_ends_what_runs(hom
 async def test_the_loop_stays_free(home: object) -> None:
     """Large pictures in JSON go in and out beside it; what it does itself takes less than 10 ms at a time."""
     async with served(resolution=1024, flat=1, plain=1) as (api, _):
-        slowest = 0.0
-
-        def measured(handle: asyncio.Handle, run=asyncio.Handle._run) -> None:  # type: ignore[no-untyped-def]
-            nonlocal slowest
-            began = time.thread_time()
-            run(handle)
-            slowest = max(slowest, time.thread_time() - began)
-
         await ask(api, "POST", "/query", {"z": [1] * 16})
-        patch = pytest.MonkeyPatch()
-        patch.setattr(asyncio.Handle, "_run", measured)
-        try:
+        with slowest() as seconds:
             statuses = await asyncio.gather(*(ask(api, "POST", "/query", {"z": [n] * 16}) for n in range(8)))
-        finally:
-            patch.undo()
         assert [status for status, _, _ in statuses] == [200] * 8
-        assert 0 < slowest < 0.010
+        assert 0 < seconds() < 0.010
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 600_000, [n / 7 for n in range(9_000)], [{"a": n, "b": str(n)} for n in range(3_000)]],
+    ids=["text", "numbers", "objects"],
+)
+async def test_long_queries_and_answers_leave_the_loop_free(home: object, value: object) -> None:
+    async with served("Echo") as (api, _):
+        await ask(api, "POST", "/query", {"value": 1})
+        with slowest() as seconds:
+            status, answer, _ = await ask(api, "POST", "/query", {"value": value})
+        assert (status, answer["value"] == value) == (200, True)
+        assert (await ask(api, "GET", "/data"))[1] == answer
+        assert 0 < seconds() < 0.010
+
+
+async def test_answers_of_megabytes_leave_the_loop_free(home: object) -> None:
+    async with served("Teller") as (api, _):
+        await ask(api, "POST", "/query", {"count": 1})
+        with slowest() as seconds:
+            status, answer, _ = await ask(api, "POST", "/query", {"count": 90_000})  # 3 MB
+        assert status == 200
+        assert answer["numbers"] == [n / 7 for n in range(90_000)]
+        assert answer["text"] == 'letters of \u00f6 " ' * 90_000
+        assert 0 < seconds() < 0.010
+
+
+async def test_more_values_than_may_be_sent_to_the_model(home: object) -> None:
+    async with served("Echo") as (api, _):
+        for value in ([1] * 10_001, "x" * 640_100, [[1] * 100] * 100):
+            status, answer, _ = await ask(api, "POST", "/query", {"value": value})
+            assert (status, "allowed are 10,000 values besides pictures" in str(answer["error"])) == (400, True)
+
+
+@contextmanager
+def slowest() -> Iterator[Callable[[], float]]:
+    """Tells the processor time in seconds of the longest step of the event loop meanwhile."""
+    found = 0.0
+
+    def measured(handle: asyncio.Handle, run=asyncio.Handle._run) -> None:  # type: ignore[no-untyped-def]
+        nonlocal found
+        began = time.thread_time()
+        run(handle)
+        found = max(found, time.thread_time() - began)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.Handle, "_run", measured)
+        yield lambda: found
 
 
 def test_a_skeleton_shows_each_value_as_the_original_did() -> None:

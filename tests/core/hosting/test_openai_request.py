@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.hosting.errors import Unfit
 from core.hosting.openai_api import openai_error
-from core.hosting.openai_request import FIELDS, MOST_TEXTS, Unfit, read_request
+from core.hosting.openai_request import FIELDS, MOST_TEXTS, read_request
 from core.library.interfaces import MAX_SEED
 
 

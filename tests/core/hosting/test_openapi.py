@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.hosting.apis import DEPLOYMENT_ROUTES
-from core.hosting.openapi import schema
+from core.hosting.openapi_schemas import schema
 from core.interface import Array, Category, DataType, ImageLandmarks, Number, Text, Vector
 from tests.core.hosting.serving import STUDIO, gateway
 from tests.fuzz import fuzz
