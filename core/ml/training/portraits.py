@@ -99,7 +99,7 @@ def make_portraits(
 ) -> Path:
     """Train, measure and write the model folder `out`: weights, model.toml and a cover.
 
-    About an hour and a half on one core that is free. A run that was broken off goes on from its last checkpoint in
+    About two hours on one core that is free. A run that was broken off goes on from its last checkpoint in
     `work`.
 
     Args:
