@@ -112,7 +112,7 @@ def test_the_starter_is_what_the_code_makes() -> None:
     folder = STARTERS / "portraits"
     recipe = Manifest.read(folder).recipe
     assert [stage["steps"] for stage in recipe["stages"]] == [stage.steps for stage in portraits.STAGES]
-    plan = (portraits.ADVERSARIAL, portraits.AGAIN)
+    plan = (portraits.ADVERSARIAL, portraits.AGAIN, portraits.AUGMENTED)
     assert [(part["steps"], part["batch"]) for part in recipe["adversarial"]] == [(p.steps, p.batch) for p in plan]
     assert recipe["narrow"] == portraits.NARROW
     discriminator = portraits.build_discriminator()
