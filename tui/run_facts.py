@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -297,11 +297,22 @@ def notice(view: RunView) -> tuple[str, str, str]:
     if view.end is not None and not view.active and view.end.state in ("failed", "interrupted"):
         told = _sentence(view.end.what or "it ended without a word", view.end.why)
         do = view.end.do.rstrip(". ") or "r goes on from its last checkpoint"
-        return f"✕ {told}", do + _offered(view.end.offer), "bad"
+        way = "; r offers it" if offered(view) else _offered(view.end.offer)
+        return f"✕ {told}", do + way, "bad"
     if view.warnings and (view.active or view.state == "stopped"):
         last: Warned = view.warnings[-1]
         return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + _offered(last.offer), "busy"
     return "", "", ""
+
+
+def offered(view: RunView) -> Mapping[str, object]:
+    """The options with which a run that has failed could go on, as its end offers; empty where it cannot."""
+    from core.runs.changes import may_change
+
+    end = view.end
+    if end is None or view.active or end.state != "failed" or not end.offer:
+        return {}
+    return end.offer if may_change(view.plan, end.offer, begun=bool(view.checkpoints)) else {}
 
 
 def notice_text(view: RunView, room: int) -> str:

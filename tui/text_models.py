@@ -5,7 +5,6 @@ A reference is plain text, so that a workspace file can keep it: "model:<id>" or
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import NotFound
@@ -13,7 +12,6 @@ from tui.screens.chooser import Choice
 
 if TYPE_CHECKING:
     from core.library.models import Model
-    from core.runs.view import RunView
     from tui.services import Services
 
 
@@ -47,19 +45,12 @@ def find(services: Services, reference: str) -> Model:
         if view.id == run:
             for checkpoint in view.checkpoints:
                 if str(checkpoint.step) == step:
-                    return _checkpoint(view, checkpoint.step, view.folder / "checkpoints" / checkpoint.folder)
+                    from core.runs.models import checkpoint_model
+
+                    return checkpoint_model(view, checkpoint.step)
     raise NotFound("the second model is gone", reference, "Choose another one")
 
 
 def title_of(model: Model) -> str:
     """What a model is called beside others."""
     return model.id if model.source == "starter" else model.name
-
-
-def _checkpoint(view: RunView, step: int, folder: Path) -> Model:
-    from core.library.interfaces import interface_of
-    from core.library.manifest import Manifest
-    from core.library.models import Model
-
-    manifest = Manifest.read(folder).renamed(f"{view.plan.name} at {step:,}"[:80])
-    return Model(f"{view.id}/{step}", folder, "run", manifest, spec=interface_of(manifest))

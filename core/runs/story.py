@@ -164,7 +164,7 @@ class Story:
         Args:
             id_: Its id.
             folder: Its folder.
-            plan: Its plan, extensions included.
+            plan: Its plan, changes included.
             state: What the outside knows it to be.
             present: Steps of the checkpoints that are on the disk.
         """

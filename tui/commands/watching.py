@@ -12,6 +12,7 @@ from pathlib import Path
 from core.errors import TarmacError
 from core.runs.events import (
     Attempt,
+    Changed,
     Checkpoint,
     Ended,
     Event,
@@ -206,6 +207,8 @@ def sentence(event: Event) -> str:
             return f"stopping at step {step:,}"
         case Extended(steps):
             return f"extended to {steps:,} steps"
+        case Changed(step, options):
+            return f"from step {step:,} on with {', '.join(f'{name} {value}' for name, value in options.items())}"
         case Ended(state, step, what, why, _, _, model):
             about = f": {what}" if what else ""
             about += f": {why}" if why else ""
