@@ -53,13 +53,13 @@ def of_lines(blocks: Iterator[str], most: int) -> Iterator[Mapping[str, object] 
 
 
 def of_array(blocks: Iterator[str], most: int) -> Iterator[Mapping[str, object] | None]:
-    """The objects of an array, however they are spread over lines; None for an element that is no object.
+    """The objects of an array, however they are spread over lines; None for what is none, or is longer than `most`.
 
     No more of the text is held than twice the longest record takes, and a block.
 
     Raises:
-        LeftOut: It ends in the middle, is no JSON from some place on, or has a record of more than `most` characters.
-            What came before is good.
+        LeftOut: It ends in the middle, is no JSON from some place on, or has a record that is longer still. What came
+            before is good.
     """
     text = next(blocks, "")
     start = _ARRAY.match(text)
@@ -69,9 +69,9 @@ def of_array(blocks: Iterator[str], most: int) -> Iterator[Mapping[str, object] 
     while True:
         place = 0
         for record, end in _whole(text, 0):
-            place = end
             count += 1
-            yield record if isinstance(record, dict) else None
+            yield record if isinstance(record, dict) and end - place <= most else None
+            place = end
         text = text[place:]
         if _closes(text, 0):
             return

@@ -253,7 +253,8 @@ def _remember(sample: Sequence[Mapping[str, object]], found: Found) -> None:
 
 def _parquet(file: TextFile, wanted: str | None, found: Found) -> Iterator[str]:
     if file.path is None or isinstance(file.content, LeftOut):
-        raise file.content if isinstance(file.content, LeftOut) else LeftOut("archive", "unpack Parquet files first")
+        why = "Parquet is read from its end, which an archive does not allow: unpack it, and add the folder"
+        raise file.content if isinstance(file.content, LeftOut) else LeftOut("in an archive", why)
     try:
         from pyarrow import ArrowException  # type: ignore[import-untyped, import-not-found, unused-ignore]
         from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped, import-not-found, unused-ignore]

@@ -27,6 +27,7 @@ from tui.services import Services
 PATIENCE = 120.0
 PROMPT = "Line 7 is "
 NAME = "wolves"
+OVER = "● length reached|● end of text"
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_checkpoint_writes_beside_the_finished_model(home: Path, tmp_path: Pat
         running.press(PROMPT)
         running.wait_for(PROMPT)
         running.press("enter")
-        running.wait_for("● length reached|● end of text", PATIENCE)
+        running.wait_for(OVER, PATIENCE)
         running.press("v")
         running.wait_for(rf"{NAME} at 20")
         running.press("at 20")
@@ -90,9 +91,7 @@ def test_a_checkpoint_writes_beside_the_finished_model(home: Path, tmp_path: Pat
         running.press("enter")
         running.wait_for("It writes with the next completion")
         running.press("enter")
-        running.wait(
-            lambda: len(re.findall("● length reached|● end of text", running.text())) == 2, "two texts", PATIENCE
-        )
+        running.wait(lambda: len(re.findall(OVER, running.text())) == 2, "two texts", PATIENCE)
         running.press("q")
         assert running.process.wait(10) == 0
     pane: Any = Workspaces().load(Workspaces().names()[0]).models[-1].state

@@ -77,7 +77,7 @@ def test_an_array_in_a_folder_is_records_only_with_text_in_a_field(tmp_path: Pat
         ("", "truncated: its array has no end after 2 records"),
         (', {"text": "cut', "broken: it is no JSON after 2 records"),
         (", {'text': 'Python'}]", "broken: it is no JSON after 2 records"),
-        (', {"text": "' + "x" * 300_000 + '"}]', "broken: record 3 is longer than 10,000 characters, or no JSON"),
+        (', {"text": "' + "x" * 3_000_000 + '"}]', "broken: record 3 is longer than 10,000 characters, or no JSON"),
     ],
 )
 def test_the_good_beginning_of_an_array_is_used(tmp_path: Path, ending: str, why: str) -> None:
