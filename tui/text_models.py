@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 
 def choices(services: Services, without: Model) -> list[Choice]:
-    """All there are but `without`. Reads the disk."""
-    found = [
+    """All there are but `without`: first the checkpoints of the run that made it. Reads the disk."""
+    models = [
         Choice(f"model:{model.id}", title_of(model), "starter" if model.source == "starter" else "library")
         for model in services.library.models()
         if model.kind == "text" and model.problem is None and model.id != without.id
     ]
+    own: list[Choice] = []
+    others: list[Choice] = []
     for view in services.training.look():
         if view.plan.kind != "text":
             continue
+        made = view.id == without.manifest.origin.get("run")
         for checkpoint in sorted(view.checkpoints, key=lambda each: -each.step):
             best = "checkpoint, the best" if checkpoint.best else "checkpoint"
-            found.append(Choice(f"run:{view.id}/{checkpoint.step}", f"{view.plan.name} at {checkpoint.step:,}", best))
-    return found
+            choice = Choice(f"run:{view.id}/{checkpoint.step}", f"{view.plan.name} at {checkpoint.step:,}", best)
+            (own if made else others).append(choice)
+    return [*own, *models, *others]
 
 
 def find(services: Services, reference: str) -> Model:

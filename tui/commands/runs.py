@@ -153,6 +153,8 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     facts.insert(4, ["step", f"{run.step:,} of {run.plan.steps:,}"])
     facts += [["dataset", run.plan.dataset], ["base", run.plan.base or "random weights"]]
+    asked = [f"{name} {value}" for name, value in run.plan.options.items() if not isinstance(value, list | tuple)]
+    facts += [["options", ", ".join(asked)]] if asked else []
     facts += [[name, f"{value:.5g}"] for name, value in run.latest.items()]
     facts += [[f"{each.metric}, step {each.step:,}", _score_told(run, each)] for each in _first_and_best(run)]
     facts += [["checkpoints", ", ".join(f"{each.step:,}" for each in run.checkpoints) or "none"]]

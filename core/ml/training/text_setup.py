@@ -70,6 +70,7 @@ class Setup:
         kept: What the run kept with the checkpoint.
         licence: Of the texts, as far as the dataset says.
         said: Sentences for the user.
+        new: Whether the network began from random weights.
     """
 
     corpus: Corpus
@@ -80,14 +81,21 @@ class Setup:
     kept: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
     said: list[str] = field(default_factory=list)
+    new: bool = False
 
     def chosen(self) -> dict[str, object]:
         """For people: all options as they are trained, the device, and what there is to say."""
-        told: dict[str, object] = asdict(self.options)
+        told: dict[str, object] = {name: value for name, value in asdict(self.options).items() if self._matters(name)}
         told |= {"device": device_name(self.training.device), "tokens": len(self.corpus.train)}
         told |= {"parameters": sum(each.numel() for each in self.training.model.parameters())}
         told |= {"trained": sum(each.numel() for each in self.training.learned)}
         return told | ({"notes": list(self.said)} if self.said else {})
+
+    def _matters(self, name: str) -> bool:
+        """Whether an option says something about this experiment: a base has its own shape, for one."""
+        if name in ("vocabulary", "layers", "width", "heads"):
+            return self.new
+        return self.options.method == "lora" if name.startswith("lora_") else True
 
 
 def set_up(attempt: Attempt, sources: Sources) -> Setup:
@@ -144,7 +152,7 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
             what = f"checkpoint {sources.checkpoint.name} cannot be read"
             raise Damaged(what, f"it does not fit its network: {error}", "Resume from an earlier one") from error
     licence = str(Dataset.read(sources.dataset).about.get("licence", ""))
-    return Setup(corpus, tokens, tokenizer, options, training, kept, licence)
+    return Setup(corpus, tokens, tokenizer, options, training, kept, licence, new=new)
 
 
 class _Tokenising:
