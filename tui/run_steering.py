@@ -81,9 +81,10 @@ class Steering(_Base):
                 self._start(view.id, view.plan.name, offer if answer == "less" else None)
 
         told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in offer.items())
+        memory = view.end is not None and "memory" in view.end.what
         choices = [
-            Choice("less", f"with {told}", "as its end offers"),
-            Choice("same", "as it was", "memory may be free"),
+            Choice("less", f"with {told}", "takes less memory" if memory else "as was offered"),
+            Choice("same", "as it was"),
         ]
         self.app.push_screen(Chooser(f"Go on with {view.plan.name}", choices), taken)
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -239,7 +238,7 @@ async def test_a_failed_run_says_why_and_how_to_go_on(home: Path) -> None:
         assert page.services.fake.asked == [("start", page.page.run_id, {"batch": 8})]
 
 
-async def test_a_failed_run_may_go_on_as_it_was_and_with_what_it_cannot_change_does(home: Path) -> None:
+async def test_a_failed_run_may_go_on_as_it_was(home: Path) -> None:
     end = Ended("failed", 1387, "the GPU ran out of memory", "", "Take a smaller batch", {"batch": 8})
     async with opened(home, run(home, state="failed", end=end)) as page:
         await page.pilot.press("r")
@@ -247,7 +246,11 @@ async def test_a_failed_run_may_go_on_as_it_was_and_with_what_it_cannot_change_d
         await page.pilot.press("down", "enter")
         await page.until(lambda: page.services.fake.asked)
         assert page.services.fake.asked == [("start", page.page.run_id)]
-    async with opened(home, run(home, state="failed", end=replace(end, offer={"size": 32}))) as page:
+
+
+async def test_what_a_run_cannot_change_any_more_is_told_and_not_offered(home: Path) -> None:
+    end = Ended("failed", 1387, "the GPU ran out of memory", "", "Take smaller pictures", {"size": 32})
+    async with opened(home, run(home, state="failed", end=end)) as page:
         assert "(size 32)" in " ".join(text(page.app).split())
         await page.pilot.press("r")
         await page.until(lambda: page.services.fake.asked == [("start", page.page.run_id)])

@@ -49,3 +49,11 @@ def test_a_checkpoint_that_is_written_ends_the_trouble_with_the_disk() -> None:
     assert warned(*told) == [FULL]
     assert warned(*told, Checkpoint(60, "000060")) == []
     assert warned(attempt(1), OVERFIT, FULL, attempt(2), Checkpoint(60, "000060"), DIED, attempt(3)) == [OVERFIT, DIED]
+
+
+def test_of_checkpoints_that_were_the_best_the_last_still_is() -> None:
+    story = Story()
+    for number, (step, best) in enumerate([(10, True), (20, True), (30, False)]):
+        story.take(float(number), Checkpoint(step, str(step), best=best))
+    view = story.view("run", Path("/nowhere"), RunPlan("r", "text", "d"), "running", frozenset({10, 20, 30}))
+    assert [(each.step, each.best) for each in view.checkpoints] == [(10, False), (20, True), (30, False)]
