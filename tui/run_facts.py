@@ -297,11 +297,13 @@ def notice(view: RunView) -> tuple[str, str, str]:
     if view.end is not None and not view.active and view.end.state in ("failed", "interrupted"):
         told = _sentence(view.end.what or "it ended without a word", view.end.why)
         do = view.end.do.rstrip(". ") or "r goes on from its last checkpoint"
-        way = "; r offers it" if offered(view) else _offered(view.end.offer)
+        offer = in_words(view.end.offer)
+        way = f"; r offers {offer}" if offered(view) else f" ({offer})" if offer else ""
         return f"✕ {told}", do + way, "bad"
     if view.warnings and (view.active or view.state == "stopped"):
         last: Warned = view.warnings[-1]
-        return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + _offered(last.offer), "busy"
+        offer = in_words(last.offer)
+        return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + (f" ({offer})" if offer else ""), "busy"
     return "", "", ""
 
 
@@ -339,10 +341,13 @@ def _clipped(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1].rstrip(" .,:;") + "…"
 
 
-def _offered(offer: object) -> str:
-    if not isinstance(offer, dict) or not offer:
-        return ""
-    return " (" + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in offer.items()) + ")"
+def in_words(options: Mapping[str, object]) -> str:
+    """ "batch 8", "checkpointing on": options with their values."""
+    words_ = {True: "on", False: "off"}
+    told = [
+        (name.replace("_", " "), words_[value] if isinstance(value, bool) else value) for name, value in options.items()
+    ]
+    return ", ".join(f"{name} {value}" for name, value in told)
 
 
 def pace(view: RunView) -> str:

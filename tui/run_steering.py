@@ -65,7 +65,7 @@ class Steering(_Base):
 
     def action_resume(self) -> None:
         """Go on from the last checkpoint; where something less was offered after a failure, ask which."""
-        from tui.run_facts import offered
+        from tui.run_facts import in_words, offered
         from tui.screens.chooser import Choice, Chooser
 
         view = self.view
@@ -80,10 +80,9 @@ class Steering(_Base):
             if answer is not None:
                 self._start(view.id, view.plan.name, offer if answer == "less" else None)
 
-        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in offer.items())
         memory = view.end is not None and "memory" in view.end.what
         choices = [
-            Choice("less", f"with {told}", "takes less memory" if memory else "as was offered"),
+            Choice("less", f"with {in_words(offer)}", "takes less memory" if memory else "as was offered"),
             Choice("same", "as it was"),
         ]
         self.app.push_screen(Chooser(f"Go on with {view.plan.name}", choices), taken)

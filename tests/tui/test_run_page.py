@@ -224,7 +224,7 @@ async def test_a_failed_run_says_why_and_how_to_go_on(home: Path) -> None:
     )
     async with opened(home, run(home, state="failed", end=end)) as page:
         assert "batch 32 needs 90 GB" in text(page.app)
-        assert "Take a smaller batch; r offers it." in " ".join(text(page.app).split())
+        assert "Take a smaller batch; r offers batch 8." in " ".join(text(page.app).split())
         assert "resume" in offered(page.app)
         await page.pilot.press("r")
         await page.until(lambda: isinstance(page.app.screen, Chooser))
