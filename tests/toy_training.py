@@ -79,12 +79,13 @@ def train_toy(
     interrupted: Callable[[], bool],
 ) -> Outcome:
     """Options: `pause` seconds a step; `die_at` a step at which the first attempts end by `die_by` (a signal's number,
-    0 for an exception, -1 for memory), `die_times` times; `deaf` to wishes and signals."""
+    0 for an exception, -1 for memory, of which a `batch` below 8 takes less), `die_times` times; `deaf` to wishes and
+    signals."""
     options: dict[str, Any] = dict(plan.options)
     recorder.tell(Phase("thinking of numbers"))
     found = recorder.last()
     step, state = (found[0], np.load(found[1] / "state.npy")) if found else (0, _begin(plan.seed))
-    recorder.tell(Started(step, recorder.steps(), "cpu", {"batch": 8}))
+    recorder.tell(Started(step, recorder.steps(), "cpu", {"batch": options.get("batch", 8)}))
     every = plan.save_every or 10
     if options.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -127,7 +128,8 @@ def _save(recorder: Recorder, step: int, state: np.ndarray) -> None:
 
 
 def _perhaps_die(options: dict[str, Any], dataset: Path, step: int) -> None:
-    if step != options.get("die_at"):
+    small = options.get("die_by") == -1 and options.get("batch", 8) < 8
+    if step != options.get("die_at") or small:
         return
     deaths = dataset / "deaths"
     count = len(deaths.read_text()) if deaths.exists() else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -297,11 +297,24 @@ def notice(view: RunView) -> tuple[str, str, str]:
     if view.end is not None and not view.active and view.end.state in ("failed", "interrupted"):
         told = _sentence(view.end.what or "it ended without a word", view.end.why)
         do = view.end.do.rstrip(". ") or "r goes on from its last checkpoint"
-        return f"✕ {told}", do + _offered(view.end.offer), "bad"
+        offer = in_words(view.end.offer)
+        way = f"; r offers {offer}" if offered(view) else f" ({offer})" if offer else ""
+        return f"✕ {told}", do + way, "bad"
     if view.warnings and (view.active or view.state == "stopped"):
         last: Warned = view.warnings[-1]
-        return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + _offered(last.offer), "busy"
+        offer = in_words(last.offer)
+        return f"! {_sentence(last.what, last.why)}", last.do.rstrip(". ") + (f" ({offer})" if offer else ""), "busy"
     return "", "", ""
+
+
+def offered(view: RunView) -> Mapping[str, object]:
+    """The options with which a run that has failed could go on, as its end offers; empty where it cannot."""
+    from core.runs.changes import may_change
+
+    end = view.end
+    if end is None or view.active or end.state != "failed" or not end.offer:
+        return {}
+    return end.offer if may_change(view.plan, end.offer, begun=bool(view.checkpoints)) else {}
 
 
 def notice_text(view: RunView, room: int) -> str:
@@ -328,10 +341,13 @@ def _clipped(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1].rstrip(" .,:;") + "…"
 
 
-def _offered(offer: object) -> str:
-    if not isinstance(offer, dict) or not offer:
-        return ""
-    return " (" + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in offer.items()) + ")"
+def in_words(options: Mapping[str, object]) -> str:
+    """ "batch 8", "checkpointing on": options with their values."""
+    words_ = {True: "on", False: "off"}
+    told = [
+        (name.replace("_", " "), words_[value] if isinstance(value, bool) else value) for name, value in options.items()
+    ]
+    return ", ".join(f"{name} {value}" for name, value in told)
 
 
 def pace(view: RunView) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
@@ -64,10 +64,28 @@ class Steering(_Base):
             self.notify(f"{view.plan.name} saves a checkpoint and stops; r goes on from it.", timeout=5, markup=False)
 
     def action_resume(self) -> None:
-        """Go on from the last checkpoint."""
+        """Go on from the last checkpoint; where something less was offered after a failure, ask which."""
+        from tui.run_facts import in_words, offered
+        from tui.screens.chooser import Choice, Chooser
+
         view = self.view
-        if view is not None:
+        if view is None:
+            return
+        offer = offered(view)
+        if not offer:
             self._start(view.id, view.plan.name)
+            return
+
+        def taken(answer: str | None) -> None:
+            if answer is not None:
+                self._start(view.id, view.plan.name, offer if answer == "less" else None)
+
+        memory = view.end is not None and "memory" in view.end.what
+        choices = [
+            Choice("less", f"with {in_words(offer)}", "takes less memory" if memory else "as was offered"),
+            Choice("same", "as it was"),
+        ]
+        self.app.push_screen(Chooser(f"Go on with {view.plan.name}", choices), taken)
 
     def action_extend(self) -> None:
         """Ask for another number of steps; a run that is over goes on."""
@@ -211,9 +229,9 @@ class Steering(_Base):
 
         self.run_worker(steered(), group="steer", exit_on_error=False, description=doing)
 
-    def _start(self, run_id: str, name: str) -> None:
+    def _start(self, run_id: str, name: str, changes: Mapping[str, object] | None = None) -> None:
         async def started() -> None:
-            await self.app.services.training.start(run_id)
+            await self.app.services.training.start(run_id, changes)
             self._look()
 
         self.run_worker(started(), group="steer", exit_on_error=False, description=f"starting {name}")

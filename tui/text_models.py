@@ -5,7 +5,6 @@ A reference is plain text, so that a workspace file can keep it: "model:<id>" or
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import NotFound
@@ -13,24 +12,27 @@ from tui.screens.chooser import Choice
 
 if TYPE_CHECKING:
     from core.library.models import Model
-    from core.runs.view import RunView
     from tui.services import Services
 
 
 def choices(services: Services, without: Model) -> list[Choice]:
-    """All there are but `without`. Reads the disk."""
-    found = [
+    """All there are but `without`: first the checkpoints of the run that made it. Reads the disk."""
+    models = [
         Choice(f"model:{model.id}", title_of(model), "starter" if model.source == "starter" else "library")
         for model in services.library.models()
         if model.kind == "text" and model.problem is None and model.id != without.id
     ]
+    own: list[Choice] = []
+    others: list[Choice] = []
     for view in services.training.look():
         if view.plan.kind != "text":
             continue
+        made = view.id == without.manifest.origin.get("run")
         for checkpoint in sorted(view.checkpoints, key=lambda each: -each.step):
             best = "checkpoint, the best" if checkpoint.best else "checkpoint"
-            found.append(Choice(f"run:{view.id}/{checkpoint.step}", f"{view.plan.name} at {checkpoint.step:,}", best))
-    return found
+            choice = Choice(f"run:{view.id}/{checkpoint.step}", f"{view.plan.name} at {checkpoint.step:,}", best)
+            (own if made else others).append(choice)
+    return [*own, *models, *others]
 
 
 def find(services: Services, reference: str) -> Model:
@@ -47,19 +49,12 @@ def find(services: Services, reference: str) -> Model:
         if view.id == run:
             for checkpoint in view.checkpoints:
                 if str(checkpoint.step) == step:
-                    return _checkpoint(view, checkpoint.step, view.folder / "checkpoints" / checkpoint.folder)
+                    from core.runs.models import checkpoint_model
+
+                    return checkpoint_model(view, checkpoint.step)
     raise NotFound("the second model is gone", reference, "Choose another one")
 
 
 def title_of(model: Model) -> str:
     """What a model is called beside others."""
     return model.id if model.source == "starter" else model.name
-
-
-def _checkpoint(view: RunView, step: int, folder: Path) -> Model:
-    from core.library.interfaces import interface_of
-    from core.library.manifest import Manifest
-    from core.library.models import Model
-
-    manifest = Manifest.read(folder).renamed(f"{view.plan.name} at {step:,}"[:80])
-    return Model(f"{view.id}/{step}", folder, "run", manifest, spec=interface_of(manifest))

@@ -142,13 +142,17 @@ class TrainingServices:
         """
         return str(self._runs.create(plan).id)
 
-    async def start(self, run_id: str) -> None:
+    async def start(self, run_id: str, changes: Mapping[str, object] | None = None) -> None:
         """Start a run, or go on with one that stopped; returns when its supervisor has answered.
+
+        Args:
+            run_id: The run.
+            changes: Options that differ from now on.
 
         Raises:
             TarmacError: It did not start.
         """
-        await self._runs.start(run_id)
+        await self._runs.start(run_id, changes=changes)
 
     def stop(self, run_id: str) -> None:
         """Wish that a run saves and ends."""

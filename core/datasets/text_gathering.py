@@ -37,6 +37,8 @@ class _Tally:
     files: int = 0
     size: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    """By reason the first file with more to say about it."""
     records: list[Record] = field(default_factory=list)
     found: Found = field(default_factory=Found)
     started: float = field(default_factory=time.monotonic)
@@ -44,6 +46,8 @@ class _Tally:
     def leave(self, source: int, name: str, left: LeftOut) -> None:
         """Note a file that is not used, or not to its end."""
         self.left_out[left.reason] += 1
+        if left.why:
+            self.examples.setdefault(left.reason, f"{displayed(name)}: {left.why}")
         if len(self.records) < MOST_TOLD:
             told = displayed(name)
             self.records.append(Record(len(self.records), source, told, told, left.reason, left.why))
@@ -230,6 +234,7 @@ def _report(written: Written, writer: TextWriter, tally: _Tally) -> dict[str, ob
         "advice": advice.sentence,
         "level": advice.level,
         "left_out": dict(tally.left_out.most_common()),
+        "left_out_because": dict(tally.examples),
         "encodings": dict(found.encodings.most_common()),
         "samples": list(written.samples),
         "longest": [{"name": each, "bytes": size} for each, size in written.longest],

@@ -1,4 +1,4 @@
-"""Documents out of a file: all of it, or one field of each record (JSON lines, CSV, TSV, Parquet).
+"""Documents out of a file: all of it, or one field of each record (JSON lines or array, CSV, TSV, Parquet).
 
 The field is the one that was asked for, else the one that looks like it: `code` where records are laid out as those of
 CodeSearchNet are, then `text`, `content`, `body`, `code`, else the column of text that is the longest on average.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.datasets import text_json
 from core.datasets.decoding import LeftOut
-from core.datasets.text_decoding import TextReader, lines, pieces
+from core.datasets.text_decoding import BLOCK, TextReader, lines, pieces
 from core.datasets.text_files import TextFile
 from core.datasets.text_ignore import looks_minified
 from core.datasets.text_split import is_code_search_net
@@ -42,7 +41,7 @@ class Limits:
 
     Attributes:
         piece: Longest document; longer files are cut at line ends.
-        record: Longest line of JSON and longest field of a table; longer ones are left out.
+        record: Longest record of JSON and longest field of a table; longer ones are left out.
     """
 
     piece: int = 1 << 20
@@ -79,7 +78,7 @@ class Found:
 
 
 def kind_of_file(file: TextFile) -> str:
-    """ "lines" (JSON lines), "table", "parquet", "json" (which may be lines) or "plain", told by its name."""
+    """ "lines" (of JSON), "table", "parquet", "json" (perhaps lines or an array) or "plain", told by its name."""
     name = file.plain_name
     if name.endswith(_LINES):
         return "lines"
@@ -115,12 +114,13 @@ def documents(file: TextFile, wanted: str | None, found: Found, limits: Limits |
             blocks = reader.blocks()
             if kind == "json":
                 first = next(blocks, "")
-                kind = "lines" if _is_json_lines(first) else "plain"
+                kind = _json_kind(first, file, wanted)
                 blocks = itertools.chain([first], blocks)
             if kind == "plain":
                 yield from _plain(file, blocks, found, limits)
             else:
-                records = _json(blocks, found, limits) if kind == "lines" else _table(file, blocks, found, limits)
+                table = kind == "table"
+                records = _table(file, blocks, found, limits) if table else _json(kind, blocks, found, limits)
                 yield from _values(file, records, wanted, found)
         finally:
             found.broken += reader.broken
@@ -141,26 +141,27 @@ def _plain(file: TextFile, blocks: Iterator[str], found: Found, limits: Limits) 
     found.pieces += count > 1
 
 
-def _is_json_lines(beginning: str) -> bool:
-    """Whether the first two lines are objects by themselves; one is enough where there are no more."""
-    first = [line for line in beginning.split("\n", 3)[:2] if line.strip()]
-    with suppress(ValueError, RecursionError):
-        return bool(first) and all(isinstance(json.loads(line), dict) for line in first)
-    return False
+def _json_kind(beginning: str, file: TextFile, wanted: str | None) -> str:
+    """What a .json file holds: "lines", "array" of objects, or "plain" for anything else, as source folders have it.
+
+    An array in a folder of other things is one of records only if they have text in a field.
+    """
+    if text_json.is_lines(beginning):
+        return "lines"
+    records = text_json.first_of_array(beginning, _SAMPLED)
+    meant = wanted is not None or file.given
+    if not records:  # the first may be longer than what was read so far
+        return "array" if meant and len(beginning) >= BLOCK // 2 and text_json.begins_array(beginning) else "plain"
+    return "array" if meant or choose(records, file) is not None else "plain"
 
 
-def _json(blocks: Iterator[str], found: Found, limits: Limits) -> Iterator[Mapping[str, object]]:
-    for line in lines(blocks, limits.record):
-        if line is not None and not line.strip():
-            continue
-        record: object = None
-        if line is not None:
-            with suppress(ValueError, RecursionError):
-                record = json.loads(line)
-        if isinstance(record, dict):
-            yield record
-        else:
+def _json(kind: str, blocks: Iterator[str], found: Found, limits: Limits) -> Iterator[Mapping[str, object]]:
+    read = text_json.of_lines if kind == "lines" else text_json.of_array
+    for record in read(blocks, limits.record):
+        if record is None:
             found.bad += 1
+        else:
+            yield record
 
 
 def _table(file: TextFile, blocks: Iterator[str], found: Found, limits: Limits) -> Iterator[Mapping[str, object]]:
@@ -252,7 +253,8 @@ def _remember(sample: Sequence[Mapping[str, object]], found: Found) -> None:
 
 def _parquet(file: TextFile, wanted: str | None, found: Found) -> Iterator[str]:
     if file.path is None or isinstance(file.content, LeftOut):
-        raise file.content if isinstance(file.content, LeftOut) else LeftOut("archive", "unpack Parquet files first")
+        why = "Parquet is read from its end, which an archive does not allow: unpack it, and add the folder"
+        raise file.content if isinstance(file.content, LeftOut) else LeftOut("in an archive", why)
     try:
         from pyarrow import ArrowException  # type: ignore[import-untyped, import-not-found, unused-ignore]
         from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped, import-not-found, unused-ignore]

@@ -28,6 +28,8 @@ _TEXT_FILES = (
     *("config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
     *("vocab.json", "merges.txt", "vocab.txt", "added_tokens.json", "special_tokens_map.json"),
 )
+ONLY_FOR_TRAINING = ("training.pt", "generator.safetensors", "learned.safetensors", "frozen.safetensors")
+"""What a checkpoint holds beside the model that it is."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ async def export_model(model: Model, to: Path, form: str = "hf", progress: Progr
     Cancelling leaves nothing behind.
 
     Args:
-        model: Of the library, or a starter.
+        model: Of the library, a starter, or a checkpoint.
         to: The folder, which must not be there yet.
         form: "hf", or "gguf" for GPT-2.
         progress: Told how far it is.
@@ -118,7 +120,8 @@ def _publish(staging: Path, place: Path, load: tuple[str, ...]) -> Exported:
 
 def _files(model: Model) -> list[Path]:
     """What belongs to it: of a text model what transformers reads, of an image model all its files."""
-    found = [path for path in sorted(model.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    there = [path for path in sorted(model.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    found = [path for path in there if path.name not in ONLY_FOR_TRAINING]
     if model.kind != "text":
         return [path for path in found if path.suffix in (".safetensors", ".toml", ".png")]
     weights = [

@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import NotFound
+from core.library.exporting import ONLY_FOR_TRAINING
 from core.library.manifest import FILE_NAME, Manifest
 from core.library.models import Library
 from core.paths import storage_errors
 from core.runs.folder import RunFolder
 from core.runs.plan import RunPlan
-
-ONLY_FOR_TRAINING = ("training.pt", "generator.safetensors", "learned.safetensors", "frozen.safetensors")
-"""What a checkpoint holds beside the model that it is."""
 
 
 def adopt(folder: RunFolder, plan: RunPlan, step: int) -> str:

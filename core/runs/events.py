@@ -145,13 +145,34 @@ class Extended:
     steps: int
 
 
+@dataclass(frozen=True)
+class Changed:
+    """Options were changed before the run goes on: how it is computed from the next attempt on."""
+
+    step: int
+    """Of the checkpoint that it goes on from; 0 where it begins anew."""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
 Event = (
-    Queued | Attempt | Phase | Started | Metrics | Sample | Score | Checkpoint | Warned | Stopping | Ended | Extended
+    Queued
+    | Attempt
+    | Phase
+    | Started
+    | Metrics
+    | Sample
+    | Score
+    | Checkpoint
+    | Warned
+    | Stopping
+    | Ended
+    | Extended
+    | Changed
 )
 KINDS: Mapping[str, type[Event]] = {
     kind.__name__.lower(): kind
     for kind in (
-        Queued, Attempt, Phase, Started, Metrics, Sample, Score, Checkpoint, Warned, Stopping, Ended, Extended
+        Queued, Attempt, Phase, Started, Metrics, Sample, Score, Checkpoint, Warned, Stopping, Ended, Extended, Changed
     )
 }  # fmt: skip
 """The classes by their `event` word: "metrics" is `Metrics`."""

@@ -3,7 +3,7 @@
 run.toml          the plan
 journal.jsonl     what happened
 log.txt           what the trainer and the supervisor printed
-desired.json      what is wished: {"wish": "run" or "stop", "steps": 0 or how far}
+desired.json      what is wished: {"wish": "run" or "stop", "steps": 0 or how far, "options": those that changed}
 supervisor.json   the newest supervisor: host, boot, pid, start time, job
 launch.json       the job of an engine that carries the run (Slurm)
 lock              held by the supervisor that runs
@@ -21,7 +21,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import StorageError, TarmacError
@@ -37,10 +37,12 @@ class Desired:
     Attributes:
         wish: "run" or "stop".
         steps: How far to train; 0 for what the plan says.
+        options: Those that are not what the plan says any more (see changes.py).
     """
 
     wish: str = "run"
     steps: int = 0
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,19 @@ class RunFolder:
         """What is wished now; a file that cannot be read wishes to run."""
         return _desired(read_json(self.path / "desired.json"))
 
-    def desire(self, wish: str | None = None, steps: int | None = None) -> Desired:
-        """Change what is wished; what is None stays.
+    def desire(
+        self, wish: str | None = None, steps: int | None = None, options: Mapping[str, object] | None = None
+    ) -> Desired:
+        """Change what is wished; what is None stays, and so do options that are not named.
 
         Raises:
             StorageError: The disk said no.
         """
         now = self.desired()
-        new = Desired(wish if wish is not None else now.wish, steps if steps is not None else now.steps)
-        write_json(self.path / "desired.json", {"wish": new.wish, "steps": new.steps})
+        wish, steps = wish if wish is not None else now.wish, steps if steps is not None else now.steps
+        new = Desired(wish, steps, {**now.options, **(options or {})})
+        told: dict[str, object] = {"wish": new.wish, "steps": new.steps}
+        write_json(self.path / "desired.json", told | ({"options": dict(new.options)} if new.options else {}))
         return new
 
     # -- attempts
@@ -285,7 +291,9 @@ def _sync(path: Path) -> None:
 def _desired(data: Mapping[str, object]) -> Desired:
     steps = data.get("steps")
     whole = isinstance(steps, int) and not isinstance(steps, bool) and steps > 0
-    return Desired("stop" if data.get("wish") == "stop" else "run", steps if whole else 0)  # type: ignore[arg-type]
+    options = data.get("options")
+    changed = options if isinstance(options, dict) else {}
+    return Desired("stop" if data.get("wish") == "stop" else "run", steps if whole else 0, changed)  # type: ignore[arg-type]
 
 
 def _numbers(folder: Path) -> Iterator[int]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from core.errors import TarmacError
 from core.runs import journal
+from core.runs.changes import changed
 from core.runs.events import Ended, Event
 from core.runs.folder import RunFolder
 from core.runs.plan import RunPlan
@@ -80,10 +80,10 @@ class Follower:
         desired = self._folder.desired()
         state = self._state(desired.wish)
         present = self._present()
-        known = (state, desired.steps, present)
+        known = (state, desired.steps, desired.options, present)
         if news or self._view is None or known != self._known:
             self._known = known
-            plan = replace(self._plan, steps=desired.steps) if desired.steps else self._plan
+            plan = changed(self._plan, desired.steps, desired.options)
             self._view = self._story.view(self._folder.path.name, self._folder.path, plan, state, present)
         return self._view
 

@@ -19,7 +19,8 @@ from core.library.naming import find, slug
 from core.paths import data_dir as default_data_dir
 from core.paths import storage_errors
 from core.runs.branching import carry_over
-from core.runs.events import Ended, Extended, Queued
+from core.runs.changes import check_changes
+from core.runs.events import Changed, Ended, Extended, Queued
 from core.runs.folder import RunFolder, write_json
 from core.runs.journal import Journal
 from core.runs.kinds import settled
@@ -177,9 +178,9 @@ class Runs:
                         if handle.id in answers and id_ in self._followers:
                             self._followers[id_].hear(handle.id, answers[handle.id].state)
 
-    async def start(self, run: RunView | str) -> RunView:
+    async def start(self, run: RunView | str, *, changes: Mapping[str, object] | None = None) -> RunView:
         """As `start`, among these runs."""
-        return await start(run if isinstance(run, str) else run.id, data_dir=self.data_dir)
+        return await start(run if isinstance(run, str) else run.id, data_dir=self.data_dir, changes=changes)
 
     # -- inside
 
@@ -211,12 +212,20 @@ class Runs:
         return self.get(place.name)
 
 
-async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:
+async def start(
+    run: RunView | str, *, data_dir: Path | None = None, changes: Mapping[str, object] | None = None
+) -> RunView:
     """Start a run, or let one go on that was stopped, has failed or is lost; returns when an engine has it.
+
+    Args:
+        run: The run, or its id or name.
+        data_dir: Folder that holds runs/; by default the run's own, else `core.paths.data_dir()`.
+        changes: Options that differ from now on (see changes.py).
 
     Raises:
         NotFound: No such run.
-        Refused: It is running already, or finished.
+        InvalidInput: A change that may not be.
+        Refused: It is running already, or finished, or cannot be trained with the changes.
         TarmacError: The engine did not take it; the run is as it was, and can be tried again.
     """
     if isinstance(run, RunView):
@@ -225,12 +234,14 @@ async def start(run: RunView | str, *, data_dir: Path | None = None) -> RunView:
     view = await asyncio.to_thread(store.get, run if isinstance(run, str) else run.id)
     with _alone(view.folder):
         await store.ask_engines()
-        return await _start(store, await asyncio.to_thread(store.get, view.id))
+        return await _start(store, await asyncio.to_thread(store.get, view.id), changes or {})
 
 
-async def _start(store: Runs, view: RunView) -> RunView:
+async def _start(store: Runs, view: RunView, changes: Mapping[str, object]) -> RunView:
     """Alone with the run."""
     await asyncio.to_thread(_may_start, view)
+    if changes:
+        view = await asyncio.to_thread(_change, store, view, changes)
     engine = launcher(view.plan.resources.launcher)
     folder = RunFolder(view.folder)
     await asyncio.to_thread(folder.desire, "run")
@@ -317,7 +328,20 @@ def _may_start(view: RunView) -> None:
         raise Refused(f"the run {view.plan.name} is {view.state} already")
 
 
-def _tell(folder: Path, event: Queued | Extended | Ended) -> None:
+def _change(store: Runs, view: RunView, changes: Mapping[str, object]) -> RunView:
+    """Let a run go on with other options, if it can be trained so."""
+    begun = bool(view.checkpoints)
+    options = check_changes(view.plan, changes, begun=begun)
+    options = {name: value for name, value in options.items() if view.plan.options.get(name) != value}
+    if not options:
+        return view
+    settled(replace(view.plan, options={**view.plan.options, **options}), store.data_dir, branched=begun)
+    RunFolder(view.folder).desire(options=options)
+    _tell(view.folder, Changed(view.checkpoints[-1].step if begun else 0, options))
+    return store.get(view.id)
+
+
+def _tell(folder: Path, event: Queued | Extended | Ended | Changed) -> None:
     journal = Journal(folder)
     try:
         journal.tell(event)

@@ -165,7 +165,7 @@ class Story:
         Args:
             id_: Its id.
             folder: Its folder.
-            plan: Its plan, extensions included.
+            plan: Its plan, changes included.
             state: What the outside knows it to be.
             present: Steps of the checkpoints that are on the disk.
         """
@@ -189,7 +189,7 @@ class Story:
             curves={name: line.curve() for name, line in self._lines.items()},
             samples=tuple(self._samples[step] for step in sorted(self._samples)),
             scores=_marked(sorted(self._scores.values(), key=lambda score: score.step)),
-            checkpoints=tuple(self._checkpoint(step) for step in sorted(present)),
+            checkpoints=_one_best([self._checkpoint(step) for step in sorted(present)]),
             warnings=tuple(self._warnings),
             end=self.end,
             model=self._model,
@@ -198,6 +198,12 @@ class Story:
     def _checkpoint(self, step: int) -> Checkpoint:
         """As it was told; one whose trainer died between publishing and telling is there all the same."""
         return self._checkpoints.get(step) or Checkpoint(step, str(step))
+
+
+def _one_best(checkpoints: list[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Each was told to be the best when it was: only the last of these still is."""
+    best = max((each.step for each in checkpoints if each.best), default=None)
+    return tuple(replace(each, best=each.step == best) for each in checkpoints)
 
 
 def _marked(scores: list[Score]) -> tuple[Score, ...]:

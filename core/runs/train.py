@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import OutOfMemory, StorageError, TarmacError, out_of_memory
+from core.runs.changes import changed
 from core.runs.events import Phase
 from core.runs.folder import RunFolder, publish, write_json
 from core.runs.kinds import base_folder, dataset_folder, training
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> NoReturn:
     recorder: FolderRecorder | None = None
     told: dict[str, object]
     try:
-        plan = read_plan(folder.path)
+        plan = changed(read_plan(folder.path), 0, folder.desired().options)
         recorder = FolderRecorder(folder, options.attempt, plan, leading=rank == 0)
         if rank == 0:
             write_json(folder.attempt(options.attempt) / "owner.json", me().to_json())

@@ -36,7 +36,7 @@ class RunView:
     Attributes:
         id: "20261125-170355-sneakers".
         folder: Its folder.
-        plan: As it was made; `steps` includes extensions.
+        plan: As it was made, but with the steps and options that were changed since.
         state: One of `STATES`. "lost": a trainer should be running and nothing of it can be found.
         step: Last step told.
         phase: What is being done, when it is not training.

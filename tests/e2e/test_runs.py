@@ -196,6 +196,34 @@ def test_too_little_memory_offers_a_smaller_batch(runs: Runs) -> None:
     assert said.offer == {"batch": 4}
 
 
+def test_a_run_that_has_failed_goes_on_with_what_was_offered(runs: Runs) -> None:
+    run = until(runs, begin(runs, plan(die_at=15, die_by=-1, die_times=99)), over)
+    assert run.state == "failed"
+    command = f"tarmac runs resume {run.id} --option batch=4"
+    assert command in tarmac("runs", "show", run.id)
+    tarmac("runs", "resume", run.id, "--option", "pause=0.0", code=2)
+    tarmac("runs", "resume", run.id, "--option", "batch", code=2)
+    assert runs.get(run.id).plan.options == run.plan.options
+    tarmac(*command.split()[1:])
+    view = until(runs, run, over)
+    assert view.state == "finished", view.end
+    assert exact(view)
+    assert (view.plan.options["batch"], view.chosen["batch"]) == (4, 4)
+    assert "from step 10 on with batch 4" in tarmac("runs", "attach", run.id)
+    # What changed stays so, for whoever goes on with it and for branches.
+    assert Runs().extend(run.id, 50).plan.options["batch"] == 4
+    assert until(runs, asyncio.run(runs.start(run)), over).chosen["batch"] == 4
+    assert runs.branch(run.id, 50, steps=60).plan.options["batch"] == 4
+
+
+def test_before_its_first_checkpoint_every_option_of_a_run_may_change(runs: Runs) -> None:
+    run = until(runs, begin(runs, plan(die_at=5, die_by=0, die_times=99)), over)
+    assert (run.state, run.checkpoints) == ("failed", ())
+    view = until(runs, asyncio.run(runs.start(run, changes={"die_times": 0})), over)
+    assert view.state == "finished"
+    assert exact(view)
+
+
 def test_a_lost_run_is_found_again(runs: Runs) -> None:
     run = begin(runs, plan(steps=200))
     until(runs, run, lambda view: view.step > 25)

@@ -358,6 +358,11 @@ def test_checkpoints_of_text_trainings_can_be_chosen(home: Path, monkeypatch: py
     model = text_models.find(services, "run:20260101-000000-js/40")
     assert (model.name, model.folder) == ("js at 40", folder / "checkpoints" / "40")
     assert "complete" in model.interface.commands
+    # What a run made stands among what it was before: those are what it is compared with first.
+    values = [choice.value for choice in text_models.choices(services, starter)]
+    assert values == ["model:20200102-030407-verse", "run:20260101-000000-js/40"]
+    made = replace(starter, manifest=replace(starter.manifest, origin={"run": view.id, "step": 100}))
+    assert [choice.value for choice in text_models.choices(services, made)] == values[::-1]
 
 
 # -- stop strings

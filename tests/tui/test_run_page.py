@@ -224,10 +224,36 @@ async def test_a_failed_run_says_why_and_how_to_go_on(home: Path) -> None:
     )
     async with opened(home, run(home, state="failed", end=end)) as page:
         assert "batch 32 needs 90 GB" in text(page.app)
-        assert "(batch 8)" in " ".join(text(page.app).split())
+        assert "Take a smaller batch; r offers batch 8." in " ".join(text(page.app).split())
         assert "resume" in offered(page.app)
         await page.pilot.press("r")
+        await page.until(lambda: isinstance(page.app.screen, Chooser))
+        await page.pilot.press("escape")
+        assert not page.services.fake.asked
+        await page.pilot.press("r")
+        await page.until(lambda: isinstance(page.app.screen, Chooser))
+        assert "with batch 8" in text(page.app)
+        await page.pilot.press("enter")
         await page.until(lambda: "◐ importing torch" in text(page.app))
+        assert page.services.fake.asked == [("start", page.page.run_id, {"batch": 8})]
+
+
+async def test_a_failed_run_may_go_on_as_it_was(home: Path) -> None:
+    end = Ended("failed", 1387, "the GPU ran out of memory", "", "Take a smaller batch", {"batch": 8})
+    async with opened(home, run(home, state="failed", end=end)) as page:
+        await page.pilot.press("r")
+        await page.until(lambda: isinstance(page.app.screen, Chooser))
+        await page.pilot.press("down", "enter")
+        await page.until(lambda: page.services.fake.asked)
+        assert page.services.fake.asked == [("start", page.page.run_id)]
+
+
+async def test_what_a_run_cannot_change_any_more_is_told_and_not_offered(home: Path) -> None:
+    end = Ended("failed", 1387, "the GPU ran out of memory", "", "Take smaller pictures", {"size": 32})
+    async with opened(home, run(home, state="failed", end=end)) as page:
+        assert "(size 32)" in " ".join(text(page.app).split())
+        await page.pilot.press("r")
+        await page.until(lambda: page.services.fake.asked == [("start", page.page.run_id)])
 
 
 async def test_without_samples_it_says_what_is_awaited(home: Path) -> None:

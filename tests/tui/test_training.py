@@ -153,7 +153,7 @@ async def test_a_wide_terminal_shows_the_run_beside_the_list(home: Path) -> None
             return " ".join(str(app.screen.query_one("#run-facts", Static).render()).split())
 
         await until(pilot, lambda: "batch 32 needs 90 GB" in card())
-        assert "Take a smaller batch (batch 8)" in card()
+        assert "Take a smaller batch; r offers batch 8" in card()
 
 
 async def test_nothing_is_painted_while_nothing_happens(home: Path) -> None:

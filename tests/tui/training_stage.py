@@ -108,8 +108,8 @@ class FakeTraining(TrainingServices):
         self.views = [RunView(run_id, Path("/nowhere") / run_id, plan), *self.views]
         return run_id
 
-    async def start(self, run_id: str) -> None:
-        self.asked.append(("start", run_id))
+    async def start(self, run_id: str, changes: Mapping[str, object] | None = None) -> None:
+        self.asked.append(("start", run_id, dict(changes)) if changes else ("start", run_id))
         if self.failure is not None:
             raise self.failure
         self.change(run_id, state="starting", phase="importing torch", end=None)

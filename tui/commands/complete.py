@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
         help="let a text model go on from a prompt",
         description="Prints the completion, without the prompt; of several, each with its number and seed above it.",
     )
-    parser.add_argument("model", metavar="MODEL", help="id or name of a text model")
+    parser.add_argument("model", metavar="MODEL", help="id or name of a text model, or RUN@STEP, RUN@best, RUN@last")
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="text to go on from; - reads stdin")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest completion (default: the model's)")
     parser.add_argument("--max-characters", type=int, metavar="N", help="longest completion in characters instead")
@@ -84,9 +84,9 @@ def completion_command(model: Model) -> Command:
 
 def _complete(options: argparse.Namespace) -> int:
     from core.library.interfaces import TEXTS_TOGETHER
-    from core.library.models import Library
+    from core.runs.models import model_named
 
-    model = Library().get(options.model)
+    model = model_named(options.model)
     command = completion_command(model)
     inputs: dict[str, object] = {"prompt": _prompt(options.prompt)}
     if options.stop is not None:

@@ -17,6 +17,9 @@ PICTURES_ONLY = ("classes", "least_side", "drop_near", "no_prepare", "size", "cr
 TEXT_ONLY = ("field", "held_out", "seed")
 """Options of `datasets add` that mean nothing for the other kind."""
 
+_PLAIN = ("binary", "duplicate", "empty", "generated", "ignored", "minified", "link")
+"""Reasons for which a file is left out that need no example."""
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `datasets add` for text."""
@@ -102,7 +105,11 @@ def report_lines(dataset: Dataset) -> list[str]:
     left_out = report.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         words = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
-        lines.append(f"left out   {words} (of {_number(report, 'files'):,} files)")
+        lines.append(f"left out   {words} (of {counted(_number(report, 'files'), 'file')})")
+        examples = _table_in(report, "left_out_because")
+        lines += [
+            f"           {examples[reason]}" for reason in left_out if reason in examples and reason not in _PLAIN
+        ]
     counts = {
         "duplicates": ("duplicate", "dropped"),
         "broken_lines": ("line", "with bytes that do not decode"),
@@ -147,7 +154,11 @@ def _given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
 
 
 def _table(dataset: Dataset, key: str) -> Mapping[str, Any]:
-    value = dataset.about.get(key)
+    return _table_in(dataset.about, key)
+
+
+def _table_in(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = told.get(key)
     return value if isinstance(value, Mapping) else {}
 
 

@@ -18,7 +18,7 @@ def add(verbs: Any) -> None:
         "GGUF file for llama.cpp (GPT-2 only; needs the package gguf). Image models become their weights (safetensors) "
         "with model.toml. The folder must not be there yet.",
     )
-    parser.add_argument("model", metavar="MODEL", help="id or name")
+    parser.add_argument("model", metavar="MODEL", help="id or name, or RUN@STEP, RUN@best, RUN@last")
     parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a folder that is not there yet")
     parser.add_argument("--format", choices=("hf", "gguf"), default="hf", help="default: %(default)s")
     json_flag(parser)
@@ -27,9 +27,9 @@ def add(verbs: Any) -> None:
 
 def _export(options: argparse.Namespace) -> int:
     from core.library.exporting import export_model
-    from core.library.models import Library
+    from core.runs.models import model_named
 
-    model = Library().get(options.model)
+    model = model_named(options.model)
     progress = Progress()
     try:
         made = run_async(export_model(model, options.to, options.format, progress))

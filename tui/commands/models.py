@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     listing.set_defaults(run=_list)
 
     show = verbs.add_parser("show", help="everything about one model")
-    show.add_argument("model", metavar="MODEL", help="id or name")
+    show.add_argument("model", metavar="MODEL", help="id or name, or RUN@STEP, RUN@best, RUN@last")
     json_flag(show)
     show.set_defaults(run=_show)
 
@@ -107,9 +107,9 @@ def _types(names: object) -> str:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from core.library.models import Library
+    from core.runs.models import model_named
 
-    model = Library().get(options.model)
+    model = model_named(options.model)
     if options.json:
         print_json(_json_safe(details(model)))
         return 0

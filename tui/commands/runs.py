@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InvalidInput
 from tui.commands import runs_film
 from tui.commands.common import harmless, json_flag, print_json, run_async, table
-from tui.run_facts import latest_score, main_scores
+from tui.run_facts import latest_score, main_scores, offered
 from tui.words import ago, duration
 
 if TYPE_CHECKING:
@@ -43,17 +43,20 @@ def add(commands: Any) -> None:
     log.add_argument("--lines", type=int, metavar="N", default=0, help="only the last N")
     runs_film.add(verbs)
     one("stop", "save and end it; it can go on later", _stop)
-    one("resume", "let one go on that was stopped, has failed or is lost", _resume)
+    resume = one("resume", "let one go on that was stopped, has failed or is lost", _resume)
+    _option(resume, "one that may change in a run that has begun, such as a batch that fits: --option batch=8")
     extend = one("extend", "train longer; one that has ended goes on", _extend)
     extend.add_argument("--steps", type=int, metavar="N", required=True, help="steps in all")
     branch = one("branch", "a new run from a checkpoint of another; prints its id", _branch)
     branch.add_argument("--step", type=int, metavar="N", required=True, help="the checkpoint")
     branch.add_argument("--steps", type=int, metavar="N", help="steps in all (default: as the other)")
     branch.add_argument("--name", help="what to call it")
-    branch.add_argument(
-        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option that differs: --option batch=8"
-    )
+    _option(branch, "an option that differs: --option rate=1e-4")
     one("rm", "delete a run for ever; its finished model stays in the library", _remove)
+
+
+def _option(parser: argparse.ArgumentParser, about: str) -> None:
+    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=about)
 
 
 def summary(run: RunView) -> dict[str, object]:
@@ -150,6 +153,8 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     facts.insert(4, ["step", f"{run.step:,} of {run.plan.steps:,}"])
     facts += [["dataset", run.plan.dataset], ["base", run.plan.base or "random weights"]]
+    asked = [f"{name} {value}" for name, value in run.plan.options.items() if not isinstance(value, list | tuple)]
+    facts += [["options", ", ".join(asked)]] if asked else []
     facts += [[name, f"{value:.5g}"] for name, value in run.latest.items()]
     facts += [[f"{each.metric}, step {each.step:,}", _score_told(run, each)] for each in _first_and_best(run)]
     facts += [["checkpoints", ", ".join(f"{each.step:,}" for each in run.checkpoints) or "none"]]
@@ -203,7 +208,7 @@ def _stop(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     from core.runs.store import start
 
-    return _told(run_async(start(options.id)), options.json)
+    return _told(run_async(start(options.id, changes=_changes(options.option))), options.json)
 
 
 def _extend(options: argparse.Namespace) -> int:
@@ -260,7 +265,17 @@ def _told(run: RunView, as_json: bool) -> int:
 def _problem(run: RunView) -> str:
     if run.state != "failed" or run.end is None:
         return ""
-    return ". ".join(part for part in (f"{run.end.what}: {run.end.why}".rstrip(": "), run.end.do) if part)
+    parts = (f"{run.end.what}: {run.end.why}".rstrip(": "), run.end.do, way_out(run))
+    return ". ".join(part.rstrip(".") for part in parts if part)
+
+
+def way_out(run: RunView) -> str:
+    """What lets a failed run go on with what it was offered, to be typed; empty where that cannot be."""
+    offer = offered(run)
+    if not offer:
+        return ""
+    given = " ".join(f"--option {name}={str(value).lower()}" for name, value in offer.items())
+    return f"`tarmac runs resume {run.id} {given}`"
 
 
 def _changes(pairs: list[str]) -> dict[str, object]:

@@ -25,7 +25,7 @@ def add(verbs: Any) -> None:
         " --fetch); otherwise the same distances on the features of the portraits starter's discriminator, called FD-D"
         " and KD-D, which compare only with themselves.",
     )
-    parser.add_argument("model", metavar="MODEL", help="id or name")
+    parser.add_argument("model", metavar="MODEL", help="id or name, or RUN@STEP, RUN@best, RUN@last")
     parser.add_argument("--dataset", metavar="NAME", required=True, help="prepared pictures or texts")
     parser.add_argument("--samples", type=int, default=1000, help="pictures to draw (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: %(default)s)")
@@ -42,9 +42,9 @@ def add(verbs: Any) -> None:
 
 def _score(options: argparse.Namespace) -> int:
     from core.datasets.library import Datasets
-    from core.library.models import Library
+    from core.runs.models import model_named
 
-    model, dataset = Library().get(options.model), Datasets().get(options.dataset)
+    model, dataset = model_named(options.model), Datasets().get(options.dataset)
     wanted = {"image-gan": "image", "text": "text"}.get(model.kind)
     if model.problem is not None or wanted is None:
         raise Refused(

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.errors import TarmacError
 from core.runs.events import (
     Attempt,
+    Changed,
     Checkpoint,
     Ended,
     Event,
@@ -29,7 +30,7 @@ from core.runs.text_samples import read_samples
 from core.runs.view import RunView
 from tui.commands.common import Progress, harmless
 from tui.exits import DONE, INTERRUPTED, NOT_DONE
-from tui.run_facts import main_scores, metric, pace, share_of
+from tui.run_facts import in_words, main_scores, metric, pace, share_of
 from tui.words import duration, figures, size
 
 LOOK_EVERY = 0.25
@@ -206,6 +207,8 @@ def sentence(event: Event) -> str:
             return f"stopping at step {step:,}"
         case Extended(steps):
             return f"extended to {steps:,} steps"
+        case Changed(step, options):
+            return f"from step {step:,} on with {in_words(options)}"
         case Ended(state, step, what, why, _, _, model):
             about = f": {what}" if what else ""
             about += f": {why}" if why else ""

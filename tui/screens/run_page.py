@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,9 +13,8 @@ from textual.content import Content
 from textual.reactive import var
 from textual.widgets import Static
 
-from core.errors import TarmacError
 from tui import run_facts, run_lines
-from tui.messages import Trouble
+from tui.run_filming import Filming
 from tui.run_steering import Steering
 from tui.screens.base import StudioScreen
 from tui.widgets.run_card import TONES, sheets
@@ -42,7 +40,7 @@ _STEP = Binding.Group("step", compact=True)
 _SCROLL = Binding.Group("read", compact=True)
 
 
-class RunPage(Steering, StudioScreen):
+class RunPage(Steering, Filming, StudioScreen):
     """Pushed over the list of runs.
 
     Args:
@@ -102,8 +100,6 @@ class RunPage(Steering, StudioScreen):
         """Which score is drawn, counted from the one that decides."""
         self._playing: Timer | None = None
         self._settled = run_facts.Settled()
-        self._film: tuple[int, int] | None = None
-        self._film_of = ""
         self._said: dict[str, object] = {}
 
     def body(self) -> ComposeResult:
@@ -196,9 +192,18 @@ class RunPage(Steering, StudioScreen):
 
     def _now_line(self, view: RunView) -> Content:
         """What is measured now; a film that is written has the line to itself."""
-        if self._film is not None:
-            return run_lines.film(self._film, self._film_of)
+        if self.film is not None:
+            return run_lines.film(self.film, self.film_of)
         return run_lines.now(view, self.app.status, self.size.width)
+
+    def film_told(self) -> None:
+        """How far it is stands in the last line."""
+        if self.view is not None:
+            self._say("run-now", self._now_line(self.view))
+
+    def film_over(self) -> None:
+        """The last line is its own again, and other keys work."""
+        self._show()
 
     def _say(self, name: str, content: Content) -> None:
         told = content.plain, content.spans
@@ -327,8 +332,6 @@ class RunPage(Steering, StudioScreen):
         view = self.view
         if action in ("step", "play", "compare"):
             return view is not None and len(view.samples) > 1
-        if action == "history":
-            return view is not None and len(view.samples) > 1 and view.plan.kind == "image" and self._film is None
         if action in ("scroll", "scroll_page"):
             seen = bool(self.query_one(RunTexts).region)
             return view is not None and view.plan.kind == "text" and bool(view.samples) and seen
@@ -336,17 +339,17 @@ class RunPage(Steering, StudioScreen):
             return view is not None and len(run_facts.metrics(view)) > 1
         if action == "turn":
             return bool(self._turns)
-        if action == "film":
-            return view is not None and bool(view.model) and view.plan.kind == "image" and self._film is None
+        if action in ("film", "history"):
+            return self.can_film(action)
         if action == "further":
             known = view is not None and view.plan.kind in self.app.services.training.kinds
-            return view is not None and bool(view.model) and known and self._film is None
+            return view is not None and bool(view.model) and known and self.film is None
         return self.can(action)
 
     def action_back(self) -> None:
         """Stop what is being written or played; else back to the list."""
-        if self._film is not None:
-            self.workers.cancel_group(self, "film")
+        if self.film is not None:
+            self.stop_film()
         elif self._playing is not None:
             self._stop_playing()
             self._show()
@@ -368,43 +371,3 @@ class RunPage(Steering, StudioScreen):
         below = next((screen for screen in self.app.screen_stack if isinstance(screen, TrainingScreen)), None)
         if below is not None:
             below.call_later(below.action_new, view.model, view.plan.dataset)
-
-    def action_film(self) -> None:
-        """Write a film of the model into the exports."""
-        view = self.view
-        if view is not None and view.model:
-            from tui.run_film import write_film
-
-            model = view.model
-            self._begin_film("the model", lambda progress: write_film(self.app.services, model, progress))
-
-    def action_history(self) -> None:
-        """Write a film of the samples into the exports."""
-        view = self.view
-        if view is not None:
-            from tui.run_film import write_history
-
-            self._begin_film("the history", lambda progress: write_history(view, progress))
-
-    def _begin_film(self, of: str, write: Callable[[Callable[[int, int], None]], Awaitable[Path]]) -> None:
-        self._film, self._film_of = (0, 0), of
-        self.app.losses["run-film"] = f"A film of {of} of a run is being written; it would not be kept."
-        self.run_worker(self._write_film(write), group="film", exclusive=True, exit_on_error=False)
-        self._show()
-
-    async def _write_film(self, write: Callable[[Callable[[int, int], None]], Awaitable[Path]]) -> None:
-        def progress(done: int, count: int) -> None:
-            self._film = (done, count)
-            if self.view is not None:
-                self._say("run-now", self._now_line(self.view))
-
-        try:
-            path = await write(progress)
-        except TarmacError as error:
-            self.post_message(Trouble(error, "writing a film"))
-        else:
-            self.app.notify(str(path), title="Film written", timeout=10, markup=False)
-        finally:
-            self._film = None
-            self.app.losses.pop("run-film", None)
-            self._show()

@@ -49,6 +49,8 @@ class Footer(Widget):
         """
         merged: dict[str, tuple[str, str, str, bool]] = {}
         seen: set[tuple[str, str]] = set()
+        alone: dict[str, str] = {}
+        """What a key says that is the only one of its group."""
         for key, node, binding, _tooltip in live_bindings(self.screen):
             if not binding.show or (binding.action, binding.description) in seen:
                 continue
@@ -60,9 +62,12 @@ class Footer(Widget):
             if slot in merged:
                 keys, label, first, whole = merged[slot]
                 merged[slot] = (keys + shown, label, first, whole)
+                alone.pop(slot, None)
             else:
                 merged[slot] = (shown, label, key, node is self.app)
-        return list(merged.values())
+                if group and not group.compact:
+                    alone[slot] = binding.description
+        return [(keys, alone.get(slot, label), key, whole) for slot, (keys, label, key, whole) in merged.items()]
 
     def render(self) -> Content:
         """The line, never wider than the widget."""

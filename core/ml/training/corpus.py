@@ -36,7 +36,7 @@ FORMAT = 1
 """Part of the fingerprint: another number makes every corpus anew."""
 PIECE = 100_000
 """Bytes. A longer document is encoded in pieces: one tokenizer call takes some 100 bytes of memory a byte of text."""
-BATCH = 2 << 20
+BATCH = 1 << 20
 """Bytes of text that are encoded in one call, on all cores."""
 
 Tell = Callable[[str, float | None], None]

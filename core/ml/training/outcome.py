@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,5 +38,15 @@ def too_large(error: BaseException, batch: int, step: int, offer: dict[str, obje
         do: A sentence about them.
     """
     what = f"not enough memory for a batch of {batch}" if batch else "not enough memory"
-    why = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return Outcome("failed", step, what, why, do, offer)
+    return Outcome("failed", step, what, _asked(str(error)) or type(error).__name__, do, offer)
+
+
+def _asked(said: str) -> str:
+    """What an allocator said, in words: how much it could not get. Anything else stays as it was said."""
+    found = re.search(r"tried to allocate ([\d.]+) ?(bytes|[KMG]iB)", said, re.IGNORECASE)
+    if found is None:
+        return said.splitlines()[0][:200] if said else ""
+    unit = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}[found[2][0].lower()]
+    size = float(found[1]) * unit
+    told = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    return f"{told} more could not be had"

@@ -70,7 +70,9 @@ class TextTraining:
         """One step. Returns the mean loss (nats a token), the learning rate and the norm of the gradient."""
         recipe, began = self.recipe, time.monotonic()
         rate = rate_at(self.step, recipe) * self._factor
-        rows = batch_at(self.tokens, self.step, recipe, rank=self.ranks.rank, world=self.ranks.world)
+        # Counted, not reckoned from the step: earlier steps may have had another batch.
+        read = self.tokens_seen // recipe.context
+        rows = batch_at(self.tokens, self.step, recipe, rank=self.ranks.rank, world=self.ranks.world, read=read)
         self.loading += time.monotonic() - began
         rows = rows.to(self.device, non_blocking=True)
         self._reseed()

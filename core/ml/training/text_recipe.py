@@ -58,7 +58,9 @@ def rate_at(step: int, recipe: Recipe) -> float:
     return recipe.rate * (1 - math.sqrt((step - start) / falling))
 
 
-def batch_at(tokens: NDArray[Any], step: int, recipe: Recipe, *, rank: int = 0, world: int = 1) -> Tensor:
+def batch_at(
+    tokens: NDArray[Any], step: int, recipe: Recipe, *, rank: int = 0, world: int = 1, read: int | None = None
+) -> Tensor:
     """The rows that the step (from 0) reads: int64 [batch / world, context + 1].
 
     Every epoch cuts the corpus at another offset and shuffles the pieces, so each token is read once an epoch.
@@ -68,6 +70,7 @@ def batch_at(tokens: NDArray[Any], step: int, recipe: Recipe, *, rank: int = 0, 
         step: Which.
         recipe: For batch, context and seed.
         rank, world: Which part of the batch, of how many.
+        read: Rows that were read before; by default as many as so many steps of this batch read.
     """
     length = recipe.context
     if len(tokens) < 2 * length + 1:
@@ -76,7 +79,7 @@ def batch_at(tokens: NDArray[Any], step: int, recipe: Recipe, *, rank: int = 0, 
         )
     rows_per_epoch = (len(tokens) - 1 - length) // length
     share = recipe.batch // world
-    first = step * recipe.batch + rank * share
+    first = (step * recipe.batch if read is None else read) + rank * share
     rows = []
     for row in range(first, first + share):
         epoch, place = divmod(row, rows_per_epoch)

@@ -54,6 +54,7 @@ class Setup:
         training: On its device, before its first step of this attempt.
         kept: What the run kept with the checkpoint.
         licence: Of the texts, as far as the dataset says.
+        new: Whether the network began from random weights.
     """
 
     corpus: Corpus
@@ -63,13 +64,20 @@ class Setup:
     training: TextTraining
     kept: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
+    new: bool = False
 
     def chosen(self) -> dict[str, object]:
         """For people: all options as they are trained, the device, and the sizes of network and corpus."""
-        told: dict[str, object] = asdict(self.options)
+        told: dict[str, object] = {name: value for name, value in asdict(self.options).items() if self._matters(name)}
         told |= {"device": device_name(self.training.device), "tokens": len(self.corpus.train)}
         told |= {"parameters": sum(each.numel() for each in self.training.model.parameters())}
         return told | {"trained": sum(each.numel() for each in self.training.learned)}
+
+    def _matters(self, name: str) -> bool:
+        """Whether an option says something about this experiment: a base has its own shape, for one."""
+        if name in ("vocabulary", "layers", "width", "heads"):
+            return self.new
+        return self.options.method == "lora" if name.startswith("lora_") else True
 
 
 def set_up(attempt: Attempt, sources: Sources) -> Setup:
@@ -128,7 +136,7 @@ def set_up(attempt: Attempt, sources: Sources) -> Setup:
     if sources.checkpoint is not None:
         with reading(sources.checkpoint):
             training.restore(state)
-    return Setup(corpus, tokens, tokenizer, options, training, kept, sources.licence)
+    return Setup(corpus, tokens, tokenizer, options, training, kept, sources.licence, new)
 
 
 def _check_same(options: TextOptions, checkpoint: Path) -> None:

@@ -43,6 +43,52 @@ def test_json_that_is_no_lines_is_plain_text(tmp_path: Path) -> None:
     assert read(tmp_path / "x.json")[0] == ['{\n  "text": "no"\n}\n']
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("name", ["x.json", "x.json.gz"])
+def test_an_array_of_objects_is_records(tmp_path: Path, name: str, indent: int | None) -> None:
+    texts = [f"größer {n} ]}}, {{[" + "x" * (n * 997 % 40_000) for n in range(300)]  # over several blocks
+    records: list[object] = [{"id": n, "text": text} for n, text in enumerate(texts)]
+    records[7] = "no object"
+    data = json.dumps(records, ensure_ascii=False, indent=indent).encode()
+    assert len(data) > 3 << 20
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data, 1) if name.endswith(".gz") else data)
+    seen, found = read(path)
+    assert seen == [*texts[:7], *texts[8:]]
+    assert (found.fields, found.bad) == ({"text": 299}, 1)
+
+
+def test_the_first_record_of_an_array_may_be_long(tmp_path: Path) -> None:
+    book = "It was a dark and stormy night. " * 100_000
+    (tmp_path / "x.json").write_text(json.dumps([{"title": "Night", "text": book}, {"title": "Day", "text": "."}]))
+    assert read(tmp_path / "x.json")[0] == [book, "."]
+
+
+def test_an_array_in_a_folder_is_records_only_with_text_in_a_field(tmp_path: Path) -> None:
+    numbers, texts = [{"x": 1, "y": "a"}] * 3, [{"x": 1, "text": LONG}] * 3
+    (tmp_path / "a.json").write_text(json.dumps(numbers))
+    (tmp_path / "b.json").write_text(json.dumps(texts))
+    assert read(tmp_path)[0] == [json.dumps(numbers), *[LONG] * 3]
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [
+        ("", "truncated: its array has no end after 2 records"),
+        (', {"text": "cut', "broken: it is no JSON after 2 records"),
+        (", {'text': 'Python'}]", "broken: it is no JSON after 2 records"),
+        (', {"text": "' + "x" * 3_000_000 + '"}]', "broken: record 3 is longer than 10,000 characters, or no JSON"),
+    ],
+)
+def test_the_good_beginning_of_an_array_is_used(tmp_path: Path, ending: str, why: str) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([{"text": "one"}, {"text": "two"}])[:-1] + ending)
+    texts: list[str] = []
+    (file,) = listed(tmp_path / "x.json").files
+    with pytest.raises(LeftOut) as left:
+        texts.extend(documents(file, None, Found(), Limits(record=10_000)))
+    assert (texts, f"{left.value.reason}: {left.value.why}") == (["one", "two"], why)
+
+
 @pytest.mark.parametrize(
     ("record", "field"),
     [

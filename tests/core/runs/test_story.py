@@ -66,3 +66,11 @@ def test_the_best_score_is_a_number() -> None:
         (20, False),
         (20, False),
     ]
+
+
+def test_of_checkpoints_that_were_the_best_the_last_still_is() -> None:
+    story = Story()
+    for number, (step, best) in enumerate([(10, True), (20, True), (30, False)]):
+        story.take(float(number), Checkpoint(step, str(step), best=best))
+    view = story.view("run", Path("/nowhere"), RunPlan("r", "text", "d"), "running", frozenset({10, 20, 30}))
+    assert [(each.step, each.best) for each in view.checkpoints] == [(10, False), (20, True), (30, False)]

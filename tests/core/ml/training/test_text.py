@@ -18,6 +18,7 @@ from core.ml.generation.loading import load_engine
 from core.ml.training import text_starter
 from core.ml.training.muon import orthogonalized
 from core.ml.training.text import TextTraining
+from core.ml.training.text_loss import Loss
 from core.ml.training.text_recipe import Recipe, batch_at, rate_at
 from core.ml.training.text_tokenizer import train_tokenizer
 
@@ -109,6 +110,27 @@ def test_an_epoch_reads_every_piece_once_and_the_next_one_others() -> None:
     assert np.diff(starts).tolist() == [8] * (rows - 1)
     assert all(row[0].tolist() == list(range(int(row[0, 0]), int(row[0, 0]) + 9)) for row in first)
     assert [int(batch_at(tokens, rows + step, recipe)[0, 0]) for step in range(5)] != starts[:5]
+
+
+def test_a_training_that_goes_on_with_a_smaller_batch_reads_on_from_where_it_was() -> None:
+    def reading(seen: list[torch.Tensor]) -> Loss:
+        def loss(rows: torch.Tensor, share: float) -> torch.Tensor:
+            seen.append(rows)
+            return torch.zeros((), requires_grad=True)
+
+        return loss
+
+    before, after = list[torch.Tensor](), list[torch.Tensor]()
+    large = TextTraining(Tiny(), TOKENS, replace(RECIPE, batch=4), loss=reading(before))
+    for _ in range(4):
+        large.run()
+    large.restore({**large.state(), "numbers": {"step": 3, "tokens": 3 * 4 * RECIPE.context, "seconds": 1.0}})
+    small = TextTraining(Tiny(), TOKENS, replace(RECIPE, batch=2), loss=reading(after))
+    small.restore(large.state())
+    for _ in range(2):
+        small.run()
+    assert torch.equal(torch.cat(after), before[3])
+    assert (small.step, small.tokens_seen) == (5, large.tokens_seen + 2 * 2 * RECIPE.context)
 
 
 def test_a_corpus_shorter_than_the_context_is_refused() -> None:

@@ -273,6 +273,7 @@ def test_out_of_memory_is_met_with_less(lines: Path, tmp_path: Path, monkeypatch
     # A batch that was asked for stays what it is, computed in parts.
     outcome = run(Remembered(tmp_path / "asked", 2), lines)
     assert (outcome.state, outcome.what) == ("failed", "not enough memory for a batch of 4")
+    assert outcome.why == "2.1 GB more could not be had"
     assert outcome.offer == {"accumulate": 2}
     parts = replace(PLAN, options=OPTIONS | outcome.offer)
     assert run(Remembered(tmp_path / "parts", 2), lines, parts).state == "finished"
