@@ -95,8 +95,7 @@ def _of_masks(found: object) -> Tensor:
         classes, masks = found.logits, found.pred_masks  # type: ignore[attr-defined]
     known = classes[0].float().softmax(dim=-1)[:, :-1]  # the last one is "no object"
     scores = torch.einsum("ql,qhw->lhw", known, masks[0].float().sigmoid())
-    scores = scores / scores.sum(dim=0, keepdim=True).clamp(min=1)
-    return scores
+    return scores / scores.sum(dim=0, keepdim=True).clamp(min=1)
 
 
 def _ids(scores: Tensor, shape: tuple[int, ...]) -> NDArray[np.uint8]:
