@@ -125,6 +125,9 @@ async def test_a_model_that_cannot_be_used_says_so_before_anything_is_prepared(h
         await pilot.press("down", "right")  # the contrast can
         await until(pilot, lambda: "✕ shapes" not in text(app))
         assert page.preparation.subject == "contrast"
+        await pilot.press("left")
+        await until(pilot, lambda: "✕ shapes cannot be used" in text(app))
+        assert len(sets.asked) == 1
 
 
 async def test_without_a_model_there_is_nothing_to_ask(home: Path) -> None:

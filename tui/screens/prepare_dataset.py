@@ -77,7 +77,8 @@ class PrepareDatasetPage(StudioScreen):
         self._side, self._suggested = 64, 0
         self._pictures: dict[int, Pixels] = {}
         self._models: list[Model] = []
-        self._noted = ("", "$muted")
+        self._noted, self._looking = ("", "$muted"), ""
+        self._blind: dict[str, str] = {}
         self._found: dict[str, dict[int, Subject]] = {}
         """What models saw in the pictures that are shown, by what they are called."""
 
@@ -179,6 +180,7 @@ class PrepareDatasetPage(StudioScreen):
             sheet.say("✕ None of its pictures can be read any more.", "$error")
             return
         sheet.say("")
+        self._look()
         self.call_after_refresh(self._show_cuts)
 
     def on_grid_canvas_sized(self, event: GridCanvas.Sized) -> None:
@@ -193,39 +195,53 @@ class PrepareDatasetPage(StudioScreen):
 
     async def _draw_cuts(self) -> None:
         from tui.crop_drawing import window_tile
+        from tui.subject_finders import looks
+        from tui.widgets.tile_sheet import squared
 
         sheet, chosen, pictures = self.query_one(TileSheet), self.preparation, self._pictures
-        found = await self._seen(chosen)
+        name = looks(self._models, chosen.subject) if chosen.crop == "auto" else ""
+        found, awaited = self._found.get(name, {}), bool(name) and name not in self._found
         columns, rows = grid_for(sheet, len(pictures))
         side = sheet.side(columns, rows)
-        tiles = await asyncio.to_thread(
-            lambda: [window_tile(picture, chosen.crop, side, found.get(number)) for number, picture in pictures.items()]
-        )
+
+        def tile(number: int, picture: Pixels) -> Pixels:
+            return squared(picture, side) if awaited else window_tile(picture, chosen.crop, side, found.get(number))
+
+        tiles = await asyncio.to_thread(lambda: [tile(number, picture) for number, picture in pictures.items()])
         if sheet.places != {(index % columns, index // columns) for index in range(len(tiles))}:
             sheet.lay(columns, rows)
         sheet.put({(index % columns, index // columns): tile for index, tile in enumerate(tiles)})
 
-    async def _seen(self, chosen: Preparation) -> dict[int, Subject]:
-        """What the chosen model sees in the pictures; {} where nobody but the contrast looks, or the model cannot."""
+    def _look(self) -> None:
+        """Have the chosen model look at the pictures, where one is chosen that has not; any other stops looking."""
         from tui.subject_finders import looks
 
+        chosen = self.preparation
         name = looks(self._models, chosen.subject) if chosen.crop == "auto" else ""
+        if not self._pictures or name == self._looking:
+            return
+        self.workers.cancel_group(self, "look")
+        self._looking = name
+        self._note(self._blind.get(name, ""), "$error")
         if name and name not in self._found:
             self._note(f"◐ {name} looks at the pictures", "$warning")
-            services = self.app.services.datasets
+            self.run_worker(self._see(name, chosen), group="look", exit_on_error=False, description="looking")
 
-            def progress(what: str, share: float | None) -> None:
+    async def _see(self, name: str, chosen: Preparation) -> None:
+        def progress(what: str, share: float | None) -> None:
+            if self._looking == name:
                 self._note(f"◐ {what}", "$warning")
 
-            try:
-                self._found[name] = await services.subjects(
-                    self.dataset, list(self._pictures), _DECODED, chosen, progress
-                )
-            except TarmacError as error:
-                self._note(f"✕ {error}", "$error")
-                return {}
-        self._note("")
-        return self._found[name] if name else {}
+        services = self.app.services.datasets
+        try:
+            self._found[name] = await services.subjects(self.dataset, list(self._pictures), _DECODED, chosen, progress)
+        except TarmacError as error:
+            self._found[name] = {}  # the frames are those of the contrast then
+            self._blind[name] = f"✕ {error}"
+            self._note(self._blind[name], "$error")
+        else:
+            self._note("")
+        self._show_cuts()
 
     def _note(self, text: str, tone: str = "$muted") -> None:
         """What is being done, or went wrong, besides what follows from the answers."""
@@ -239,6 +255,7 @@ class PrepareDatasetPage(StudioScreen):
             self._fields(self._suggested)
         self._tell()
         if event.name in ("crop", "subject"):
+            self._look()
             self._show_cuts()
 
     def _tell(self) -> None:
