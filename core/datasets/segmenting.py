@@ -154,7 +154,9 @@ class ModelSegmenter:
             FinderFailed: It did not answer.
         """
         outputs = self._wait(self._asked(_brought(pixels, self._side)))
-        return cast("NDArray[np.uint8]", outputs[SUBJECT])[..., 0].astype(np.float32) / 255
+        share = cast("NDArray[np.uint8]", outputs[SUBJECT])[..., 0].astype(np.float32)
+        share /= 255
+        return share
 
     def close(self) -> None:
         """End the worker; may be called twice."""

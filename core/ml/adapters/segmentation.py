@@ -77,7 +77,7 @@ class SegmentationModel:
         found = self.vision.model(pixel_values=shown)
         if self.vision.task == "masks":
             return _of_masks(found)
-        logits = found.logits[0].float()
+        logits: Tensor = found.logits[0].float()
         if logits.shape[0] == 1:
             subject = logits.sigmoid()
             return torch.cat([1 - subject, subject])

@@ -28,8 +28,9 @@ def _hugging_face(path: Path, staging: Path, progress: Progress) -> Converted:
     """A folder with a config.json, which says what kind of model it is."""
     from core.ml.checkpoints import hugging_face, text_models, vision_models
 
-    kind = vision_models if vision_models.claims(hugging_face.settings(path / "config.json")) else text_models
-    return kind.convert(path, staging, progress)
+    if vision_models.claims(hugging_face.settings(path / "config.json")):
+        return vision_models.convert(path, staging, progress)
+    return text_models.convert(path, staging, progress)
 
 
 def _own(path: Path, staging: Path, progress: Progress) -> Converted:

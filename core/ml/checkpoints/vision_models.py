@@ -115,7 +115,9 @@ def _check_size(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
 def _check_adapter(folder: Path, task: str) -> segmentation.SegmentationModel | detection.DetectionModel:
     """Load it as a worker will, and have it look at a picture."""
     try:
-        adapter = (detection if task == "boxes" else segmentation).load(folder, {}, "cpu")
+        adapter: segmentation.SegmentationModel | detection.DetectionModel
+        load = detection.load if task == "boxes" else segmentation.load
+        adapter = load(folder, {}, "cpu")
         picture = np.random.default_rng(0).integers(0, 256, (*_TRIED, 3), dtype=np.uint8)
         for name, command in adapter.interface.commands.items():
             for answer in adapter.run(name, [Request(command.check_inputs({"image": picture}), lambda: False)]):
