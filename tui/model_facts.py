@@ -96,8 +96,9 @@ def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
         lines.append(("takes", _signature(model, "inputs"), ""))
         lines.append(("gives", _signature(model, "outputs"), ""))
         if finds_subjects(model):
-            behind = str(model.architecture.get("background") or "nothing")
-            lines.append(("good for", f"auto-crop of datasets; takes as background: {behind}", ""))
+            behind = str(model.architecture.get("background") or "background")
+            told = "" if behind == "background" else f"; what is background to it: {behind}"
+            lines.append(("good for", f"finding the subjects for auto-crop{told}", ""))
     lines.append(("licence", model.licence or "not told", "" if model.licence else "muted"))
     lines.append(("on disk", words.size(model.size_bytes), ""))
     if not model.problem:

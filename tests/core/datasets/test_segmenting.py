@@ -13,7 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from core.datasets.adding import preparation_of, prepare_dataset
+from core.datasets.adding import prepare_dataset
 from core.datasets.cropping import Preparation
 from core.datasets.jobs import JOBS
 from core.datasets.library import Datasets
@@ -82,22 +82,30 @@ def overlaps(stage: Stage) -> float:
     return float(np.mean([overlap(found[number].box, box) for number, box in enumerate(stage[1])]))
 
 
-async def prepared(stage: Stage, preparation: Preparation) -> tuple[dict[str, object], list[str]]:
-    """What the manifest says of the subjects, and what was told on the way."""
-    told: list[str] = []
-    made = await prepare_dataset(
-        "hard", preparation, datasets=Datasets(stage[0]), progress=lambda what, share: told.append(what)
-    )
-    subjects = made.about["subjects"]
-    assert isinstance(subjects, dict)
-    return subjects, told
+def job(stage: Stage, subject: str, folder: Path | None = None) -> dict[str, object]:
+    """What `prepare_dataset` asks of the process."""
+    place = folder or stage[0] / "models" / "20260101-000000-shapes"
+    finder = Finder("20260101-000000-shapes", "shapes", "segmentation", str(place))
+    return {
+        "folder": str(dataset(stage)),
+        "preparation": {"size": 32, "crop": "auto", "subject": subject},
+        "base_size": None,
+        "finder": finder.__dict__,
+    }
 
 
 async def test_a_model_finds_what_contrast_does_not(stage: Stage) -> None:
     """One worker for all pictures; another finder makes another store, and the manifest says who it was."""
-    by_contrast, _ = await prepared(stage, replace(AUTO, subject="contrast"))
+    JOBS["prepare"](job(stage, "contrast") | {"finder": None}, lambda what, share: None)
+    by_contrast = Manifest.read(dataset(stage)).about["subjects"]
+    assert isinstance(by_contrast, dict)
     poor, first = overlaps(stage), Manifest.read(dataset(stage))
-    by_model, told = await prepared(stage, AUTO)
+    told: list[str] = []
+    made = await prepare_dataset(
+        "hard", AUTO, datasets=Datasets(stage[0]), progress=lambda what, share: told.append(what)
+    )
+    by_model = made.about["subjects"]
+    assert isinstance(by_model, dict)
     good, second = overlaps(stage), Manifest.read(dataset(stage))
     assert by_contrast["by"] == "contrast"
     assert {key: by_model[key] for key in ("by", "by_name", "weights")} == {
@@ -114,24 +122,13 @@ async def test_a_model_finds_what_contrast_does_not(stage: Stage) -> None:
     assert by.count("contrast") == by_model["unseen"]
     assert by.count("model") > 40
 
-    named = await prepare_dataset("hard", replace(AUTO, subject="shapes"), datasets=Datasets(stage[0]))
-    assert preparation_of(named).subject == "20260101-000000-shapes"
-    assert Manifest.read(dataset(stage)).fingerprint == second.fingerprint
+    JOBS["prepare"](job(stage, "20260101-000000-shapes"), lambda what, share: None)
+    third = Manifest.read(dataset(stage))
+    assert third.fingerprint == second.fingerprint  # asked by name it sees the same, to the last bit
+    assert dict(third.about["preparation"])["subject"] == "20260101-000000-shapes"  # type: ignore[call-overload]
     sheet, rows = before_and_after(dataset(stage), 4, 48)
     assert len(rows) == 4
     assert sheet.ndim == 3
-
-
-def job(stage: Stage, subject: str, folder: Path | None = None) -> dict[str, object]:
-    """What `prepare_dataset` asks of the process."""
-    place = folder or stage[0] / "models" / "20260101-000000-shapes"
-    finder = Finder("20260101-000000-shapes", "shapes", "segmentation", str(place))
-    return {
-        "folder": str(dataset(stage)),
-        "preparation": {"size": 32, "crop": "auto", "subject": subject},
-        "base_size": None,
-        "finder": finder.__dict__,
-    }
 
 
 class Killer:
@@ -200,6 +197,8 @@ def test_who_looks(stage: Stage) -> None:
     best = choose(AUTO, library, "cpu")[1]
     assert best is not None
     assert (best.name, best.device) == ("shapes", "cpu")
+    named, finder = choose(replace(AUTO, subject="shapes"), library, "cpu")
+    assert (named.subject, finder) == ("20260101-000000-shapes", best)
     with pytest.raises(NotFound, match="shape"):
         choose(replace(AUTO, subject="shape-net"), library, "cpu")
     with pytest.raises(Refused, match="writer finds no subjects"):
