@@ -144,7 +144,6 @@ class Killer:
             assert "core.workers.child" in worker.cmdline()
             self.killed = worker.pid
             os.kill(worker.pid, signal.SIGKILL)
-            worker.wait()
 
 
 def test_a_worker_that_dies_ends_what_was_asked_of_it_by_name(stage: Stage) -> None:
