@@ -33,6 +33,8 @@ from core.library.subjects import segmentation_interface
 from tests.core.datasets.drawings import cluttered
 from tests.core.ml.vision_models import BINARY, saved, trained
 
+pytestmark = pytest.mark.slow  # a network is trained first
+
 COUNT = 54
 AUTO = Preparation(size=32, crop="auto")
 Stage = tuple[Path, list[Box]]
