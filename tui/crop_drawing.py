@@ -15,7 +15,7 @@ from tui.widgets.tile_sheet import squared
 
 if TYPE_CHECKING:
     from core.datasets.review import Look
-    from core.datasets.subject import Box
+    from core.datasets.subject import Box, Subject
 
 Pixels = NDArray[np.uint8]
 
@@ -80,17 +80,26 @@ def cut_tile(pixels: Pixels, look: Look, side: int, fill: str = "edge") -> Pixel
     return crossed(tile) if look.excluded else np.ascontiguousarray(tile)
 
 
-def window_tile(pixels: Pixels, crop: str, side: int) -> Pixels:
-    """A picture as it came with the square that a way to crop would take, uint8 [side, side, 3]. Takes milliseconds."""
+def window_tile(pixels: Pixels, crop: str, side: int, found: Subject | None = None) -> Pixels:
+    """A picture as it came with the square that a way to crop would take, uint8 [side, side, 3]. Takes milliseconds.
+
+    Args:
+        pixels: The picture.
+        crop: The way.
+        side: In pixels.
+        found: For "auto" the subject that a model saw; without it the contrast looks for it.
+    """
     from core.datasets.cropping import all_of_it, middle
-    from core.datasets.preparing import place
+    from core.datasets.preparing import window_of
+    from core.datasets.subject import find_subject
 
     height, width = pixels.shape[:2]
     tile = squared(pixels, side).copy()
     if crop == "auto":
         from core.datasets.subject import SURE as ENOUGH
 
-        subject, window = place(pixels, None)
+        subject = found or find_subject(pixels)
+        window = window_of(subject, None, height, width)
         sure = subject.confidence >= ENOUGH
         draw_frame(tile, place_in(window, width, height, side), WINDOW, False)
         draw_frame(tile, place_in(subject.box, width, height, side), SURE if sure else DOUBTFUL, not sure)

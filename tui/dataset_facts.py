@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core.datasets.cropping import CROPS
+from core.datasets.cropping import CONTRAST, CROPS
 from tui import words
 
 if TYPE_CHECKING:
@@ -95,6 +95,15 @@ def consistency(dataset: Dataset) -> tuple[float, float] | None:
     if isinstance(before, int | float) and isinstance(after, int | float):
         return float(before), float(after)
     return None
+
+
+def found_by(subjects: Mapping[str, Any]) -> str:
+    """Who found the subjects of auto-crop, by that table of the manifest."""
+    if subjects.get("by", CONTRAST) == CONTRAST:
+        instead, why = subjects.get("instead_of"), subjects.get("why_not")
+        return "contrast" if not instead else f"contrast, since {instead} could not be used: {why}"
+    name, unseen = str(subjects.get("by_name", subjects["by"])), subjects.get("unseen")
+    return f"{name}; contrast where it saw none ({unseen:,})" if unseen else name
 
 
 def unsure(dataset: Dataset) -> int:
@@ -202,6 +211,9 @@ def _findings(dataset: Dataset) -> list[tuple[str, str, str]]:
         before, after = scores
         doubtful = f"; {unsure(dataset):,} unsure, c shows them" if unsure(dataset) else ""
         lines.append(("alignment", f"{before:.2f} → {after:.2f} of 1{doubtful}", ""))
+        subjects = table(dataset, "subjects")
+        if subjects.get("by", CONTRAST) != CONTRAST or subjects.get("instead_of"):
+            lines.append(("found by", found_by(subjects), "busy" if subjects.get("instead_of") else ""))
     report = table(dataset, "report")
     out = left_out(dataset)
     if out:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.datasets.library import Dataset, Datasets
     from core.datasets.review import Look
     from core.datasets.scanning import Record
+    from core.datasets.subject import Subject
     from core.datasets.text_store import TextStore
 
     Pixels = NDArray[np.uint8]
@@ -243,6 +244,19 @@ class DatasetServices:
         from core.datasets.adding import source_pictures
 
         return await source_pictures(dataset, numbers, side, progress)
+
+    async def subjects(
+        self, dataset: Dataset, numbers: Sequence[int], side: int, preparation: Preparation, progress: Progress
+    ) -> dict[int, Subject]:
+        """The subjects of some pictures as auto-crop would find them; boxes are in pixels of `sources` of that side.
+
+        Raises:
+            TarmacError: The model that is asked cannot be used, or the sources have gone.
+        """
+        await asyncio.to_thread(_import_ahead)
+        from core.datasets.adding import find_subjects
+
+        return await find_subjects(dataset, numbers, side, preparation, datasets=self._store, progress=progress)
 
     def decide(self, dataset: Dataset, decided: Mapping[int, Adjustment], names: Mapping[int, str]) -> None:
         """Write all decisions about a dataset's pictures; they count when it is prepared again.

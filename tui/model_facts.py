@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from core.library.subjects import finds_subjects
 from tui import words
 from tui.status import Status
 
@@ -12,8 +13,13 @@ if TYPE_CHECKING:
     from core.interface.command import Command
     from core.library.models import Model
 
-_KINDS = {"image-gan": "images", "text": "text"}
-_NETWORKS = {"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2", "gpt2": "GPT-2", "causal-lm": "language model"}
+_KINDS = {"image-gan": "images", "text": "text", "segmentation": "segmentation", "detection": "detection"}
+_NETWORKS = {
+    **{"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2", "gpt2": "GPT-2", "causal-lm": "language model"},
+    **{"segformer": "SegFormer", "upernet": "UPerNet", "maskformer": "MaskFormer", "mask2former": "Mask2Former"},
+    **{"mobilevit": "MobileViT", "mobilenet_v2": "MobileNetV2", "beit": "BEiT", "dpt": "DPT", "eomt": "EoMT"},
+    **{"detr": "DETR", "yolos": "YOLOS", "rt_detr": "RT-DETR", "rt_detr_v2": "RT-DETRv2", "d_fine": "D-FINE"},
+}
 _TELLING = ("fid", "fid_50k", "fid_10k", "kid", "perplexity", "parses", "fidelity", "coverage")
 """Scores by how much they tell, where a model has several."""
 _PROCESS_BYTES = 350_000_000
@@ -48,7 +54,13 @@ def network(model: Model) -> str:
     side = settings.get("img_resolution")
     if isinstance(side, int):
         parts.append(f"{side}×{side}")
-    for key, unit in (("n_layer", "layers"), ("n_positions", "tokens of context"), ("context", "tokens of context")):
+    units = {
+        "n_layer": "layers",
+        "n_positions": "tokens of context",
+        "context": "tokens of context",
+        "labels": "labels",
+    }
+    for key, unit in units.items():
         value = settings.get(key)
         if isinstance(value, int):
             parts.append(f"{value:,} {unit}")
@@ -83,6 +95,10 @@ def facts(model: Model, status: Status | None) -> list[tuple[str, str, str]]:
         lines.append(("network", network(model), ""))
         lines.append(("takes", _signature(model, "inputs"), ""))
         lines.append(("gives", _signature(model, "outputs"), ""))
+        if finds_subjects(model):
+            behind = str(model.architecture.get("background") or "background")
+            told = "" if behind == "background" else f"; what is background to it: {behind}"
+            lines.append(("good for", f"finding the subjects for auto-crop{told}", ""))
     lines.append(("licence", model.licence or "not told", "" if model.licence else "muted"))
     lines.append(("on disk", words.size(model.size_bytes), ""))
     if not model.problem:

@@ -218,14 +218,21 @@ class TrainingServices:
         sizes = store.starts[1:] - store.starts[:-1]
         return [TextPiece(number, store.text(number)[:length], int(sizes[number])) for number in numbers]
 
-    async def prepare(self, dataset: DatasetFacts, size: int, crop: str, progress: Progress) -> DatasetFacts:
+    async def prepare(
+        self, dataset: DatasetFacts, size: int, crop: str, progress: Progress, subject: str = "auto"
+    ) -> DatasetFacts:
         """Make a dataset ready for training at `size` pixels; a starter is drawn.
+
+        Args:
+            dataset: Which.
+            size, crop, subject: As a `Preparation` has them.
+            progress: Told how far it is.
 
         Raises:
             TarmacError: It was refused.
         """
         adding = await asyncio.to_thread(_core, "core.datasets.adding")
-        preparation = _core("core.datasets.cropping").Preparation(size=size, crop=crop)
+        preparation = _core("core.datasets.cropping").Preparation(size=size, crop=crop, subject=subject)
         store = _core("core.datasets.library").Datasets(self._data)
         found: DatasetFacts = await adding.prepare_dataset(dataset.id, preparation, datasets=store, progress=progress)
         return found

@@ -47,12 +47,13 @@ class ImageAnswers(KindAnswers):
     """About images.
 
     Attributes:
-        size, crop: How the dataset is prepared, where it is not.
+        size, crop, subject: How the dataset is prepared, where it is not.
         architecture: Where there is no base.
     """
 
     size: int = USUAL_SIZE
     crop: str = "centre"
+    subject: str = "auto"
     architecture: str = "stylegan2"
 
     def options(self) -> dict[str, object]:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,9 @@ from core.datasets.library import Dataset, Datasets
 from core.datasets.manifest import MAX_NAME
 from core.datasets.process import Progress, run_job
 from core.datasets.review import load_pictures
+from core.datasets.segmenting import Finder, as_job
 from core.datasets.sources import displayed
+from core.datasets.subject import Subject
 from core.errors import InvalidInput, Refused
 from core.library.manifest import clean_line
 from core.library.naming import STARTER_PREFIX
@@ -81,9 +84,10 @@ async def add_pictures(
         raise InvalidInput("nothing can be added", "no folder or file was given")
     sources = [absolute(path) for path in paths]
     chosen = name_of(name, sources[0])
-    if preparation is not None:
-        preparation.check()
     datasets = datasets or Datasets()
+    finder = None
+    if preparation is not None:
+        preparation, finder = await _finder(preparation.check(), datasets)
     staging = await asyncio.to_thread(datasets.staging)
     try:
         job = {
@@ -94,6 +98,7 @@ async def add_pictures(
             **asdict(looking or Looking()),
             "preparation": asdict(preparation) if preparation is not None else None,
             "base_size": base_size,
+            "finder": as_job(finder),
         }
         await run_job(job, f"{chosen} cannot be added", progress)
         adopting = asyncio.create_task(asyncio.to_thread(datasets.adopt, staging))
@@ -139,15 +144,67 @@ async def prepare_dataset(
         return await _draw(found, size, datasets, progress)
     if found.kind != "image":
         raise Refused(f"{found.name} cannot be prepared", f"its kind is {found.kind}; only pictures are prepared")
-    chosen = (preparation or preparation_of(found)).check()
+    chosen, finder = await _finder((preparation or preparation_of(found)).check(), datasets)
     job = {
         "job": "prepare",
         "folder": str(found.folder),
         "preparation": asdict(chosen),
         "base_size": base_size,
+        "finder": as_job(finder),
     }
     await run_job(job, f"{found.name} cannot be prepared", progress)
     return await asyncio.to_thread(datasets.get, found.id)
+
+
+async def find_subjects(
+    dataset: Dataset,
+    numbers: Sequence[int],
+    side: int,
+    preparation: Preparation,
+    *,
+    datasets: Datasets | None = None,
+    progress: Progress | None = None,
+) -> dict[int, Subject]:
+    """The subjects of some pictures as auto-crop would find them, without preparing anything.
+
+    Args:
+        dataset: Whose.
+        numbers: In its index; pictures that cannot be read any more are missing in the answer.
+        side: Pictures are decoded with at most so many pixels on the longer side; boxes are in those pixels.
+        preparation: Says who looks.
+        datasets: Where it is; by default the user's.
+        progress: Told how far it is.
+
+    Raises:
+        NotFound: It names a model that is not there.
+        Refused: That model cannot be used, or a source has gone.
+    """
+    _, finder = await _finder(preparation.check(), datasets or Datasets())
+    job = {
+        "job": "find",
+        "folder": str(dataset.folder),
+        "numbers": list(numbers),
+        "side": side,
+        "finder": as_job(finder),
+    }
+    told = await run_job(job, f"the subjects of {dataset.name} cannot be shown", progress)
+    found = cast("dict[str, Any]", told["subjects"])
+    return {int(number): Subject(tuple(box), sure, by) for number, (box, sure, by) in found.items()}
+
+
+async def _finder(preparation: Preparation, datasets: Datasets) -> tuple[Preparation, Finder | None]:
+    """See `core.datasets.segmenting.choose`: of the library beside the datasets, on the device of the settings."""
+    if preparation.crop != "auto":
+        return preparation, None
+
+    def choose() -> tuple[Preparation, Finder | None]:
+        from core import config
+        from core.datasets import segmenting
+        from core.library.models import Library
+
+        return segmenting.choose(preparation, Library(datasets.data_dir), config.load().settings.device)
+
+    return await asyncio.to_thread(choose)
 
 
 def preparation_of(dataset: Dataset) -> Preparation:

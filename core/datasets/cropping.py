@@ -22,6 +22,8 @@ CROPS = {
     "none": "all of it, padded to a square",
     "auto": "the subject, at the same place and size in each",
 }
+AUTO, CONTRAST = "auto", "contrast"
+"""How subjects are found: by the best model of the library that can, else by contrast; or always by contrast."""
 FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 LEAST, MOST = 16, 1024
 LARGEST_DEFAULT = 256
@@ -46,6 +48,7 @@ class Preparation:
         fill: What is beyond a picture's edges: "edge" (the edge goes on) or a colour "#rrggbb".
         filter: "lanczos" or "box".
         alpha: "white" (what is transparent becomes white) or "keep" (a fourth channel).
+        subject: Who finds the subjects for `crop` "auto": `AUTO`, `CONTRAST`, or a model of the library by id or name.
     """
 
     size: int = 0
@@ -53,6 +56,7 @@ class Preparation:
     fill: str = "edge"
     filter: str = "lanczos"
     alpha: str = "white"
+    subject: str = AUTO
 
     def check(self) -> Preparation:
         """Itself.
@@ -71,6 +75,8 @@ class Preparation:
                 raise InvalidInput(f"{name} {value!r} is not allowed", f"it must be one of {', '.join(allowed)}")
         if self.fill != "edge":
             self.colour()
+        if not self.subject.strip() or not self.subject.isprintable():
+            raise InvalidInput(f"subject {self.subject!r:.60} is not allowed", "it must be auto, contrast or a model")
         return self
 
     def colour(self) -> tuple[int, int, int] | None:

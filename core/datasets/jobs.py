@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,14 +12,16 @@ import numpy as np
 from PIL import Image
 
 from core.datasets.advice import LEAST, advise
-from core.datasets.cropping import Preparation
+from core.datasets.cropping import AUTO, CONTRAST, Preparation
 from core.datasets.library import DrawnPictures, GatheredTexts, kind_of, registry
 from core.datasets.manifest import Manifest
 from core.datasets.preparing import prepare
 from core.datasets.preview import before_and_after
 from core.datasets.review import save_pictures, sources_of
 from core.datasets.scanning import Scan, scan, write_index
+from core.datasets.segmenting import FinderFailed, from_job, looking
 from core.datasets.store import PictureStore
+from core.datasets.subject import Segmenter, find_subject
 from core.datasets.text_gathering import gather, gather_starter
 from core.datasets.text_look import look
 from core.datasets.writing import check_space, write_square
@@ -51,15 +54,63 @@ def _add(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
     about = {"origin": origin, "report": report}
     Manifest(name=job["name"], count=len(kept), classes=found.classes, about=about).write(folder)
     if job["preparation"] is not None:
-        prepare(folder, Preparation(**job["preparation"]), base_size=job["base_size"], progress=progress)
+        _prepared(folder, job, progress)
     return {"report": report}
 
 
 def _prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
-    manifest = prepare(
-        Path(job["folder"]), Preparation(**job["preparation"]), base_size=job["base_size"], progress=progress
-    )
+    manifest = _prepared(Path(job["folder"]), job, progress)
     return {"size": manifest.size, "count": manifest.count}
+
+
+def _prepared(folder: Path, job: Mapping[str, Any], progress: Progress) -> Manifest:
+    """Prepare, with a model that looks for the subjects where the job names one.
+
+    A model that was asked for by name and cannot be used ends it: nobody wants other crops than those asked for. One
+    that was taken by itself gives way to the contrast, for all pictures, and the manifest says why.
+    """
+    preparation, finder = Preparation(**job["preparation"]), from_job(job.get("finder"))
+    make = partial(prepare, folder, preparation, base_size=job["base_size"], progress=progress)
+    if finder is None or preparation.crop != "auto":
+        return make()
+    try:
+        with looking(finder, progress) as segmenter:
+            return make(segmenter=segmenter, looked=finder.told())
+    except FinderFailed as failure:
+        if preparation.subject != AUTO:
+            name = Manifest.read(folder).name
+            do = "Take a smaller model or the CPU, or let the contrast find the subjects (--subject contrast)"
+            raise Refused(f"{name} cannot be prepared with {finder.name}", failed(failure), do) from failure
+        progress(f"{finder.name} cannot be used; by contrast instead", None)
+        return make(looked={"by": CONTRAST, "instead_of": finder.name, "why_not": failed(failure)})
+
+
+def failed(failure: FinderFailed) -> str:
+    """Why a model could not be used, as a clause; what to do about it is said by whoever asks."""
+    error = failure.error
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _find(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+    """Look for the subjects of some pictures, decoded small, without preparing anything."""
+    pictures = sources_of(Path(job["folder"]), job["numbers"], int(job["side"]), progress)
+    finder, found = from_job(job.get("finder")), {}
+
+    def look(segmenter: Segmenter | None) -> None:
+        for done, (number, pixels) in enumerate(pictures.items(), 1):
+            subject = find_subject(pixels, segmenter)
+            found[str(number)] = [list(subject.box), subject.confidence, subject.by]
+            progress(f"looking for subjects, {done} of {len(pictures)}", done / len(pictures))
+
+    if finder is None:
+        look(None)
+        return {"subjects": found}
+    try:
+        with looking(finder, progress) as segmenter:
+            look(segmenter)
+    except FinderFailed as failure:
+        raise Refused(f"{finder.name} cannot be used", failed(failure)) from failure
+    return {"subjects": found}
 
 
 def _draw(job: Mapping[str, Any], progress: Progress) -> dict[str, object]:
@@ -169,6 +220,7 @@ JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, object]]] = {
     "add-text": _add_text,
     "look": _look,
     "prepare": _prepare,
+    "find": _find,
     "draw": _draw,
     "sheet": _sheet,
     "sources": _sources,

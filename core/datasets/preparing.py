@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 from core.datasets import adjustments as adjusting
 from core.datasets.adjustments import Adjustment
 from core.datasets.advice import LEAST, advise
-from core.datasets.cropping import Preparation, all_of_it, around, choose_size, cut, middle, shorter_side, within
+from core.datasets.cropping import (
+    CONTRAST,
+    Preparation,
+    all_of_it,
+    around,
+    choose_size,
+    cut,
+    middle,
+    shorter_side,
+    within,
+)
 from core.datasets.decoding import LeftOut, decode, over_white
 from core.datasets.manifest import Manifest
 from core.datasets.pool import in_order
@@ -57,6 +67,7 @@ def prepare(
     *,
     base_size: int | None = None,
     segmenter: Segmenter | None = None,
+    looked: Mapping[str, object] | None = None,
     progress: Progress = lambda text, share: None,
 ) -> Manifest:
     """Prepare the dataset in `folder`, for the first time or again; returns its new manifest.
@@ -68,6 +79,7 @@ def prepare(
         preparation: How.
         base_size: Side of what the base model makes; used when `preparation.size` is 0.
         segmenter: Sees subjects better than their contrast does; for auto-crop.
+        looked: What the manifest keeps about who looked for the subjects.
         progress: Told how far it is.
 
     Raises:
@@ -121,9 +133,9 @@ def prepare(
         after = replace(after, fingerprint=fingerprint)
         about = {key: value for key, value in before.about.items() if key != "subjects"}
         if preparation.crop == "auto":
-            progress("measuring how alike the subjects are placed", None)
             _write_boxes(folder, found)
-            about["subjects"] = _placed(PictureStore(folder, after), found)
+            placed = _placed(PictureStore(folder, after), found, segmenter, progress)
+            about["subjects"] = dict(looked or {"by": CONTRAST}) | placed
         prepared = {"at": datetime.now(UTC).replace(microsecond=0), "seconds": round(time.monotonic() - started, 1)}
         excluded = sum(1 for each in records if each.kept) - len(chosen)
         about["preparation"] = asdict(preparation) | prepared | {"excluded": excluded, "failed": len(failed)}
@@ -204,30 +216,43 @@ def place(
     """The subject of a picture and the window that auto-crop cuts: the middle where the subject is unsure."""
     height, width = pixels.shape[:2]
     if adjustment is not None and adjustment.box is not None:
-        subject = Subject(adjustment.box, 1.0)
+        subject = Subject(adjustment.box, 1.0, "hand")
     else:
         subject = find_subject(pixels, segmenter)
+    return subject, window_of(subject, adjustment, height, width)
+
+
+def window_of(subject: Subject, adjustment: Adjustment | None, height: int, width: int) -> Box:
+    """The window that auto-crop cuts of a picture with that subject: the middle where the subject is unsure."""
     accepted = adjustment is not None and adjustment.action in ("accept", "box")
     if subject.confidence >= SURE or accepted:
-        return subject, around(subject.box, height, width)
-    return subject, middle(height, width)
+        return around(subject.box, height, width)
+    return middle(height, width)
 
 
-def _placed(store: PictureStore, found: Sequence[tuple[Record, _Made]]) -> dict[str, object]:
+def _placed(
+    store: PictureStore, found: Sequence[tuple[Record, _Made]], segmenter: Segmenter | None, progress: Progress
+) -> dict[str, object]:
     """How alike subjects are placed, in the middle squares and in the finished pictures, where they are looked for
     again: so the second number is measured and does not follow from how the crop was made."""
+    what = "measuring how alike the subjects are placed"
+    progress(what, None)
     rows = np.unique(np.linspace(0, len(found) - 1, min(len(found), _MEASURED)).astype(np.int64))
     before: list[Box] = []
     after: list[Box] = []
-    for row in rows.tolist():
+    for done, row in enumerate(rows.tolist(), 1):
         record, made = found[row]
         assert made.subject is not None
         before.append(within(made.subject.box, middle(record.height, record.width)))
-        after.append(within(find_subject(store[row][0]).box, (0.0, 0.0, float(store.size), float(store.size))))
+        again = find_subject(store[row][0], segmenter)
+        after.append(within(again.box, (0.0, 0.0, float(store.size), float(store.size))))
+        progress(what, done / len(rows))
     unsure = sum(1 for _, made in found if made.subject is not None and made.subject.confidence < SURE)
+    unseen = sum(1 for _, made in found if made.subject is not None and made.subject.by == "contrast")
     return {
         "found": len(found) - unsure,
         "unsure": unsure,
+        **({"unseen": unseen} if segmenter is not None else {}),
         "alignment_before": round(alignment(before), 3),
         "alignment_after": round(alignment(after), 3),
         "measured_on": len(rows),
@@ -240,7 +265,8 @@ def _write_boxes(folder: Path, found: Sequence[tuple[Record, _Made]]) -> None:
         if made.subject is not None:
             box = [round(edge, 1) for edge in made.subject.box]
             told = {"number": record.number, "box": box, "confidence": round(made.subject.confidence, 3)}
-            lines.append(json.dumps(told | {"window": [round(edge, 1) for edge in made.window]}))
+            told |= {"by": made.subject.by, "window": [round(edge, 1) for edge in made.window]}
+            lines.append(json.dumps(told))
     write_atomic(folder / BOXES, "\n".join(lines) + "\n")
 
 
@@ -255,7 +281,8 @@ def read_boxes(folder: Path) -> dict[int, Subject]:
         for line in (folder / BOXES).read_text(encoding="utf-8").splitlines():
             told: dict[str, Any] = json.loads(line)
             left, top, right, bottom = (float(edge) for edge in told["box"])
-            found[int(told["number"])] = Subject((left, top, right, bottom), float(told["confidence"]))
+            by = str(told.get("by", "contrast"))
+            found[int(told["number"])] = Subject((left, top, right, bottom), float(told["confidence"]), by)
         return found
     except FileNotFoundError:
         return {}

@@ -12,11 +12,11 @@ from core.datasets import adjustments as adjusting
 from core.datasets.cropping import all_of_it, middle
 from core.datasets.decoding import LeftOut, decode, over_white
 from core.datasets.manifest import Manifest
-from core.datasets.preparing import place
+from core.datasets.preparing import place, read_boxes, window_of
 from core.datasets.scanning import read_index, read_sources
 from core.datasets.sources import entries
 from core.datasets.store import PictureStore, sheet_of
-from core.datasets.subject import SURE, Box
+from core.datasets.subject import SURE, Box, Subject
 from core.errors import Refused
 
 FOUND, UNSURE, CUT = (80, 220, 120), (240, 120, 70), (250, 250, 250)
@@ -42,6 +42,7 @@ def before_and_after(folder: Path, count: int, tile: int) -> tuple[NDArray[np.ui
     if store.numbers is None:
         raise Refused("there is nothing to compare", "these pictures were drawn, not prepared from others")
     records = {record.number: record for record in read_index(folder)}
+    boxes = read_boxes(folder) if crop == "auto" else {}
     shown = {row: records[int(store.numbers[row])] for row in rows}
     tiles: dict[int, NDArray[np.uint8]] = {}
     for source, path in enumerate(read_sources(folder)):
@@ -54,7 +55,8 @@ def before_and_after(folder: Path, count: int, tile: int) -> tuple[NDArray[np.ui
                 pixels = decode(entry.content, name=entry.name).pixels
             except LeftOut:
                 continue
-            tiles[row] = _drawn(pixels, crop, decided.get(shown[row].number), tile)
+            number = shown[row].number
+            tiles[row] = _drawn(pixels, crop, decided.get(number), boxes.get(number), tile)
     used = [row for row in rows if row in tiles]
     if not used:
         raise Refused("there is nothing to compare", "none of the pictures can be read again")
@@ -64,7 +66,11 @@ def before_and_after(folder: Path, count: int, tile: int) -> tuple[NDArray[np.ui
 
 
 def _drawn(
-    pixels: NDArray[np.uint8], crop: str, adjustment: adjusting.Adjustment | None, tile: int
+    pixels: NDArray[np.uint8],
+    crop: str,
+    adjustment: adjusting.Adjustment | None,
+    found: Subject | None,
+    tile: int,
 ) -> NDArray[np.uint8]:
     """A picture shrunk to a tile with its window, and for auto-crop its subject's box, drawn into it."""
     height, width = pixels.shape[:2]
@@ -74,7 +80,10 @@ def _drawn(
     )
     pen = ImageDraw.Draw(small)
     if crop == "auto":
-        subject, window = place(pixels, adjustment)
+        if found is None or (adjustment is not None and adjustment.box is not None):
+            subject, window = place(pixels, adjustment)
+        else:  # as it was found when it was prepared, by whoever looked
+            subject, window = found, window_of(found, adjustment, height, width)
         used = subject.confidence >= SURE or adjustment is not None
         _frame(pen, window, scale, CUT)
         _frame(pen, subject.box, scale, FOUND if used else UNSURE)

@@ -3,7 +3,8 @@
 The background is what the border shows. A place belongs to it if it looks like some part of the border in colour,
 texture and (weakly) position, or if it lies on the smooth gradient that continues the border inwards; both explain a
 plain wall, the second a vignette, the first grass below sky. What neither explains is the subject. No learned model is
-involved; one that gives a better map can be passed in as a `Segmenter`.
+involved; one that gives a better map can be passed in as a `Segmenter`, and the contrast is asked only where that one
+sees nothing at all.
 
 All work happens on a copy of at most 64 pixels, so that a picture costs milliseconds whatever its size.
 """
@@ -29,6 +30,7 @@ SURE = 0.35
 """A box of less confidence is not used unless a person accepts it."""
 
 _LEAST_CONTRAST = 9.0  # levels of 255; less is noise
+_LEAST_BELIEF = 50.0  # of 100: a segmenter that believes nowhere more than this sees no subject
 _POSITION = 30.0  # levels that the whole width of the picture counts as, when places are compared
 _SAMPLES = 240  # places of the border that stand for it
 _SIDEKICK = 0.2  # a second part belongs to the subject if it has this share of the first one's contrast
@@ -48,10 +50,12 @@ class Subject:
     Attributes:
         box: Around the subject, in pixels of the picture.
         confidence: 0 to 1: how clearly it stands out, times how much of all that stands out is in the box.
+        by: What told it from the background: "contrast", "alpha", "model", or "hand" where a person did.
     """
 
     box: Box
     confidence: float
+    by: str = "contrast"
 
 
 def find_subject(pixels: NDArray[np.uint8], segmenter: Segmenter | None = None) -> Subject:
@@ -59,19 +63,21 @@ def find_subject(pixels: NDArray[np.uint8], segmenter: Segmenter | None = None) 
 
     Args:
         pixels: The picture. Where it has transparent parts, what is opaque is the subject.
-        segmenter: Asked instead of the contrast with the border.
+        segmenter: Asked instead of the contrast with the border, which decides only where it sees nothing.
     """
     height, width = pixels.shape[:2]
     scale = WORKING_SIDE / max(height, width)
     across, down = max(8, round(width * scale)), max(8, round(height * scale))
-    noise = 0.0
+    noise, by = 0.0, "contrast"
+    energy: Floats | None = None
     if pixels.shape[2] == 4 and float((pixels[..., 3] < 128).mean()) > 0.02:
-        energy = _shrunk(pixels[..., 3], across, down)
-        energy = energy * (100.0 / 255.0)
+        energy, by = _shrunk(pixels[..., 3], across, down) * (100.0 / 255.0), "alpha"
     elif segmenter is not None:
         belief = np.clip(segmenter(over_white(pixels)), 0, 1)
-        energy = _shrunk((belief * 255).astype(np.uint8), across, down) * (100.0 / 255.0)
-    else:
+        seen = _shrunk((belief * 255).astype(np.uint8), across, down) * (100.0 / 255.0)
+        if (seen > _LEAST_BELIEF).any():
+            energy, by = seen, "model"
+    if energy is None:
         energy, noise = _contrast(_shrunk(over_white(pixels), across, down))
     cells, confidence = _extent(energy, noise)
     box = (
@@ -80,7 +86,7 @@ def find_subject(pixels: NDArray[np.uint8], segmenter: Segmenter | None = None) 
         cells[2] * width / across,
         cells[3] * height / down,
     )
-    return Subject(box, confidence)
+    return Subject(box, confidence, by)
 
 
 def overlap(one: Box, other: Box) -> float:

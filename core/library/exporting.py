@@ -1,6 +1,7 @@
 """A model of the library as a plain folder for other programs; an existing folder is never written to.
 
 Text models are Hugging Face folders that transformers loads, or a GGUF file for llama.cpp and what is built on it.
+Segmentation and detection models are such folders too.
 Image models are their weights (safetensors) with the model.toml that says what the tensors are.
 """
 
@@ -30,6 +31,9 @@ _TEXT_FILES = (
 )
 ONLY_FOR_TRAINING = ("training.pt", "generator.safetensors", "learned.safetensors", "frozen.safetensors")
 """What a checkpoint holds beside the model that it is."""
+_VISION = {"segmentation": "image-segmentation", "detection": "object-detection"}
+"""transformers' names of what these kinds do."""
+_VISION_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ def _files(model: Model) -> list[Path]:
     """What belongs to it: of a text model what transformers reads, of an image model all its files."""
     there = [path for path in sorted(model.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     found = [path for path in there if path.name not in ONLY_FOR_TRAINING]
+    if model.kind in _VISION:
+        return [path for path in found if path.name in _VISION_FILES]
     if model.kind != "text":
         return [path for path in found if path.suffix in (".safetensors", ".toml", ".png")]
     weights = [
@@ -149,6 +155,8 @@ def _loading(model: Model, to: Path) -> tuple[str, ...]:
             f"model = AutoModelForCausalLM.from_pretrained({str(to)!r})",
             f"tokenizer = AutoTokenizer.from_pretrained({str(to)!r})",
         )
+    if model.kind in _VISION:
+        return ("from transformers import pipeline", f"pipeline({_VISION[model.kind]!r}, model={str(to)!r})")
     return (
         "from safetensors.torch import load_file",
         f"weights = load_file({str(to / 'weights.safetensors')!r})",

@@ -30,8 +30,8 @@ async def import_model(
     """Convert `path` and add it to the library.
 
     Takes StyleGAN and StyleGAN2 weights (NVIDIA and TensorFlow-era pickles, rosinality .pt and .model, safetensors), a
-    model folder of ours, or a text model's folder in Hugging Face layout. Cancelling the task ends the conversion and
-    leaves nothing behind.
+    model folder of ours, or the folder of a text, segmentation or detection model in Hugging Face layout. Cancelling
+    the task ends the conversion and leaves nothing behind.
 
     Args:
         path: The file or folder. It is only read.

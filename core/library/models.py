@@ -31,6 +31,8 @@ _NEEDS = {
     "stylegan1": ("weights.safetensors",),
     "stylegan2": ("weights.safetensors",),
     "causal-lm": ("config.json",),
+    "segmentation": ("config.json", "model.safetensors"),
+    "detection": ("config.json", "model.safetensors"),
 }
 
 
@@ -58,7 +60,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """What it is for: "image-gan", "text", ..."""
+        """What it is for: "image-gan", "text", "segmentation", "detection"."""
         return self.manifest.kind
 
     @property

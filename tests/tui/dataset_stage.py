@@ -209,6 +209,11 @@ class FakeDatasets(DatasetServices):
         readable = [number for number in numbers if number not in self.unreadable]
         return {number: np.full((48, 64, 3), 60 + 9 * number % 160, np.uint8) for number in readable}
 
+    async def subjects(
+        self, dataset: Dataset, numbers: Sequence[int], side: int, preparation: Preparation, progress: Progress
+    ) -> dict[int, Subject]:
+        return {number: Subject((8.0, 8.0, 40.0, 40.0), 0.9, "model") for number in numbers}
+
     def decide(self, dataset: Dataset, decided: Mapping[int, Adjustment], names: Mapping[int, str]) -> None:
         self.decided = dict(decided)
 

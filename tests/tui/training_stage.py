@@ -163,9 +163,11 @@ class FakeTraining(TrainingServices):
         progress("converting", 0.5)
         return f"20261125-170000-{name}"
 
-    async def prepare(self, dataset: object, size: int, crop: str, progress: Progress) -> FakeDataset:
+    async def prepare(
+        self, dataset: object, size: int, crop: str, progress: Progress, subject: str = "auto"
+    ) -> FakeDataset:
         assert isinstance(dataset, FakeDataset)
-        self.asked.append(("prepare", dataset.id, size, crop))
+        self.asked.append(("prepare", dataset.id, size, crop, *([subject] if subject != "auto" else [])))
         progress("cutting", 0.5)
         ready = replace(dataset, ready=True, size=size, count=dataset.count or 700)
         self.found = [ready if each.id == dataset.id else each for each in self.found]

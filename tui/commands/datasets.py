@@ -116,15 +116,26 @@ def _preparation_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fill", metavar="COLOUR", help="beyond a picture's edges: edge or #rrggbb (default: edge)")
     parser.add_argument("--filter", choices=("lanczos", "box"), help="how it is made smaller (default: lanczos)")
+    parser.add_argument(
+        "--subject",
+        metavar="MODEL",
+        help="who finds the subjects for --crop auto: auto, the best segmentation model in the library, if there is "
+        "one (default); contrast, what differs from the border; or a model by id or name",
+    )
     parser.add_argument("--alpha", choices=("white", "keep"), help="what becomes of transparency (default: white)")
 
 
 def _preparation(options: argparse.Namespace, before: Preparation) -> Preparation:
     from dataclasses import replace
 
-    names = ("size", "crop", "fill", "filter", "alpha")
+    from core.errors import InvalidInput
+
+    names = ("size", "crop", "fill", "filter", "alpha", "subject")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return replace(before, **given).check()
+    chosen = replace(before, **given).check()
+    if options.subject is not None and chosen.crop != "auto":
+        raise InvalidInput("--subject is not used", f"--crop {chosen.crop} looks for none", "Add --crop auto")
+    return chosen
 
 
 def _add(options: argparse.Namespace) -> int:
@@ -248,6 +259,8 @@ def _report_lines(dataset: Dataset) -> list[str]:
     """What was found out when it was added and prepared, a line each: label and words."""
     if dataset.kind == "text":
         return datasets_text.report_lines(dataset)
+    from tui.dataset_facts import found_by
+
     report, preparation, subjects = (_mapping(dataset, key) for key in ("report", "preparation", "subjects"))
     lines = []
     if report.get("advice"):
@@ -269,6 +282,7 @@ def _report_lines(dataset: Dataset) -> list[str]:
         lines.append(
             f"subjects   {subjects.get('found', 0):,} found, {subjects.get('unsure', 0):,} unsure and cut in the middle"
         )
+        lines.append(f"found by   {found_by(subjects)}")
         before, after = subjects.get("alignment_before", 0), subjects.get("alignment_after", 0)
         lines.append(f"alignment  {before:.2f} before, {after:.2f} after (1 = all at the same place and size)")
     return lines

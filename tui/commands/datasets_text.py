@@ -13,7 +13,18 @@ from tui.words import counted
 if TYPE_CHECKING:
     from core.datasets.library import Dataset
 
-PICTURES_ONLY = ("classes", "least_side", "drop_near", "no_prepare", "size", "crop", "fill", "filter", "alpha")
+PICTURES_ONLY = (
+    "classes",
+    "least_side",
+    "drop_near",
+    "no_prepare",
+    "size",
+    "crop",
+    "fill",
+    "filter",
+    "alpha",
+    "subject",
+)
 TEXT_ONLY = ("field", "held_out", "seed")
 """Options of `datasets add` that mean nothing for the other kind."""
 

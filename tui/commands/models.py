@@ -31,7 +31,8 @@ def add(commands: Any) -> None:
         "import",
         help="take a file or folder into the library",
         description="Takes StyleGAN and StyleGAN2 weights (NVIDIA .pkl, TensorFlow-era .pkl, rosinality .pt and "
-        ".model) and text models in the Hugging Face layout. Nothing in a file is executed. Prints the new model's id.",
+        ".model), and text, segmentation and detection models in the Hugging Face layout. Nothing in a file is "
+        "executed. Prints the new model's id.",
     )
     bring.add_argument("file", metavar="FILE", type=Path, help="file or folder; it is only read")
     bring.add_argument("--name", help="what to call it (default: the file's name)")

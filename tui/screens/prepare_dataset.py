@@ -24,6 +24,8 @@ from tui.widgets.titled import Titled
 if TYPE_CHECKING:
     from core.datasets.cropping import Preparation
     from core.datasets.library import Dataset
+    from core.datasets.subject import Subject
+    from core.library.models import Model
     from tui.dataset_services import Pixels
     from tui.studio import TarmacApp
 
@@ -72,8 +74,13 @@ class PrepareDatasetPage(StudioScreen):
         self.dataset = dataset
         self._before: Preparation | None = None
         self._values: dict[str, Value] = {}
-        self._side = 64
-        self._pictures: list[Pixels] = []
+        self._side, self._suggested = 64, 0
+        self._pictures: dict[int, Pixels] = {}
+        self._models: list[Model] = []
+        self._noted, self._looking = ("", "$muted"), ""
+        self._blind: dict[str, str] = {}
+        self._found: dict[str, dict[int, Subject]] = {}
+        """What models saw in the pictures that are shown, by what they are called."""
 
     @property
     def starter(self) -> bool:
@@ -91,7 +98,8 @@ class PrepareDatasetPage(StudioScreen):
         size = int(self._values.get("size", self._side))
         if self.starter:
             return Preparation(size=size)
-        told = {name: str(self._values.get(name, getattr(before, name))) for name in ("crop", "fill", "alpha")}
+        names = ("crop", "fill", "alpha", "subject")
+        told = {name: str(self._values.get(name, getattr(before, name))) for name in names}
         return replace(before, size=size, **told).check()
 
     def body(self) -> ComposeResult:
@@ -135,18 +143,29 @@ class PrepareDatasetPage(StudioScreen):
             alpha_about = "What becomes of transparent parts."
             fields += [
                 Field("crop", "crop", before.crop, crop_about, choices=CROPS),
+                *self._finding(before),
                 Field("fill", "beyond edges", before.fill, fill_about, choices=_with(_FILLS, before.fill)),
                 Field("alpha", "transparency", before.alpha, alpha_about, choices=_ALPHAS),
             ]
         form.set_fields(fields)
 
+    def _finding(self, before: Preparation) -> list[Field]:
+        """Who finds the subjects: asked where subjects are looked for and somebody else than the contrast can."""
+        from tui.subject_finders import subject_field
+
+        if str(self._values.get("crop", before.crop)) != "auto":
+            return []
+        field = subject_field(self._models, before.subject)
+        return [field] if field is not None else []
+
     async def _suggest(self) -> None:
         """The size that the pictures allow, then some of them with what would be cut out."""
         services, sheet = self.app.services.datasets, self.query_one(TileSheet)
-        suggested = await asyncio.to_thread(services.suggested_size, self.dataset)
-        if suggested and not self.dataset.ready:
-            self._side = suggested
-        self._fields(suggested)
+        self._models = await asyncio.to_thread(self.app.services.library.models)
+        self._suggested = await asyncio.to_thread(services.suggested_size, self.dataset)
+        if self._suggested and not self.dataset.ready:
+            self._side = self._suggested
+        self._fields(self._suggested)
         self._tell()
         sheet.say("◐ reading some of its pictures", "$warning")
         try:
@@ -156,11 +175,12 @@ class PrepareDatasetPage(StudioScreen):
         except TarmacError as error:
             sheet.say(f"✕ {error}", "$error")
             return
-        self._pictures = [found[each.number] for each in spread if each.number in found]
+        self._pictures = {each.number: found[each.number] for each in spread if each.number in found}
         if not self._pictures:
             sheet.say("✕ None of its pictures can be read any more.", "$error")
             return
         sheet.say("")
+        self._look()
         self.call_after_refresh(self._show_cuts)
 
     def on_grid_canvas_sized(self, event: GridCanvas.Sized) -> None:
@@ -175,27 +195,75 @@ class PrepareDatasetPage(StudioScreen):
 
     async def _draw_cuts(self) -> None:
         from tui.crop_drawing import window_tile
+        from tui.subject_finders import looks
+        from tui.widgets.tile_sheet import squared
 
-        sheet, crop, pictures = self.query_one(TileSheet), self.preparation.crop, self._pictures
+        sheet, chosen, pictures = self.query_one(TileSheet), self.preparation, self._pictures
+        name = looks(self._models, chosen.subject) if chosen.crop == "auto" else ""
+        found, awaited = self._found.get(name, {}), bool(name) and name not in self._found
         columns, rows = grid_for(sheet, len(pictures))
         side = sheet.side(columns, rows)
-        tiles = await asyncio.to_thread(lambda: [window_tile(picture, crop, side) for picture in pictures])
+
+        def tile(number: int, picture: Pixels) -> Pixels:
+            return squared(picture, side) if awaited else window_tile(picture, chosen.crop, side, found.get(number))
+
+        tiles = await asyncio.to_thread(lambda: [tile(number, picture) for number, picture in pictures.items()])
         if sheet.places != {(index % columns, index // columns) for index in range(len(tiles))}:
             sheet.lay(columns, rows)
         sheet.put({(index % columns, index // columns): tile for index, tile in enumerate(tiles)})
 
+    def _look(self) -> None:
+        """Have the chosen model look at the pictures, where one is chosen that has not; any other stops looking."""
+        from tui.subject_finders import looks
+
+        chosen = self.preparation
+        name = looks(self._models, chosen.subject) if chosen.crop == "auto" else ""
+        if not self._pictures or name == self._looking:
+            return
+        self.workers.cancel_group(self, "look")
+        self._looking = name
+        self._note(self._blind.get(name, ""), "$error")
+        if name and name not in self._found:
+            self._note(f"◐ {name} looks at the pictures", "$warning")
+            self.run_worker(self._see(name, chosen), group="look", exit_on_error=False, description="looking")
+
+    async def _see(self, name: str, chosen: Preparation) -> None:
+        def progress(what: str, share: float | None) -> None:
+            if self._looking == name:
+                self._note(f"◐ {what}", "$warning")
+
+        services = self.app.services.datasets
+        try:
+            self._found[name] = await services.subjects(self.dataset, list(self._pictures), _DECODED, chosen, progress)
+        except TarmacError as error:
+            self._found[name] = {}  # the frames are those of the contrast then
+            self._blind[name] = f"✕ {error}"
+            self._note(self._blind[name], "$error")
+        else:
+            self._note("")
+        self._show_cuts()
+
+    def _note(self, text: str, tone: str = "$muted") -> None:
+        """What is being done, or went wrong, besides what follows from the answers."""
+        self._noted = (text, tone)
+        self._tell()
+
     @on(Form.Changed)
     def _changed(self, event: Form.Changed) -> None:
         event.stop()
-        self._tell()
         if event.name == "crop":
+            self._fields(self._suggested)
+        self._tell()
+        if event.name in ("crop", "subject"):
+            self._look()
             self._show_cuts()
 
     def _tell(self) -> None:
         """What follows from the answers."""
         chosen, dataset = self.preparation, self.dataset
         channels = 4 if chosen.alpha == "keep" and not self.starter else 3
-        parts: list[tuple[str, str]] = []
+        text, tone = self._noted
+        parts = [(f"{text}\n", tone)] if text else []
         if dataset.count:
             least = dataset.count * chosen.size**2 * channels
             larger = " at least" if chosen.crop == "random" and not self.starter else ""

@@ -320,7 +320,7 @@ class Wizard(StudioScreen):
             if not dataset.ready:
                 progress(f"preparing {dataset.name}", None)
                 image = self.answers.image
-                dataset = await training.prepare(dataset, image.size, image.crop, progress)
+                dataset = await training.prepare(dataset, image.size, image.crop, progress, image.subject)
             if (base := self._cached_base) is not None:
                 progress(f"reading {base.name}", None)
                 library = self.app.services.library

@@ -124,7 +124,7 @@ class Form(Widget, can_focus=True):
             under = " on $raised" if here and self.has_focus else ""
             value = self.value(each)
             wrong = each.name in self.typed
-            text = self.typed[each.name] if wrong else each.shown(value)
+            text = _clipped(self.typed[each.name] if wrong else each.shown(value), max(8, width - wide - 6))
             if here and self.has_focus and (wrong or self._buffer):
                 text = f"{text if wrong else self._buffer}▏"
             tone = "$error" if wrong else "$text" if here or value != each.default else "$muted"
@@ -132,7 +132,7 @@ class Form(Widget, can_focus=True):
             parts.append((f"{each.label:<{wide}}  ", f"{'$text' if here else '$muted'}{under}"))
             parts.append((f"{text:<14}", f"{'bold ' if here else ''}{tone}{under}"))
             word = next((about for choice, about in each.choices if choice == value), "")
-            room = max(0, width - wide - 18)
+            room = max(0, width - wide - 4 - max(14, len(text)))
             parts.append(((word if len(word) <= room else "").ljust(room if here else 0), f"$muted{under}"))
             parts.append("\n")
         if len(self._fields) > height:
@@ -218,6 +218,11 @@ class Form(Widget, can_focus=True):
             self.values[each.name] = value
         self.refresh()
         self.post_message(self.Changed(self, each.name))
+
+
+def _clipped(text: str, most: int) -> str:
+    """A value that leaves the line whole; all of it is told below where it is long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _beside(field: Field, value: float, direction: int) -> int | float:

@@ -16,6 +16,7 @@ from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
 from core.errors import Cancelled, TarmacError, WorkerDied
+from core.library.subjects import finds_subjects
 from tui.widgets.banner import Banner
 
 if TYPE_CHECKING:
@@ -134,6 +135,11 @@ class ModelTab(Vertical):
             if self.pane is None:
                 self.session = None
                 self._why_not = f"Tarmac has no screen yet for a model that works like {self.model.name}."
+                if finds_subjects(self.model):
+                    self._why_not += (
+                        " It finds the subjects when a dataset is prepared with auto-crop; "
+                        f"`tarmac run {self.model.id} --input image=@FILE --output …` and hosting ask it too."
+                    )
                 self.mount(Static(f"○ {self._why_not}", classes="missing", markup=False))
                 return
             self.mounting = self.mount(self.pane)

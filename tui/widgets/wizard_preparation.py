@@ -23,16 +23,22 @@ class PreparationPage(Page):
     key, title, kind = "preparation", "How shall the pictures be cut?", "image"
 
     def compose(self) -> ComposeResult:
-        sizes = tuple((str(size), "") for size in facts.SIZES)
         self._values: dict[str, bool | int | float | str] = {}
-        yield Form(
-            [
-                Field("size", "resolution", str(USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
-                Field("crop", "crop", "centre", _CROP_ABOUT, choices=facts.CROPS),
-            ],
-            self._values,
-        )
+        yield Form(self._fields(), self._values)
         yield Static(classes="told", markup=False)
+
+    def _fields(self) -> list[Field]:
+        sizes = tuple((str(size), "") for size in facts.SIZES)
+        found = [
+            Field("size", "resolution", str(USUAL_SIZE), _SIZE_ABOUT, choices=sizes),
+            Field("crop", "crop", "centre", _CROP_ABOUT, choices=facts.CROPS),
+        ]
+        if self.answers.image.crop == "auto":
+            from tui.subject_finders import subject_field
+
+            field = subject_field(self.materials.models or (), self.answers.image.subject)
+            found += [field] if field is not None else []
+        return found
 
     @property
     def first(self) -> Widget:
@@ -41,6 +47,7 @@ class PreparationPage(Page):
     def enter(self) -> None:
         form = self.query_one(Form)
         form.values.update({"size": str(self.answers.image.size), "crop": self.answers.image.crop})
+        form.set_fields(self._fields())
         form.display = not self.passed()
         self.tell(f"Nothing to ask: {self.answer()}." if self.passed() else "")
 
@@ -50,6 +57,9 @@ class PreparationPage(Page):
         form = event.form
         self.answers.image.size = int(form.values.get("size", USUAL_SIZE))
         self.answers.image.crop = str(form.values.get("crop", "centre"))
+        self.answers.image.subject = str(form.values.get("subject", self.answers.image.subject))
+        if event.name == "crop":
+            form.set_fields(self._fields())
         self.post_message(self.Answered())
 
     def passed(self) -> bool:
@@ -63,4 +73,8 @@ class PreparationPage(Page):
         if dataset.ready:
             return f"{dataset.size}×{dataset.size}, ready"
         size = f"{self.answers.image.size}×{self.answers.image.size}"
-        return f"{size}, drawn" if dataset.source == "starter" else f"{size}, {self.answers.image.crop}"
+        if dataset.source == "starter":
+            return f"{size}, drawn"
+        image = self.answers.image
+        by = f" by {image.subject}" if image.crop == "auto" and image.subject != "auto" else ""
+        return f"{size}, {image.crop}{by}"

@@ -17,6 +17,8 @@ _MODULES = {
     "stylegan1": "core.ml.adapters.stylegan",
     "stylegan2": "core.ml.adapters.stylegan",
     "causal-lm": "core.ml.adapters.causal_lm",
+    "segmentation": "core.ml.adapters.segmentation",
+    "detection": "core.ml.adapters.detection",
 }
 """Each module has `load(path, options, device) -> Adapter`. Only the one that is asked for is imported."""
 
@@ -25,7 +27,7 @@ def load(adapter: str, path: Path, options: Mapping[str, object], device: str = 
     """A model, loaded and ready to run.
 
     Args:
-        adapter: Registered name: "stylegan1", "stylegan2" or "causal-lm".
+        adapter: Registered name: "stylegan1", "stylegan2", "causal-lm", "segmentation" or "detection".
         path: Folder of the model.
         options: Set-up options of the model's interface.
         device: "auto" or a name of PyTorch's: "cpu", "cuda", "cuda:1", "mps".

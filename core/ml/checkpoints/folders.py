@@ -1,4 +1,4 @@
-"""Folders: a model of ours that was copied elsewhere, or a text model in Hugging Face layout."""
+"""Folders: a model of ours that was copied elsewhere, or a text or vision model in Hugging Face layout."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ def convert(path: Path, staging: Path, progress: Progress) -> Converted:
     if (path / FILE_NAME).is_file():
         return _own(path, staging, progress)
     if (path / "config.json").is_file():
-        from core.ml.checkpoints import text_models
-
-        return text_models.convert(path, staging, progress)
+        return _hugging_face(path, staging, progress)
     raise Unreadable(
         "it is a folder without model.toml or config.json",
-        "Give a file of weights, or the folder of a text model with its config.json",
+        "Give a file of weights, or the folder of a text or segmentation model with its config.json",
     )
+
+
+def _hugging_face(path: Path, staging: Path, progress: Progress) -> Converted:
+    """A folder with a config.json, which says what kind of model it is."""
+    from core.ml.checkpoints import hugging_face, text_models, vision_models
+
+    if vision_models.claims(hugging_face.settings(path / "config.json")):
+        return vision_models.convert(path, staging, progress)
+    return text_models.convert(path, staging, progress)
 
 
 def _own(path: Path, staging: Path, progress: Progress) -> Converted:
@@ -34,10 +41,8 @@ def _own(path: Path, staging: Path, progress: Progress) -> Converted:
         raise Unreadable(f"{error.what}: {error.why}" if error.why else error.what, error.do) from None
     if manifest.adapter in STYLE_GANS:
         converted = convert_generator(path / WEIGHTS, staging, progress, manifest.architecture)
-    elif manifest.adapter == "causal-lm":
-        from core.ml.checkpoints import text_models
-
-        converted = text_models.convert(path, staging, progress)
+    elif manifest.adapter in ("causal-lm", "segmentation", "detection"):
+        converted = _hugging_face(path, staging, progress)
     else:
         raise Unreadable(f"its model.toml names the kind {shown(manifest.adapter)}, which cannot be imported")
     card = {

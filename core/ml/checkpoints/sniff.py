@@ -54,7 +54,10 @@ def sniff(data: memoryview) -> Kind:
     raise Unreadable("it is no file of weights", SUPPORTED)
 
 
-SUPPORTED = "StyleGAN and StyleGAN2 .pkl, .pt and .model files, .safetensors and folders of text models can be imported"
+SUPPORTED = (
+    "StyleGAN and StyleGAN2 .pkl, .pt and .model files, .safetensors "
+    "and folders of text and segmentation models can be imported"
+)
 
 
 def _is_text(head: bytes) -> bool:

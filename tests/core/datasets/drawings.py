@@ -67,3 +67,40 @@ def folder_of(folder: Path, count: int, first: int = 0, width: int = 48, height:
     for seed in range(first, first + count):
         picture(seed, width, height).save(folder / f"p{seed:04}.png")
     return folder
+
+
+def cluttered(random: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Box]:
+    """A smooth shape on a ground of scraps in all colours; the picture, where the shape is, and its box.
+
+    The border holds every colour, so that contrast with it tells little: what the shape has and nothing else is that it
+    is smooth.
+    """
+    height, width = (int(side) for side in random.integers(120, 320, 2))
+    scale = min(height, width)
+    image = Image.new("RGB", (width, height), tuple(int(level) for level in random.integers(0, 256, 3)))
+    pen = ImageDraw.Draw(image)
+    for _ in range(round(3.0 * height * width / (0.08 * scale) ** 2)):
+        x, y, side = random.uniform(0, width), random.uniform(0, height), random.uniform(0.03, 0.12) * scale
+        corners = [
+            (x + side * np.cos(turn), y + side * np.sin(turn)) for turn in np.sort(random.uniform(0, 2 * np.pi, 3))
+        ]
+        pen.polygon(corners, fill=tuple(int(level) for level in random.integers(0, 256, 3)))
+    large = random.uniform(0.3, 0.65) * scale
+    across, down = large * random.uniform(0.7, 1), large * random.uniform(0.7, 1)
+    left, top = random.uniform(3, width - across - 3), random.uniform(3, height - down - 3)
+    box: Box = (left, top, left + across, top + down)
+    stencil = Image.new("1", (width, height))
+    shape, cut = random.integers(3), ImageDraw.Draw(stencil)
+    if shape == 0:
+        cut.ellipse(box, fill=1)
+    elif shape == 1:
+        cut.rounded_rectangle(box, large / 6, fill=1)
+    else:
+        cut.polygon([(left, top + down), (left + across, top + down), (left + across / 2, top)], fill=1)
+    mask = np.array(stencil)
+    y, x = np.mgrid[0:height, 0:width] / scale
+    one, other = random.integers(0, 256, (2, 3)) * 0.8 + 25
+    turn = random.uniform(0, 2 * np.pi)
+    along = x * np.cos(turn) + y * np.sin(turn)
+    smooth = one + (other - one) * ((along - along.min()) / np.ptp(along))[..., None]
+    return np.where(mask[..., None], smooth, np.asarray(image)).clip(0, 255).astype(np.uint8), mask, box

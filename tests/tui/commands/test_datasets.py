@@ -82,3 +82,20 @@ def test_refusals(source: Path, capsys: pytest.CaptureFixture[str], given: list[
     assert told.err.count("\n") == 1
     assert main(["datasets", "list", "--json"]) == 0
     assert [each for each in json.loads(capsys.readouterr().out) if each["source"] == "library"] == []
+
+
+def test_who_finds_the_subjects(source: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No such model, one of another kind, a crop that looks for none; then the contrast, and that stays."""
+    add = ["datasets", "add", str(source), "--name", "blocks", "--size", "16", "--crop", "auto", "--subject"]
+    assert main([*add, "segformer"]) == 2
+    assert "no model is called" in capsys.readouterr().err
+    assert main([*add, "starter/portraits"]) == 2
+    told = capsys.readouterr().err
+    assert "portraits finds no subjects: it is a model of the kind image-gan" in told
+    assert main(["datasets", "add", str(source), "--subject", "auto"]) == 2
+    assert "--crop centre looks for none. Add --crop auto" in capsys.readouterr().err
+    assert main([*add, "contrast"]) == 0
+    assert "found by   contrast" in capsys.readouterr().err
+    assert main(["datasets", "prepare", "blocks", "--size", "32", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["preparation"]["subject"], made["subjects"]["by"]) == ("contrast", "contrast")
