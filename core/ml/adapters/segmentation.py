@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from core.errors import OutOfMemory, Refused
+from core.errors import OutOfMemory, Refused, out_of_memory
 from core.interface import Interface
 from core.library.scenery import background_of
 from core.library.subjects import SUBJECT, segmentation_interface
 from core.ml.adapters.vision_loading import Vision, load_vision
-from core.ml.hardware import choose_device, device_name, out_of_memory
+from core.ml.hardware import choose_device, device_name
 from core.workers.adapter import Answer, Request
 
 _MOST_SCORES = 2**26

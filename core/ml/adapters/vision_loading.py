@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from core.errors import OutOfMemory, Refused
+from core.errors import OutOfMemory, Refused, out_of_memory
 from core.library.scenery import clean_labels
 from core.library.subjects import MOST_LABELS
 from core.ml.adapters.picture_input import PictureInput
 from core.ml.generation.loading import read_config
-from core.ml.hardware import out_of_memory
 
 MOST_NAMED = 10_000
 """Labels of a detector: no published one knows more."""
