@@ -33,7 +33,7 @@ from tui.graphics.canvas import GridCanvas
 from tui.graphics.driver import picture_driver
 from tui.graphics.pictures import Pictures
 from tui.themes import VARIABLES
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ from core.hosting.request_log import RequestLog
 from core.library.models import Library
 from core.paths import private_dir
 from tests.tui.hosting_stage import BUSY, DIED, FACES, IDLE, RUNNING, STOPPED, TEXT, FakeHosting
-from tui.hosting_services import Hosting
+from tui.hosting.services import Hosting
 from tui.services import Services
 
 

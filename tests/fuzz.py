@@ -23,7 +23,7 @@ from unittest import mock
 
 import psutil
 
-from core.hosting.openai_stream import Events
+from core.hosting.openai.stream import Events
 from tests.core.hosting.serving import STUDIO, Stage, gateway, until
 
 _MODELS = {"all": "Everything", "faces": "Stub", "text": "Talker", "echo": "Echo", "gpt": "Writer"}

@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import strategies
 from PIL import Image
 
-from core.hosting.openai_request import MOST_TEXTS
+from core.hosting.openai.request import MOST_TEXTS
 from core.library.interfaces import MOST_BIASED
 
 

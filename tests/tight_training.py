@@ -23,7 +23,7 @@ def install(folder: Path) -> Path:
 
 def train_tight(plan: RunPlan, recorder: Recorder, **others: Any) -> Any:
     """As `train_image`, whose options these are; `room` is an option too."""
-    from core.ml.training.image_run import train_image
+    from core.ml.training.image.run import train_image
 
     options = dict(plan.options)
     room = int(str(options.pop("room"))) * 2**20

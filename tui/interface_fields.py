@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.interface import Boolean, Category, DataType, Number
-from tui.training_options import Field
+from tui.training.options import Field
 
 _FAR = 1e9
 """Where a number has no limit of its own."""

@@ -92,24 +92,24 @@ def binding_owners() -> tuple[type, ...]:
     from tui.screens.wizard import Wizard
     from tui.screens.workspace import WorkspaceScreen
     from tui.studio import TarmacApp
-    from tui.widgets.completion import CompletionPane
-    from tui.widgets.completion_output import Output
-    from tui.widgets.completion_probabilities import Probabilities
-    from tui.widgets.completion_tree import TreePane
-    from tui.widgets.explorer import Explorer
-    from tui.widgets.explorer_edit import EditPanel
-    from tui.widgets.explorer_mix import MixPanel
-    from tui.widgets.explorer_project import ProjectPanel
-    from tui.widgets.film_player import FilmPlayer
+    from tui.widgets.completion.output import Output
+    from tui.widgets.completion.pane import CompletionPane
+    from tui.widgets.completion.probabilities import Probabilities
+    from tui.widgets.completion.tree import TreePane
+    from tui.widgets.explorer.edit import EditPanel
+    from tui.widgets.explorer.grid import Explorer
+    from tui.widgets.explorer.mix import MixPanel
+    from tui.widgets.explorer.project import ProjectPanel
+    from tui.widgets.film.player import FilmPlayer
     from tui.widgets.form import Form
     from tui.widgets.options import OptionsPanel
     from tui.widgets.path_prompt import PathPrompt
     from tui.widgets.prompt import PromptEditor
-    from tui.widgets.run_log import RunLog
+    from tui.widgets.runs.log import RunLog
     from tui.widgets.table import Table
-    from tui.widgets.wizard_dataset import DatasetPage
-    from tui.widgets.wizard_options import OptionsPage
-    from tui.widgets.wizard_steps import WizardSteps
+    from tui.widgets.wizard.dataset import DatasetPage
+    from tui.widgets.wizard.options import OptionsPage
+    from tui.widgets.wizard.steps import WizardSteps
 
     return (
         *(TarmacApp, Chooser, Confirm, HelpScreen, DirectoryScreen, ModelPage, SettingsScreen, WorkspaceScreen),

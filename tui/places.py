@@ -58,5 +58,10 @@ SCREENS: Final[dict[str, str | Callable[[], Screen[Any]]]] = {
 
 def import_ahead() -> None:
     """What the workspace will need, while the user still reads the list: half a second less after enter."""
-    for name in ("tui.screens.workspace", "tui.widgets.explorer", "tui.widgets.completion", "core.workers.session"):
+    for name in (
+        "tui.screens.workspace",
+        "tui.widgets.explorer.grid",
+        "tui.widgets.completion.pane",
+        "core.workers.session",
+    ):
         importlib.import_module(name)

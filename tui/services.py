@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from core.library.workspaces import Workspace, Workspaces
     from core.workers.session import Session
     from core.workers.spare import Spare
-    from tui.dataset_services import DatasetServices
-    from tui.hosting_services import HostingServices
+    from tui.datasets.services import DatasetServices
+    from tui.hosting.services import HostingServices
     from tui.opening import Place
-    from tui.training_services import TrainingServices
+    from tui.training.services import TrainingServices
 
 
 class Services:
@@ -55,21 +55,21 @@ class Services:
     @cached_property
     def training(self) -> TrainingServices:
         """Runs, datasets and estimates. Its methods read and write the disk."""
-        from tui.training_services import TrainingServices
+        from tui.training.services import TrainingServices
 
         return TrainingServices()
 
     @cached_property
     def datasets(self) -> DatasetServices:
         """Datasets: added, prepared, reviewed. Its methods read and write the disk."""
-        from tui.dataset_services import DatasetServices
+        from tui.datasets.services import DatasetServices
 
         return DatasetServices()
 
     @cached_property
     def hosting(self) -> HostingServices:
         """Deployments and their gateway. Its methods read and write the disk, and ask the gateway."""
-        from tui.hosting_services import HostingServices
+        from tui.hosting.services import HostingServices
 
         return HostingServices()
 

@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from tui import places, themes
-from tui.dataset_jobs import DatasetJobs
+from tui.datasets.jobs import DatasetJobs
 from tui.errands import Errands
 from tui.graphics.brands import TerminalInfo
 from tui.graphics.driver import picture_driver
@@ -33,10 +33,10 @@ from tui.troubles import told, write_log
 
 if TYPE_CHECKING:
     from core.runs.view import RunView
-    from tui.hosting_services import Hosting
-    from tui.hosting_watch import HostingWatch
+    from tui.hosting.services import Hosting
+    from tui.hosting.watch import HostingWatch
     from tui.opening import Place
-    from tui.run_watch import RunWatch
+    from tui.runs.watch import RunWatch
 
 _STATUS_SECONDS = 3.0
 _LAST_SECONDS = 1.0
@@ -188,14 +188,14 @@ class TarmacApp(Errands, App[int]):
         self.run_worker(self.services.prepare_spare(), group="spare", exit_on_error=False, description="making ready")
 
     def _follow_runs(self) -> None:
-        from tui.run_watch import RunWatch
+        from tui.runs.watch import RunWatch
 
         self.run_watch = RunWatch(self)
         work = self.run_watch.follow()
         self.run_worker(work, group="runs", exclusive=True, exit_on_error=False, description="following the runs")
 
     def _follow_hosting(self) -> None:
-        from tui.hosting_watch import HostingWatch
+        from tui.hosting.watch import HostingWatch
 
         self.hosting_watch = HostingWatch(self)
         work = self.hosting_watch.follow()

@@ -22,8 +22,8 @@ from core.datasets.scanning import Scan, scan, write_index
 from core.datasets.segmenting import FinderFailed, from_job, looking
 from core.datasets.store import PictureStore
 from core.datasets.subject import Segmenter, find_subject
-from core.datasets.text_gathering import gather, gather_starter
-from core.datasets.text_look import look
+from core.datasets.texts.gathering import gather, gather_starter
+from core.datasets.texts.look import look
 from core.datasets.writing import check_space, write_square
 from core.errors import InvalidInput, NotFound, Refused
 from core.paths import storage_errors

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.manifest import Manifest
-from core.datasets.text_store import HELD, INDEX, TEXTS
+from core.datasets.texts.store import HELD, INDEX, TEXTS
 from core.errors import NotFound, Refused
 from core.library.folders import claim, discard, folders, size, stage, steadily
 from core.library.manifest import clean_line
@@ -93,9 +93,9 @@ class Dataset:
 def registry() -> Mapping[str, Drawn]:
     """The starters that can be drawn, by name; empty in a build without any."""
     try:
-        module = importlib.import_module("core.datasets.drawn")
+        module = importlib.import_module("core.datasets.drawing.drawn")
     except ModuleNotFoundError as error:
-        if error.name != "core.datasets.drawn":
+        if error.name != "core.datasets.drawing.drawn":
             raise
         return {}
     found: Mapping[str, Drawn] = module.DRAWN

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from core.hosting import health, openai_api, openapi, page, runway_api
+from core.hosting import health, openapi, page, runway_api
 from core.hosting.exchange import Route
+from core.hosting.openai import api as openai_api
 
 DEPLOYMENT_ROUTES: tuple[Route, ...] = (
     *health.ROUTES,

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from starlette.responses import JSONResponse, Response
 
 from core.hosting.exchange import Exchange, Route
-from core.hosting.openai_api import speaks_openai
-from core.hosting.openai_request import MOST_LOGPROBS, MOST_PROMPT, MOST_STOP, MOST_STOPS, MOST_TEXTS
+from core.hosting.openai.api import speaks_openai
+from core.hosting.openai.request import MOST_LOGPROBS, MOST_PROMPT, MOST_STOP, MOST_STOPS, MOST_TEXTS
 from core.hosting.openapi_schemas import Json, inputs_schema, outputs_schema
 from core.hosting.registry import Entry
 from core.hosting.runway_api import command_of, pool_of

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from core.hosting.examples import Drawn, example
 from core.hosting.exchange import Exchange, Route
-from core.hosting.openai_api import speaks_openai
+from core.hosting.openai.api import speaks_openai
 from core.hosting.runway_api import command_of, pool_of
 from core.hosting.snippets import snippets
 from core.interface import DataType, field_label

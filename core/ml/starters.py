@@ -16,8 +16,8 @@ import torch
 
 import core.library
 from core.errors import TarmacError
-from core.ml.training.portraits import make_portraits
-from core.ml.training.text_starter import make_gpt2_python
+from core.ml.training.image.portraits import make_portraits
+from core.ml.training.text.starter import make_gpt2_python
 from core.paths import cache_dir
 
 MAKERS: dict[str, Callable[..., Path]] = {"portraits": make_portraits, "gpt2-python": make_gpt2_python}

@@ -75,9 +75,9 @@ class Training(Protocol):
 GROUP = "tarmac.trainings"
 
 TRAININGS: Mapping[str, str] = {
-    "image": "core.ml.training.image_run:train_image",
-    "text": "core.ml.training.text_run:train_text",
-    "serve": "core.hosting.serve_run:serve",
+    "image": "core.ml.training.image.run:train_image",
+    "text": "core.ml.training.text.run:train_text",
+    "serve": "core.hosting.spread.serve_run:serve",
 }
 """Kind to "module:function"."""
 

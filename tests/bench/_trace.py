@@ -17,7 +17,7 @@ from textual.app import App
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.compose import Scene
 from tui.graphics.pictures import Frame, Pictures
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 
 _BEAT = 0.005
 

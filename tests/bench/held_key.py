@@ -13,7 +13,7 @@ import time
 from textual import events
 
 from tests.demo_explorer import ExplorerApp
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 
 KEYS = 100
 PAUSE = 0.03

@@ -19,7 +19,7 @@ from core.workers.session import Session
 from tests.adapters import target
 from tests.tui.stage import StageServices, furnish, studio, until
 from tui.messages import ShowModel
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 
 KEYS = 300
 PAUSE = 0.02

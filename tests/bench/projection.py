@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from core.datasets.emoji import draw_portraits
+from core.datasets.drawing.emoji import draw_portraits
 from core.errors import TarmacError
 from core.library.models import STARTERS
 from core.ml.adapters.stylegan_files import read_generator

@@ -88,8 +88,8 @@ def child(case: str, size: Size, precision: str) -> None:
 
 def _ours(model: Any, tokens: Any, size: Size, precision: str) -> Iterator[float]:
     from core.ml.allocation import keep_freed_memory
-    from core.ml.training.text import TextTraining
-    from core.ml.training.text_network import prepare
+    from core.ml.training.text.loop import TextTraining
+    from core.ml.training.text.network import prepare
     from core.runs.plan import TextOptions
 
     keep_freed_memory()
@@ -103,7 +103,7 @@ def _plain(model: Any, tokens: Any, size: Size, precision: str) -> Iterator[floa
     import torch
     import torch.nn.functional as functional
 
-    from core.ml.training.text_recipe import batch_at
+    from core.ml.training.text.recipe import batch_at
 
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
@@ -168,7 +168,7 @@ def _trainer(model: Any, tokens: Any, size: Size, precision: str) -> Iterator[fl
 
 
 def _recipe(size: Size, precision: str) -> Any:
-    from core.ml.training.text_recipe import Recipe
+    from core.ml.training.text.recipe import Recipe
 
     kind: Callable[..., Any] = Recipe
     numbers = {"steps": 1_000_000, "batch": size.batch, "context": CONTEXT, "rate": 1e-4, "warmup": 0, "decay": 0.0}

@@ -35,9 +35,9 @@ import torch.nn.functional as F
 
 from core.ml.hardware import fast_bfloat16
 from core.ml.networks.stylegan2 import Discriminator, Generator
-from core.ml.training.augment import Augmentation
-from core.ml.training.image import ImageTraining
-from core.ml.training.recipe import ImageRecipe
+from core.ml.training.image.augment import Augmentation
+from core.ml.training.image.loop import ImageTraining
+from core.ml.training.image.recipe import ImageRecipe
 from tests.bench._published import PublishedDiscriminator, PublishedSynthesis
 
 BATCH, CYCLE = 16, 16

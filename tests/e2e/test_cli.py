@@ -27,7 +27,7 @@ from core.library.manifest import Manifest
 from core.library.models import Library
 from core.library.workspaces import Entry, Workspaces
 from tests.e2e import tiny
-from tui.widgets.explorer_state import Bookmark
+from tui.widgets.explorer.state import Bookmark
 
 TARMAC = [sys.executable, "-m", "tui.cli"]
 REPOSITORY = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ import pytest
 from core.datasets.library import Datasets
 from core.datasets.manifest import Manifest
 from core.datasets.sources import BOMB_BYTES, BOMB_RATIO
-from core.datasets.text_store import TextStore
+from core.datasets.texts.store import TextStore
 from tests.e2e.test_hostile_datasets import MEASURED, zipped
 
 MOST_MEMORY = 300 << 20

@@ -13,8 +13,8 @@ from core.hosting.deployments import Deployments
 from tests.core.hosting.serving import deploy
 from tests.e2e.test_hosting import ask, store, until, unused_port  # noqa: F401 - fixtures
 from tests.e2e.test_hosting_kills import STUB, Load, shade, stubs, workers  # noqa: F401 - fixtures
-from tui.hosting_changes import Wanted, change
-from tui.hosting_services import HostingServices
+from tui.hosting.changes import Wanted, change
+from tui.hosting.services import HostingServices
 
 
 def test_workers_and_limits_changed_under_load_cost_no_request(stubs: Deployments) -> None:  # noqa: F811

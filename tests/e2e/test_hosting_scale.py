@@ -20,13 +20,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFound, Refused, TarmacError
-from core.hosting import haproxy, scaling
 from core.hosting.deployments import Deployments
-from core.hosting.haproxy import Front, HAProxy
+from core.hosting.spread import haproxy, scaling
+from core.hosting.spread.haproxy import Front, HAProxy
 from core.runs.folder import RunFolder
 from core.runs.store import Runs
 from tests.core.hosting.serving import deploy
-from tests.core.hosting.test_haproxy import certificate
+from tests.core.hosting.spread.test_haproxy import certificate
 from tests.e2e.test_hosting import FACES, TEXT, ask, until
 from tui.commands import scale as command
 

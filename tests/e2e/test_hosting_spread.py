@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from core.hosting import scaling
 from core.hosting.deployments import Deployments
+from core.hosting.spread import scaling
 from tests.core.hosting.serving import deploy
 from tests.e2e.test_hosting import ask, until
 from tests.e2e.test_hosting_scale import STUB, store, stubs  # noqa: F401 - fixtures
-from tui import hosting_spread
-from tui.hosting_changes import Wanted, change
-from tui.hosting_services import HostingServices
+from tui.hosting import spread as hosting_spread
+from tui.hosting.changes import Wanted, change
+from tui.hosting.services import HostingServices
 
 
 def test_a_process_is_seen_and_takes_changed_settings(stubs: Deployments) -> None:  # noqa: F811

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.hosting import scaling
 from core.hosting.deployments import Deployments
+from core.hosting.spread import scaling
 from core.runs.folder import RunFolder, write_json
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs, cancel

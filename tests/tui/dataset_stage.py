@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.datasets.adding_text import FoundField, Look
 from core.datasets.adjustments import Adjustment
 from core.datasets.cropping import Preparation
 from core.datasets.library import Dataset
 from core.datasets.review import Look as CropLook
 from core.datasets.scanning import Record
 from core.datasets.subject import Subject
+from core.datasets.texts.adding import FoundField, Look
 from core.errors import Refused, TarmacError
 from tests.tui.stage import LONG_AGO
 from tests.tui.training_stage import FakeTraining, TrainingStage
-from tui.dataset_services import DatasetServices, Document, Progress
+from tui.datasets.services import DatasetServices, Document, Progress
 
 if TYPE_CHECKING:
-    from tui.dataset_services import Pixels
+    from tui.datasets.services import Pixels
 
 NOWHERE = Path("/nowhere/datasets")
 CARS = Dataset(

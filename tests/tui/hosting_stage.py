@@ -14,12 +14,12 @@ from core.errors import Cancelled, TarmacError
 from core.hosting.deployments import Deployments, Hosted
 from core.hosting.process import GatewayStatus
 from core.hosting.request_log import RequestLog
-from core.hosting.scaling import Scaled
+from core.hosting.spread.scaling import Scaled
 from core.hosting.status import Status
 from core.interface import Command
 from tests.tui.stage import StageServices, furnish
-from tui.hosting_query import Answer
-from tui.hosting_services import HostingServices, Seen
+from tui.hosting.query import Answer
+from tui.hosting.services import HostingServices, Seen
 
 if TYPE_CHECKING:
     from core.library.models import Library

@@ -17,8 +17,8 @@ from core.library.workspaces import Entry, Workspace, Workspaces
 from tests.tui.stage import StageServices, furnish, studio, text, until
 from tui.samples import Sample, history_from_state
 from tui.studio import TarmacApp
-from tui.widgets.completion import CompletionPane
-from tui.widgets.completion_output import Output
+from tui.widgets.completion.output import Output
+from tui.widgets.completion.pane import CompletionPane
 from tui.widgets.options import OptionsPanel, stride
 from tui.widgets.prompt import PromptEditor
 

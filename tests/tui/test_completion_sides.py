@@ -18,10 +18,10 @@ from tui import stop_strings, text_models
 from tui.samples import MOST_KEPT, Sample, ancestors, history_from_state, tree
 from tui.screens.ask_text import AskText
 from tui.screens.chooser import Chooser
-from tui.widgets.completion_compare import Beside
-from tui.widgets.completion_output import Output
-from tui.widgets.completion_probabilities import Probabilities, percent, shade, tokens_of
-from tui.widgets.completion_tree import TreePane
+from tui.widgets.completion.compare import Beside
+from tui.widgets.completion.output import Output
+from tui.widgets.completion.probabilities import Probabilities, percent, shade, tokens_of
+from tui.widgets.completion.tree import TreePane
 from tui.widgets.options import OptionsPanel
 from tui.widgets.prompt import PromptEditor
 

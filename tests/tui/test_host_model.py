@@ -151,7 +151,7 @@ class BothStage(training_stage.TrainingStage):
 async def test_a_run_hosts_its_model_or_its_best_checkpoint(
     home: Path, monkeypatch: pytest.MonkeyPatch, finished: bool
 ) -> None:
-    monkeypatch.setattr("tui.run_steering.moment", lambda: NOW)
+    monkeypatch.setattr("tui.runs.steering.moment", lambda: NOW)
     base = stage(home, filled=False)
     services = BothStage(base.home, base.starters)
     services.fake = FakeTraining([run(home, state="finished", model="starter/portraits") if finished else run(home)])

@@ -14,9 +14,9 @@ from core.library.workspaces import Entry, Workspace, Workspaces
 from tests.tui.stage import burst, furnish, lines, studio, text, until
 from tui.key_order import KeyOrder, KeyPassed
 from tui.screens.directory import DirectoryScreen
-from tui.widgets.completion import CompletionPane
-from tui.widgets.completion_output import Output
-from tui.widgets.explorer import Explorer
+from tui.widgets.completion.output import Output
+from tui.widgets.completion.pane import CompletionPane
+from tui.widgets.explorer.grid import Explorer
 from tui.widgets.options import OptionsPanel
 from tui.widgets.path_prompt import PathPrompt
 from tui.widgets.prompt import PromptEditor

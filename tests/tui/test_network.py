@@ -14,8 +14,8 @@ import pytest
 from tests.tui.stage import furnish, lines, studio, text, until
 from tui.messages import ShowModel
 from tui.screens.network import NetworkScreen
-from tui.widgets.completion import CompletionPane
-from tui.widgets.explorer import Explorer
+from tui.widgets.completion.pane import CompletionPane
+from tui.widgets.explorer.grid import Explorer
 
 IMAGES, TEXT = "starter/portraits", "starter/gpt2-python"
 

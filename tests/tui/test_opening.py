@@ -17,7 +17,7 @@ from core.library.models import Library
 from tests.tui.stage import furnish, put_model, studio, until
 from tui.opening import find
 from tui.screens.ask_path import AskPath
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 from tui.widgets.path_prompt import PathPrompt
 
 VIEW = View(Plane(16, 77, 0.2), (5, -3), 0.4)

@@ -16,7 +16,7 @@ from core.errors import Refused
 from tests.tui.dataset_stage import CARS, CATS, stage
 from tests.tui.stage import studio, text, until
 from tests.tui.test_datasets import LARGE, at, both
-from tui import crop_drawing
+from tui.datasets import crop_drawing
 from tui.screens.adjust_crop import AdjustCropPage
 from tui.screens.datasets import DatasetsScreen
 from tui.screens.review_crops import ReviewCropsPage

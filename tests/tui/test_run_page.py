@@ -32,16 +32,16 @@ from tui.screens.training import TrainingScreen
 from tui.screens.wizard import Wizard
 from tui.services import Services
 from tui.studio import TarmacApp
-from tui.widgets.run_curves import RunCurves
-from tui.widgets.run_log import RunLog
-from tui.widgets.sample_sheet import SampleSheet
-from tui.widgets.step_slider import StepSlider
+from tui.widgets.runs.curves import RunCurves
+from tui.widgets.runs.log import RunLog
+from tui.widgets.runs.sample_sheet import SampleSheet
+from tui.widgets.runs.step_slider import StepSlider
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The screens' clock stands still."""
-    monkeypatch.setattr("tui.run_steering.moment", lambda: NOW)
+    monkeypatch.setattr("tui.runs.steering.moment", lambda: NOW)
 
 
 class Opened:
@@ -319,7 +319,7 @@ async def test_a_film_tells_how_far_it_is_and_escape_stops_it(home: Path, monkey
         await gate.wait()
         return home / "film.mp4"
 
-    monkeypatch.setattr("tui.run_film.write_film", write_film)
+    monkeypatch.setattr("tui.runs.film.write_film", write_film)
     view = run(home, state="finished", step=3000, end=Ended("finished", 3000), model="starter/portraits")
     async with opened(home, view) as page:
         await page.pilot.press("f")
@@ -355,7 +355,7 @@ async def test_a_film_that_cannot_be_made_says_why(home: Path, monkeypatch: pyte
     async def write_film(*given: object) -> Path:
         raise Refused("the model does not start", "its weights are gone")
 
-    monkeypatch.setattr("tui.run_film.write_film", write_film)
+    monkeypatch.setattr("tui.runs.film.write_film", write_film)
     view = run(home, state="finished", step=3000, end=Ended("finished", 3000), model="starter/portraits")
     async with opened(home, view) as page:
         await page.pilot.press("f")

@@ -16,15 +16,15 @@ from tests.tui.test_run_page import clock, opened  # noqa: F401
 from tests.tui.test_training import offered, rows
 from tests.tui.text_runs import put_texts, several_texts, text_run
 from tests.tui.training_stage import run, stage
-from tui import run_facts
 from tui.messages import ShowModel
+from tui.runs import facts as run_facts
 from tui.screens.run_page import RunPage
 from tui.studio import TarmacApp
-from tui.widgets import run_texts
-from tui.widgets.run_card import card_lines
-from tui.widgets.run_curves import RunCurves
-from tui.widgets.run_texts import RunTexts
-from tui.widgets.sample_sheet import SampleSheet
+from tui.widgets.runs import texts as run_texts
+from tui.widgets.runs.card import card_lines
+from tui.widgets.runs.curves import RunCurves
+from tui.widgets.runs.sample_sheet import SampleSheet
+from tui.widgets.runs.texts import RunTexts
 
 
 def texts(app: TarmacApp) -> RunTexts:

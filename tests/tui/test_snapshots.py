@@ -15,8 +15,8 @@ from textual.pilot import Pilot
 from core.library.workspaces import Entry, Workspace, Workspaces
 from tests.tui.stage import STATUS, furnish, put_model, until
 from tui.studio import TarmacApp
-from tui.widgets.completion_compare import Beside
-from tui.widgets.completion_probabilities import Probabilities
+from tui.widgets.completion.compare import Beside
+from tui.widgets.completion.probabilities import Probabilities
 from tui.widgets.table import Table
 
 SIZES = [(80, 24), (200, 60)]

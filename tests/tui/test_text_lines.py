@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from core.runs.text_samples import TextSample
 from tui.text_lines import Growing, Laid, flowed, rule
-from tui.widgets.run_texts import laid
+from tui.widgets.runs.texts import laid
 
 
 def shown(lines: object) -> list[str]:

@@ -20,8 +20,8 @@ from tests.tui.training_stage import NOW, run, stage
 from tui.screens.add_dataset import AddDatasetPage
 from tui.screens.run_page import RunPage
 from tui.studio import TarmacApp
-from tui.widgets.run_log import RunLog
-from tui.widgets.run_texts import RunTexts
+from tui.widgets.runs.log import RunLog
+from tui.widgets.runs.texts import RunTexts
 from tui.widgets.table import Table
 from tui.widgets.text_view import TextView
 
@@ -31,7 +31,7 @@ def freeze(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would differ from run to run."""
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("tui.words.ago", lambda moment, now=None: "2 h ago")
-    monkeypatch.setattr("tui.run_steering.moment", lambda: NOW)
+    monkeypatch.setattr("tui.runs.steering.moment", lambda: NOW)
 
 
 async def at_rest(pilot: Pilot[Any]) -> None:

@@ -16,7 +16,7 @@ from tests.tui.stage import lines, studio, text, until
 from tests.tui.test_directory import of
 from tests.tui.training_stage import NOW, TrainingStage, put_sheets, run, several, stage
 from tui.messages import ShowModel
-from tui.run_facts import Settled
+from tui.runs.facts import Settled
 from tui.screens.ask_text import AskText
 from tui.screens.chooser import Chooser
 from tui.screens.confirm import Confirm
@@ -30,7 +30,7 @@ from tui.widgets.table import Table
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The screens' clock stands still."""
-    monkeypatch.setattr("tui.run_steering.moment", lambda: NOW)
+    monkeypatch.setattr("tui.runs.steering.moment", lambda: NOW)
 
 
 def rows(app: TarmacApp) -> list[list[str]]:

@@ -21,8 +21,8 @@ from tui.graphics.pictures import Pictures
 from tui.screens.run_page import RunPage
 from tui.screens.wizard import Wizard
 from tui.studio import TarmacApp
-from tui.widgets.run_log import RunLog
-from tui.widgets.sample_sheet import SampleSheet
+from tui.widgets.runs.log import RunLog
+from tui.widgets.runs.sample_sheet import SampleSheet
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def services(home: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingStage:
     """Runs in every state, and what would differ from time to time held still."""
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("tui.words.ago", lambda moment, now=None: "2 h ago")
-    monkeypatch.setattr("tui.run_steering.moment", lambda: NOW)
+    monkeypatch.setattr("tui.runs.steering.moment", lambda: NOW)
     views = several(home / "runs")
     for view in views:
         put_sheets(view)

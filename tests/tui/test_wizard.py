@@ -22,10 +22,10 @@ from tui.screens.run_page import RunPage
 from tui.screens.training import TrainingScreen
 from tui.screens.wizard import Wizard
 from tui.studio import TarmacApp
-from tui.training_services import next_name
+from tui.training.services import next_name
 from tui.widgets.form import Form
 from tui.widgets.table import Table
-from tui.widgets.wizard_steps import WizardSteps
+from tui.widgets.wizard.steps import WizardSteps
 
 
 class Planned:

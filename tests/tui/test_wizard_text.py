@@ -16,10 +16,10 @@ from tests.tui.training_stage import BASES, ESSAYS, NOTES, PORTRAITS, PYTHON, Tr
 from tui.screens.run_page import RunPage
 from tui.screens.training import TrainingScreen
 from tui.screens.wizard import Wizard
-from tui.training_options import OPTIONS, PLAN_FIELDS
+from tui.training.options import OPTIONS, PLAN_FIELDS
 from tui.widgets.table import Table
-from tui.widgets.wizard_dataset_texts import Pieces
-from tui.wizard_answers import split_prompts
+from tui.widgets.wizard.dataset_texts import Pieces
+from tui.wizard.answers import split_prompts
 
 
 def writing(home: Path) -> TrainingStage:

@@ -12,8 +12,8 @@ from tui.messages import ShowModel
 from tui.screens.chooser import Chooser
 from tui.screens.workspace import WorkspaceScreen
 from tui.studio import TarmacApp
-from tui.widgets.completion import CompletionPane
-from tui.widgets.explorer import Explorer
+from tui.widgets.completion.pane import CompletionPane
+from tui.widgets.explorer.grid import Explorer
 
 TEXT, IMAGES = "starter/gpt2-python", "starter/portraits"
 

@@ -18,11 +18,11 @@ from core.runs.plan import RunPlan
 from core.runs.text_bases import TextBase
 from core.runs.view import Curve, RunView
 from tests.tui.stage import LONG_AGO, StageServices
-from tui.training_services import Estimate, Progress, TextPiece, TrainingServices
+from tui.training.services import Estimate, Progress, TextPiece, TrainingServices
 
 if TYPE_CHECKING:
     from core.library.models import Library
-    from tui.training_services import Pixels
+    from tui.training.services import Pixels
 
 NOW = 1_795_000_000.0
 """Unix seconds at which the screens' clock stands."""

@@ -18,7 +18,7 @@ from tests.demo_explorer import ExplorerApp
 from tui.graphics.canvas import GridCanvas
 from tui.graphics.layout import Geometry
 from tui.graphics.pictures import Pictures
-from tui.widgets.explorer import Explorer
+from tui.widgets.explorer.grid import Explorer
 
 
 class Walk:

@@ -259,7 +259,7 @@ def _report_lines(dataset: Dataset) -> list[str]:
     """What was found out when it was added and prepared, a line each: label and words."""
     if dataset.kind == "text":
         return datasets_text.report_lines(dataset)
-    from tui.dataset_facts import found_by
+    from tui.datasets.facts import found_by
 
     report, preparation, subjects = (_mapping(dataset, key) for key in ("report", "preparation", "subjects"))
     lines = []

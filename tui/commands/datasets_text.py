@@ -52,7 +52,7 @@ def kind_of(options: argparse.Namespace) -> str:
         return "text"
     if _given(options, PICTURES_ONLY):
         return "image"
-    from core.datasets.adding_text import look
+    from core.datasets.texts.adding import look
 
     seen = run_async(look(options.path))
     if seen.kind == "text":
@@ -82,7 +82,7 @@ def check(options: argparse.Namespace, kind: str) -> None:
 
 def add(options: argparse.Namespace) -> Dataset:
     """Add the texts."""
-    from core.datasets.adding_text import HELD_OUT, add_text
+    from core.datasets.texts.adding import HELD_OUT, add_text
 
     progress = Progress()
     work = add_text(

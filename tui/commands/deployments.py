@@ -7,16 +7,16 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from tui import hosting_spread
 from tui.commands import deployments_set, scale
 from tui.commands.common import harmless, json_flag, print_json, table
-from tui.hosting_changes import time_of
+from tui.hosting import spread as hosting_spread
+from tui.hosting.changes import time_of
 from tui.words import ago, size
 
 if TYPE_CHECKING:
     from core.hosting.deployment import Deployment
     from core.hosting.tokens import Token
-    from tui.hosting_services import HostingServices, Seen
+    from tui.hosting.services import HostingServices, Seen
 
 
 def add(commands: Any) -> None:
@@ -206,7 +206,7 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _hosting() -> HostingServices:
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     return HostingServices()
 

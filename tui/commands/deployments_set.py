@@ -11,8 +11,8 @@ from tui.commands.common import harmless, json_flag, print_json
 
 if TYPE_CHECKING:
     from core.hosting.deployment import Deployment
-    from tui.hosting_changes import Changed
-    from tui.hosting_services import HostingServices
+    from tui.hosting.changes import Changed
+    from tui.hosting.services import HostingServices
 
 
 def add(verbs: Any) -> None:
@@ -54,8 +54,8 @@ def add(verbs: Any) -> None:
 
 
 def _set(options: argparse.Namespace) -> int:
-    from tui.hosting_changes import change, differences, warning
-    from tui.hosting_services import HostingServices
+    from tui.hosting.changes import change, differences, warning
+    from tui.hosting.services import HostingServices
 
     hosting = HostingServices()
     changed = change(hosting, options.name, _wanted(hosting, options))
@@ -82,7 +82,7 @@ def _now(changed: Changed, caution: str) -> str:
 
 def _wanted(hosting: HostingServices, options: argparse.Namespace) -> Any:
     from tui.commands.host import named_model
-    from tui.hosting_changes import Wanted, seconds
+    from tui.hosting.changes import Wanted, seconds
 
     before = hosting.store.get(options.name)
     if options.checkpoint is not None and options.model is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from core.interface import Command
     from core.library.models import Model
-    from tui.widgets.explorer_state import Bookmark
+    from tui.widgets.explorer.state import Bookmark
 
 
 def write_sheet(options: argparse.Namespace, model: Model, command: Command) -> int:
@@ -23,8 +23,8 @@ def write_sheet(options: argparse.Namespace, model: Model, command: Command) -> 
     from core.library.fingerprint import checkpoint
     from core.library.workspaces import Workspaces
     from tui.commands.values import check_folder, write
-    from tui.widgets.explorer_saving import sheet_png
-    from tui.widgets.explorer_state import remembered
+    from tui.widgets.explorer.saving import sheet_png
+    from tui.widgets.explorer.state import remembered
 
     dim = next(kind.length for kind in command.inputs.values() if kind.type_name == "vector")  # type: ignore[attr-defined]
     workspace = Workspaces().load(options.bookmarks)

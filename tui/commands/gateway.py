@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     hosting = HostingServices()
     found = hosting.look()
@@ -45,7 +45,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _start(options: argparse.Namespace) -> int:
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     hosting = HostingServices()
     listen(hosting, settings(options))
@@ -53,14 +53,14 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     return print_gateway(HostingServices().stop_gateway(), options.json)
 
 
 def _restart(options: argparse.Namespace) -> int:
     from core.hosting.settings import GatewaySettings
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     hosting = HostingServices()
     changes = settings(options)
@@ -108,7 +108,7 @@ def _unit(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
     token = HostingServices().store.gateway_token()
     if options.json:

@@ -13,7 +13,7 @@ from tui.commands.common import json_flag, print_json
 
 if TYPE_CHECKING:
     from core.hosting.process import GatewayStatus
-    from tui.hosting_services import HostingServices
+    from tui.hosting.services import HostingServices
 
 
 def add(commands: Any) -> None:
@@ -104,8 +104,8 @@ def listen(hosting: HostingServices, changes: dict[str, object]) -> None:
 def _host(options: argparse.Namespace) -> int:
     from core.library.models import Library
     from tui.commands.values import pairs, read_inputs
-    from tui.hosting_changes import seconds
-    from tui.hosting_services import HostingServices
+    from tui.hosting.changes import seconds
+    from tui.hosting.services import HostingServices
 
     hosting, library = HostingServices(), Library()
     if options.name is not None:
@@ -162,7 +162,7 @@ def named_model(hosting: HostingServices, name: str, step: int | None) -> str:
 
 def print_gateway(status: GatewayStatus, as_json: bool, **counts: int) -> int:
     """Tell of the gateway, as data or as a line, with what it serves."""
-    from tui.hosting_facts import local_only
+    from tui.hosting.facts import local_only
 
     if as_json:
         print_json({**asdict(status), **counts})

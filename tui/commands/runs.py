@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InvalidInput
 from tui.commands import runs_film
 from tui.commands.common import harmless, json_flag, print_json, run_async, table
-from tui.run_facts import latest_score, main_scores, offered
+from tui.runs.facts import latest_score, main_scores, offered
 from tui.words import ago, duration
 
 if TYPE_CHECKING:

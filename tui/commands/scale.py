@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tui.commands.common import harmless, json_flag, print_json, run_async, table
 
 if TYPE_CHECKING:
-    from core.hosting.scaling import Scaled
+    from core.hosting.spread.scaling import Scaled
 
 
 def add(verbs: Any) -> None:
@@ -36,7 +36,7 @@ def add(verbs: Any) -> None:
 
 
 def _scale(options: argparse.Namespace) -> int:
-    from core.hosting import scaling
+    from core.hosting.spread import scaling
     from core.runs.plan import Resources
 
     if options.processes is None:

@@ -30,7 +30,7 @@ from core.runs.text_samples import read_samples
 from core.runs.view import RunView
 from tui.commands.common import Progress, harmless
 from tui.exits import DONE, INTERRUPTED, NOT_DONE
-from tui.run_facts import in_words, main_scores, metric, pace, share_of
+from tui.runs.facts import in_words, main_scores, metric, pace, share_of
 from tui.words import duration, figures, size
 
 LOOK_EVERY = 0.25

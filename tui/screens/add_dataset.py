@@ -19,16 +19,17 @@ from textual.worker import Worker, WorkerError
 
 from core.errors import TarmacError
 from core.library.manifest import clean_line
-from tui import dataset_facts, words
-from tui.dataset_jobs import Job
+from tui import words
+from tui.datasets import facts as dataset_facts
+from tui.datasets.jobs import Job
 from tui.screens.base import StudioScreen
-from tui.training_options import Field, Value
+from tui.training.options import Field, Value
 from tui.widgets.form import Form
 from tui.widgets.path_prompt import PathPrompt
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
-    from core.datasets.adding_text import Look
+    from core.datasets.texts.adding import Look
     from tui.studio import TarmacApp
 
 _KINDS = (("image", "pictures, cut to squares later"), ("text", "documents, a part of them held out"))

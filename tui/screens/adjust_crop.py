@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.datasets.library import Dataset
     from core.datasets.review import Look
     from core.datasets.subject import Box
-    from tui.dataset_services import Pixels
+    from tui.datasets.services import Pixels
     from tui.studio import TarmacApp
 
 _MOVE = Binding.Group("move", compact=True)
@@ -121,7 +121,7 @@ class AdjustCropPage(StudioScreen):
 
     async def _draw(self) -> None:
         """Both pictures, in a thread: the newest box wins."""
-        from tui.crop_drawing import cut_tile, source_tile
+        from tui.datasets.crop_drawing import cut_tile, source_tile
         from tui.graphics.files import resized
 
         big, cut = self.query_one("#adjust-big", TileSheet), self.query_one("#adjust-cut", TileSheet)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from core.errors import TarmacError
 from tui import words
-from tui.dataset_services import Document
+from tui.datasets.services import Document
 from tui.screens.base import StudioScreen
 from tui.text_lines import Laid, flowed
 from tui.widgets.text_view import TextView

@@ -15,8 +15,9 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import dataset_facts, words
-from tui.dataset_jobs import Job
+from tui import words
+from tui.datasets import facts as dataset_facts
+from tui.datasets.jobs import Job
 from tui.messages import TrainOn
 from tui.screens.base import StudioScreen
 from tui.widgets.dataset_card import DatasetCard

@@ -15,18 +15,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.errors import NotFound, Refused, TarmacError
-from tui import hosting_changes
-from tui.hosting_changes import Changed, Wanted
-from tui.hosting_fields import fields, filled, servable, today, unseen
-from tui.hosting_steering import ask, choose_model
-from tui.training_options import Value
+from tui.hosting import changes as hosting_changes
+from tui.hosting.changes import Changed, Wanted
+from tui.hosting.fields import fields, filled, servable, today, unseen
+from tui.hosting.steering import ask, choose_model
+from tui.training.options import Value
 from tui.widgets.form import Form
 
 if TYPE_CHECKING:
     from core.hosting.deployment import Deployment
     from core.interface import Command, Interface
     from core.library.models import Model
-    from tui.hosting_services import Seen
+    from tui.hosting.services import Seen
     from tui.studio import TarmacApp
 
 

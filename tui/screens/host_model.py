@@ -14,10 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from core.errors import TarmacError
-from tui.hosting_fields import fields, filled, servable
-from tui.hosting_services import Made
-from tui.hosting_steering import ask
-from tui.training_options import Value
+from tui.hosting.fields import fields, filled, servable
+from tui.hosting.services import Made
+from tui.hosting.steering import ask
+from tui.training.options import Value
 from tui.widgets.form import Form
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import hosting_facts
-from tui.hosting_steering import HostingSteering
+from tui.hosting import facts as hosting_facts
+from tui.hosting.steering import HostingSteering
 from tui.screens.base import StudioScreen
 from tui.widgets.deployment_card import DeploymentFacts, RequestsPane, SnippetsPane
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
-    from tui.hosting_services import Seen
+    from tui.hosting.services import Seen
     from tui.studio import TarmacApp
 
 _COLUMNS = (

@@ -16,7 +16,7 @@ from core.errors import TarmacError
 from tui import words
 from tui.graphics.canvas import GridCanvas
 from tui.screens.base import StudioScreen
-from tui.training_options import Field, Value
+from tui.training.options import Field, Value
 from tui.widgets.form import Form
 from tui.widgets.tile_sheet import TileSheet
 from tui.widgets.titled import Titled
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.datasets.library import Dataset
     from core.datasets.subject import Subject
     from core.library.models import Model
-    from tui.dataset_services import Pixels
+    from tui.datasets.services import Pixels
     from tui.studio import TarmacApp
 
 SIZES = (32, 64, 128, 256, 512, 1024)
@@ -151,7 +151,7 @@ class PrepareDatasetPage(StudioScreen):
 
     def _finding(self, before: Preparation) -> list[Field]:
         """Who finds the subjects: asked where subjects are looked for and somebody else than the contrast can."""
-        from tui.subject_finders import subject_field
+        from tui.datasets.subject_finders import subject_field
 
         if str(self._values.get("crop", before.crop)) != "auto":
             return []
@@ -194,8 +194,8 @@ class PrepareDatasetPage(StudioScreen):
             self.run_worker(self._draw_cuts(), group="cuts", exclusive=True, exit_on_error=False)
 
     async def _draw_cuts(self) -> None:
-        from tui.crop_drawing import window_tile
-        from tui.subject_finders import looks
+        from tui.datasets.crop_drawing import window_tile
+        from tui.datasets.subject_finders import looks
         from tui.widgets.tile_sheet import squared
 
         sheet, chosen, pictures = self.query_one(TileSheet), self.preparation, self._pictures
@@ -214,7 +214,7 @@ class PrepareDatasetPage(StudioScreen):
 
     def _look(self) -> None:
         """Have the chosen model look at the pictures, where one is chosen that has not; any other stops looking."""
-        from tui.subject_finders import looks
+        from tui.datasets.subject_finders import looks
 
         chosen = self.preparation
         name = looks(self._models, chosen.subject) if chosen.crop == "auto" else ""

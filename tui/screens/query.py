@@ -14,7 +14,8 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import hosting_facts, words
+from tui import words
+from tui.hosting import facts as hosting_facts
 from tui.screens.base import StudioScreen
 from tui.widgets.answer_pane import AnswerPane, drawn, picture_names
 from tui.widgets.query_form import Filled, QueryForm
@@ -22,8 +23,8 @@ from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.interface import Command
-    from tui.hosting_query import Answer, Asking
-    from tui.hosting_services import Seen
+    from tui.hosting.query import Answer, Asking
+    from tui.hosting.services import Seen
     from tui.studio import TarmacApp
 
 

@@ -17,7 +17,8 @@ from textual.widgets import Static
 from textual.worker import WorkerError
 
 from core.errors import TarmacError
-from tui import crop_facts, dataset_facts
+from tui.datasets import crop_facts
+from tui.datasets import facts as dataset_facts
 from tui.graphics.canvas import GridCanvas
 from tui.screens.base import StudioScreen
 from tui.widgets.tile_sheet import TileSheet
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from core.datasets.adjustments import Adjustment
     from core.datasets.library import Dataset
     from core.datasets.review import Look
-    from tui.dataset_services import Pixels
+    from tui.datasets.services import Pixels
     from tui.studio import TarmacApp
 
 _MOVE = Binding.Group("choose", compact=True)
@@ -211,7 +212,7 @@ class ReviewCropsPage(StudioScreen):
 
     async def _draw(self, page: list[Look], side: int) -> None:
         """Tiles from decoded pictures, in a thread."""
-        from tui.crop_drawing import cut_tile, source_tile
+        from tui.datasets.crop_drawing import cut_tile, source_tile
 
         fill = self.app.services.datasets.preparation(self.dataset).fill
         columns, numbers = self._grid[0], {look.number for look in page}

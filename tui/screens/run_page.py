@@ -13,16 +13,17 @@ from textual.content import Content
 from textual.reactive import var
 from textual.widgets import Static
 
-from tui import run_facts, run_lines
-from tui.run_filming import Filming
-from tui.run_steering import Steering
+from tui.runs import facts as run_facts
+from tui.runs import lines as run_lines
+from tui.runs.filming import Filming
+from tui.runs.steering import Steering
 from tui.screens.base import StudioScreen
-from tui.widgets.run_card import TONES, sheets
-from tui.widgets.run_curves import RunCurves
-from tui.widgets.run_log import RunLog
-from tui.widgets.run_texts import RunTexts
-from tui.widgets.sample_sheet import SampleSheet, Sheet
-from tui.widgets.step_slider import StepSlider
+from tui.widgets.runs.card import TONES, sheets
+from tui.widgets.runs.curves import RunCurves
+from tui.widgets.runs.log import RunLog
+from tui.widgets.runs.sample_sheet import SampleSheet, Sheet
+from tui.widgets.runs.step_slider import StepSlider
+from tui.widgets.runs.texts import RunTexts
 
 if TYPE_CHECKING:
     from textual import events

@@ -13,12 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.errors import InvalidInput, TarmacError
-from tui import hosting_facts
+from tui.hosting import facts as hosting_facts
 from tui.widgets.table import Column, Row, Table
 
 if TYPE_CHECKING:
     from core.hosting.tokens import Token
-    from tui.hosting_services import Seen
+    from tui.hosting.services import Seen
     from tui.studio import TarmacApp
 
 _COLUMNS = (Column("label", 20, grow=True), Column("ends in", 8), Column("made", 14))

@@ -13,16 +13,16 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from tui import run_facts
-from tui.run_steering import Steering
+from tui.runs import facts as run_facts
+from tui.runs.steering import Steering
 from tui.screens.base import StudioScreen
-from tui.widgets.run_card import RunCard
+from tui.widgets.runs.card import RunCard
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.runs.view import RunView
-    from tui.wizard_answers import Answers
+    from tui.wizard.answers import Answers
 
 _BAR = 10
 _PERPLEXITY = 13
@@ -218,7 +218,7 @@ class TrainingScreen(Steering, StudioScreen):
     def action_new(self, base: str = "", dataset: str = "") -> None:
         """Plan a new experiment; what was answered before and left is there again."""
         from tui.screens.wizard import Wizard
-        from tui.wizard_answers import Answers
+        from tui.wizard.answers import Answers
 
         if base or dataset or self._draft is None:
             self._draft = Answers(base=base or None, dataset=dataset or None)

@@ -17,19 +17,19 @@ from tui import words
 from tui.messages import AddDataset
 from tui.screens.base import StudioScreen
 from tui.widgets.table import Table
-from tui.widgets.wizard_dataset import DatasetPage
-from tui.widgets.wizard_page import Page
-from tui.widgets.wizard_pages import PAGES
-from tui.widgets.wizard_steps import WizardSteps
-from tui.widgets.wizard_summary import SummaryPage
-from tui.wizard_kinds import KINDS
-from tui.wizard_materials import Materials
+from tui.widgets.wizard.dataset import DatasetPage
+from tui.widgets.wizard.page import Page
+from tui.widgets.wizard.pages import PAGES
+from tui.widgets.wizard.steps import WizardSteps
+from tui.widgets.wizard.summary import SummaryPage
+from tui.wizard.kinds import KINDS
+from tui.wizard.materials import Materials
 
 if TYPE_CHECKING:
     from core.runs.text_bases import TextBase
     from tui.studio import TarmacApp
-    from tui.training_services import DatasetFacts, Estimate
-    from tui.wizard_answers import Answers
+    from tui.training.services import DatasetFacts, Estimate
+    from tui.wizard.answers import Answers
 
 _DATASET = 1
 """The page after the one that asks for the kind: asked first where the kind is known."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from core.library.workspaces import Workspace
     from tui.studio import TarmacApp
-    from tui.widgets.explorer import Explorer
+    from tui.widgets.explorer.grid import Explorer
 
 _SAVE_AFTER = 1.0
 _TABS = Binding.Group("model", compact=True)

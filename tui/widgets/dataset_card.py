@@ -13,10 +13,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.errors import TarmacError
-from tui import dataset_facts, words
+from tui import words
+from tui.datasets import facts as dataset_facts
 from tui.graphics.canvas import GridCanvas
 from tui.text_lines import Laid, TextLine, flowed, rule
-from tui.widgets.run_card import TONES
+from tui.widgets.runs.card import TONES
 from tui.widgets.text_view import TextView
 from tui.widgets.tile_sheet import TileSheet
 from tui.widgets.titled import Titled
@@ -24,7 +25,7 @@ from tui.widgets.titled import Titled
 if TYPE_CHECKING:
     from core.datasets.library import Dataset
     from core.runs.view import RunView
-    from tui.dataset_jobs import Job
+    from tui.datasets.jobs import Job
     from tui.studio import TarmacApp
 
 _ROWS = 3.2

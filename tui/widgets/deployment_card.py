@@ -12,14 +12,17 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui import hosting_changes, hosting_facts, hosting_spread, words
+from tui import words
+from tui.hosting import changes as hosting_changes
+from tui.hosting import facts as hosting_facts
+from tui.hosting import spread as hosting_spread
 from tui.widgets.table import Column, Row, Table
 from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from core.hosting.process import GatewayStatus
-    from core.hosting.scaling import Scaled
-    from tui.hosting_services import Seen
+    from core.hosting.spread.scaling import Scaled
+    from tui.hosting.services import Seen
     from tui.status import Status
 
 _TONES = {"": "$text", "muted": "$muted", "good": "$success", "busy": "$warning", "bad": "$error", "accent": "$accent"}

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from core.errors import InvalidInput
 from tui import words
-from tui.training_options import Field, Value
+from tui.training.options import Field, Value
 
 _CHOOSE = Binding.Group("choose", compact=True)
 _CHANGE = Binding.Group("change", compact=True)

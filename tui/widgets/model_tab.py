@@ -39,12 +39,12 @@ def pane_for(session: Session, model: Model, state: Mapping[str, object]) -> Wid
     takes = [kind.type_name for kind in command.inputs.values()]
     gives = [kind.type_name for kind in command.outputs.values()]
     if takes.count("vector") == 1 and gives[:1] == ["image"]:
-        from tui.widgets.explorer import Explorer
+        from tui.widgets.explorer.grid import Explorer
 
         pane: Widget = Explorer(session, model, dict(state))
         return pane
     if takes[:1] == ["text"] and "text" in gives:
-        from tui.widgets.completion import CompletionPane
+        from tui.widgets.completion.pane import CompletionPane
 
         return CompletionPane(session, model, state)
     return None

@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.interface import Array, Command, DataType, Image, Segmentation, Text, Vector
 from tui import stop_strings
 from tui.interface_fields import option_field
-from tui.training_options import Field, Value
+from tui.training.options import Field, Value
 from tui.widgets.form import Form
 from tui.widgets.prompt import PromptEditor
 

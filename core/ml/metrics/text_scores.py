@@ -25,8 +25,8 @@ from core.ml.metrics.perplexity import (
     wikitext,
     wikitext_documents,
 )
-from core.ml.training.corpus import end_of, open_corpus
-from core.ml.training.text_bases import load_base
+from core.ml.training.text.bases import load_base
+from core.ml.training.text.corpus import end_of, open_corpus
 
 Progress = Callable[[str, float], None]
 MAX_FILE = 2**30

@@ -56,11 +56,11 @@ def estimate(
     there = available if available is not None else measuring.available(place)
     question = Question(plan, dataset, base, folder or dataset, place, there, seconds, tell, pictures)
     if plan.kind == "text":
-        from core.ml.training.estimate_text import estimate_text
+        from core.ml.training.text.estimate import estimate_text
 
         return estimate_text(question)
     if plan.kind == "image":
-        from core.ml.training.estimate_image import estimate_image
+        from core.ml.training.image.estimate import estimate_image
 
         return estimate_image(question)
     raise InvalidInput(f"a run of the kind {plan.kind} cannot be measured", "", "Train it without an estimate")

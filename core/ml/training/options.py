@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 
 from core.errors import InvalidInput
-from core.ml.training.augment import FULL, PRESETS
-from core.ml.training.precision import choose_precision
-from core.ml.training.recipe import ImageRecipe, Precision
-from core.ml.training.stylegan1_recipe import GAMMA, rate_at
+from core.ml.training.image.augment import FULL, PRESETS
+from core.ml.training.image.precision import choose_precision
+from core.ml.training.image.recipe import ImageRecipe, Precision
+from core.ml.training.image.stylegan1_recipe import GAMMA, rate_at
 from core.runs.plan import ImageOptions, RunPlan
 from core.runs.plan_file import options_of
 

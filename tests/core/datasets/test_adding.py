@@ -233,7 +233,9 @@ DRAWN = {"stars": Stars()}
         site = tmp_path / "site"
         site.mkdir()
         (site / "stars.py").write_text(self.DRAWN)
-        (site / "sitecustomize.py").write_text("import sys, stars\nsys.modules['core.datasets.drawn'] = stars\n")
+        (site / "sitecustomize.py").write_text(
+            "import sys, stars\nsys.modules['core.datasets.drawing.drawn'] = stars\n"
+        )
         monkeypatch.setenv("PYTHONPATH", str(site))
         monkeypatch.syspath_prepend(str(site))
         import stars  # type: ignore[import-not-found]

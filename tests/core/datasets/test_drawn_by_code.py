@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.datasets import cars, sneakers
+from core.datasets.drawing import cars, sneakers
 
 BOTH = pytest.mark.parametrize("module", [cars, sneakers], ids=["cars", "sneakers"])
 SOME = range(0, 1000, 37)  # 37 has no divisor in common with the number of kinds: all kinds are among them

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from core.datasets.cropping import Preparation, around, cut, within
-from core.datasets.emoji import find_font
+from core.datasets.drawing.emoji import find_font
 from core.datasets.subject import SURE, Box, alignment, find_subject, overlap
 from core.errors import NotFound
 from tests.core.datasets.drawings import GROUNDS, ground, scene

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.errors import OutOfMemory, Refused
-from core.hosting.openai_request import read_request
+from core.hosting.openai.request import read_request
 from core.ml.adapters import load
 from core.ml.adapters.causal_lm import CausalLM
 from core.ml.generation.attention import Cache

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.ml.training.text_tokenizer import train_tokenizer
+from core.ml.training.text.tokenizer import train_tokenizer
 
 VOCABULARY, CONTEXT = 300, 32
 TEXT = "def add(a, b):\n    return a + b\n\n\nfor name in names:\n    print(name, 'grüße', '🙂')\n" * 8

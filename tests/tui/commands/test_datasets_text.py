@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.datasets.library import Datasets
-from core.datasets.text_store import TextStore
+from core.datasets.texts.store import TextStore
 from tui.cli import main
 
 WORDS = "Of the many things that were said that evening, none was true; all of them were written down.\n"

@@ -11,9 +11,9 @@ import pytest
 from core.errors import Refused
 from core.hosting import process
 from core.hosting.deployments import Deployments
-from core.hosting.endpoints import Endpoint
 from core.hosting.process import GatewayStatus
 from core.hosting.request_log import RequestLog
+from core.hosting.spread.endpoints import Endpoint
 from core.hosting.tokens import Verifier, digest
 from core.runs.plan import Resources, RunPlan
 from core.runs.store import Runs

@@ -12,7 +12,7 @@ import pytest
 
 from core.datasets.library import Datasets
 from core.datasets.manifest import Manifest
-from core.datasets.text_store import HELD, INDEX, TEXTS
+from core.datasets.texts.store import HELD, INDEX, TEXTS
 from core.runs.plan import ImageOptions, TextOptions
 from core.runs.store import Runs
 from core.runs.view import RunView

@@ -13,9 +13,9 @@ from tests.tui.stage import furnish, studio, text, until
 from tui.messages import ShowModel
 from tui.screens.chooser import Chooser
 from tui.studio import TarmacApp
-from tui.widgets.explorer import Explorer
-from tui.widgets.explorer_edit import EditPanel
-from tui.widgets.explorer_project import ProjectPanel
+from tui.widgets.explorer.edit import EditPanel
+from tui.widgets.explorer.grid import Explorer
+from tui.widgets.explorer.project import ProjectPanel
 
 
 @asynccontextmanager

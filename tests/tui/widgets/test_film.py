@@ -25,8 +25,8 @@ from tests.tui.walk import SEVEN, walk
 from tests.tui.walk import Walk as Walking
 from tui.graphics.canvas import GridCanvas
 from tui.screens.chooser import Chooser
-from tui.widgets.explorer_state import Bookmark
-from tui.widgets.film_player import FilmPlayer
+from tui.widgets.explorer.state import Bookmark
+from tui.widgets.film.player import FilmPlayer
 
 
 def pinned(count: int = 2) -> dict[str, object]:

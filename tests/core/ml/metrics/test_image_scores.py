@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from core.datasets.emoji import draw_portraits, find_font
+from core.datasets.drawing.emoji import draw_portraits, find_font
 from core.errors import InvalidInput, NotFound, Refused
 from core.library.models import STARTERS
 from core.ml.metrics.__main__ import main

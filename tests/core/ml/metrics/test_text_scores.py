@@ -11,7 +11,7 @@ import pytest
 from core.ml.generation.loading import load_engine
 from core.ml.metrics.__main__ import main
 from core.ml.metrics.perplexity import perplexity, protocol_a, protocol_b, wikitext_documents
-from core.ml.training.corpus import open_corpus
+from core.ml.training.text.corpus import open_corpus
 from tests.core.ml.text_models import CONTEXT, TEXT, write_gpt2
 from tests.core.ml.training.text_datasets import write_texts
 

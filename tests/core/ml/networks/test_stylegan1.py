@@ -13,7 +13,7 @@ from torch.nn import functional
 from core.ml.networks.growth import Growth, Stage, enlarged, reduced, shown_at
 from core.ml.networks.stylegan1 import Generator, adaptive_instance_norm, binomial_filter, blurred, spread
 from core.ml.networks.stylegan1_discriminator import Discriminator
-from core.ml.training.losses import r1_penalty, update_ema
+from core.ml.training.image.losses import r1_penalty, update_ema
 from tests.core.ml.networks import stylegan1_reference as reference
 
 SIZES: dict[str, Any] = {"z_dim": 6, "w_dim": 8, "mapping_layers": 3, "channel_base": 64, "channel_max": 6}

@@ -14,11 +14,11 @@ import torch
 import torch.distributed as dist
 
 from core.ml.networks.stylegan2 import Discriminator, Generator
-from core.ml.training.augment import Augmentation
-from core.ml.training.image import ImageTraining
-from core.ml.training.image_run import train_image
+from core.ml.training.image.augment import Augmentation
+from core.ml.training.image.loop import ImageTraining
+from core.ml.training.image.recipe import ImageRecipe
+from core.ml.training.image.run import train_image
 from core.ml.training.ranks import Ranks, joined
-from core.ml.training.recipe import ImageRecipe
 from core.runs.events import Metrics
 from core.runs.plan import RunPlan
 from tests.core.ml.training.recording import Remembered

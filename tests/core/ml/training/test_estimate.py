@@ -18,12 +18,12 @@ from core.errors import InvalidInput, OutOfMemory, Refused
 from core.jobs import parent
 from core.ml.training import measuring
 from core.ml.training.estimate import estimate
-from core.ml.training.estimate_image import _mean_step
-from core.ml.training.image import ImageTraining
+from core.ml.training.image.estimate import _mean_step
+from core.ml.training.image.loop import ImageTraining
 from core.runs import plan_file
 from core.runs.events import Checkpoint, Metrics
+from tests.core.ml.training.image.test_run import OPTIONS, PLAN, dots, one_thread, run
 from tests.core.ml.training.recording import Remembered
-from tests.core.ml.training.test_image_run import OPTIONS, PLAN, dots, one_thread, run
 
 __all__ = ["one_thread"]
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from core.ml.training.image import ImageTraining
+from core.ml.training.image.loop import ImageTraining
 from core.ml.training.ranks import Ranks
 from tests.core.ml.training import rank_child
-from tests.core.ml.training.test_image_run import assert_same
+from tests.core.ml.training.image.test_run import assert_same
 
 
 @pytest.fixture(scope="module")

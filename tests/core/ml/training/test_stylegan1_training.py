@@ -12,10 +12,10 @@ import torch
 from core.ml.networks.growth import Stage
 from core.ml.networks.stylegan1 import Generator
 from core.ml.networks.stylegan1_discriminator import Discriminator
-from core.ml.training.growing import Schedule, advance, growth_at
-from core.ml.training.image import ImageTraining
-from core.ml.training.recipe import ImageRecipe
-from core.ml.training.stylegan1_recipe import batch_at, rate_at, stylegan1_recipe
+from core.ml.training.image.growing import Schedule, advance, growth_at
+from core.ml.training.image.loop import ImageTraining
+from core.ml.training.image.recipe import ImageRecipe
+from core.ml.training.image.stylegan1_recipe import batch_at, rate_at, stylegan1_recipe
 
 RED = (220, 60, 30)
 

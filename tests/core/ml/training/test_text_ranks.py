@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.core.ml.training import text_rank_child
-from tests.core.ml.training.test_text_run import assert_same, weights
+from tests.core.ml.training.text.test_run import assert_same, weights
 from tests.core.ml.training.text_datasets import write_texts
 
 Both = tuple[Path, list[dict[str, Any]]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.datasets.manifest import Manifest
-from core.datasets.text_store import HELD, INDEX, TEXTS
+from core.datasets.texts.store import HELD, INDEX, TEXTS
 
 
 def write_texts(folder: Path, texts: Sequence[str], held: Sequence[int] = (), **changes: object) -> Path:

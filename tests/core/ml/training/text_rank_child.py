@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from core.ml.training.text_run import train_text
+from core.ml.training.text.run import train_text
 from core.runs.events import Metrics
 from core.runs.plan import RunPlan
 from tests.core.ml.training.recording import Remembered

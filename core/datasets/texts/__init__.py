@@ -1,0 +1,1 @@
+"""Texts as training material: found, decoded, split, counted and stored."""

@@ -1,0 +1,1 @@
+"""Hosting past one machine: replicas as runs of their own, and HAProxy in front of them."""

@@ -1,0 +1,1 @@
+"""Writing texts token by token: engines, sampling, and many texts at once."""

@@ -1,0 +1,1 @@
+"""What the dataset screens know and do, besides drawing it."""

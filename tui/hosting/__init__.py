@@ -1,0 +1,1 @@
+"""What the hosting screens know and do, besides drawing it."""

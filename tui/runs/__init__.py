@@ -1,0 +1,1 @@
+"""What the screens of runs know and do, besides drawing it."""

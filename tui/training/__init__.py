@@ -1,0 +1,1 @@
+"""What the training screens call, and the options they show."""

@@ -1,0 +1,1 @@
+"""The completion pane of a text model."""

@@ -1,0 +1,1 @@
+"""The latent explorer, pane by pane."""

@@ -1,0 +1,1 @@
+"""Latent-walk films: reel, player and bar."""

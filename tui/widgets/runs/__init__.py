@@ -1,0 +1,1 @@
+"""What a run shows: its card, curves, samples and log."""

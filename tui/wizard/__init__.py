@@ -1,0 +1,1 @@
+"""What the training wizard asks, by kind of model, and the answers it keeps."""
