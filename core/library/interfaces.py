@@ -5,19 +5,24 @@ The manifest writer and the worker's adapter call the same functions, so that wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
 from core.errors import InvalidInput
 from core.interface.command import Command, Interface
-from core.interface.types import Any, Array, Category, DataType, Image, Number, Text, Vector
+from core.interface.types import Any, Array, Category, DataType, Image, Number, Segmentation, Text, Vector
 from core.library.manifest import Manifest
+from core.library.subjects import SUBJECT
 
 STYLE_GANS = ("stylegan1", "stylegan2")
 """Adapters of the networks whose interface is `image_gan_interface`; their [architecture] has the same name."""
 
 MAX_SEED = 2**31 - 1
 """The largest seed a model takes."""
+
+MOST_LABELS = 256
+"""A segmentation's ids are bytes."""
 
 MOST_DIRECTIONS = 16
 """Principal directions that a generator offers, where its w is that long."""
@@ -293,3 +298,50 @@ def _writing(context: int) -> dict[str, DataType]:
             description="Tell the probability of each token and this many alternatives; -1: none",
         ),
     }
+
+
+def segmentation_interface(labels: Sequence[str]) -> Interface:
+    """Picture to labels of its pixels: the interface of a segmentation model.
+
+    Args:
+        labels: Their names, at most 256; ids are their places.
+    """
+    segment = Command(
+        name="segment",
+        inputs={"image": Image(description="Any size")},
+        outputs={
+            "segmentation": Segmentation(
+                label_to_id={label: place for place, label in enumerate(labels)},
+                description="What each pixel shows; as large as the picture",
+            )
+        },
+        description="Tell what each pixel of a picture shows",
+    )
+    return Interface({}, {command.name: command for command in (segment, _subject())})
+
+
+def detection_interface() -> Interface:
+    """Picture to labelled boxes: the interface of an object detection model."""
+    detect = Command(
+        name="detect",
+        inputs={
+            "image": Image(description="Any size"),
+            "threshold": Number(default=0.5, min=0, max=1, step=0.01, description="Least score that is told"),
+        },
+        outputs={
+            "objects": Any(
+                description="The surest first: label, score and box [xmin, ymin, xmax, ymax] in shares of the sides"
+            )
+        },
+        description="Find the objects in a picture",
+    )
+    return Interface({}, {command.name: command for command in (detect, _subject())})
+
+
+def _subject() -> Command:
+    return Command(
+        name=SUBJECT,
+        inputs={"image": Image(description="Any size")},
+        outputs={SUBJECT: Image(channels=1, default_output_format="PNG", description="White where the subject is")},
+        description="Tell the subject of a picture from its background",
+    )

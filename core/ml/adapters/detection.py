@@ -13,8 +13,9 @@ from torch import Tensor
 
 from core.errors import Refused
 from core.interface import Interface
+from core.library.interfaces import detection_interface
 from core.library.scenery import background_of
-from core.library.subjects import SUBJECT, detection_interface
+from core.library.subjects import SUBJECT
 from core.ml.adapters.segmentation import grey, memory_told, vision_info
 from core.ml.adapters.vision_loading import Vision, load_vision
 from core.ml.hardware import choose_device

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from core.errors import OutOfMemory, Refused, out_of_memory
 from core.interface import Interface
+from core.library.interfaces import segmentation_interface
 from core.library.scenery import background_of
-from core.library.subjects import SUBJECT, segmentation_interface
+from core.library.subjects import SUBJECT
 from core.ml.adapters.vision_loading import Vision, load_vision
 from core.ml.hardware import choose_device, device_name
 from core.workers.adapter import Answer, Request

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from core.errors import OutOfMemory, Refused, out_of_memory
+from core.library.interfaces import MOST_LABELS
 from core.library.scenery import clean_labels
-from core.library.subjects import MOST_LABELS
 from core.ml.adapters.picture_input import PictureInput
 from core.ml.generation.loading import read_config
 

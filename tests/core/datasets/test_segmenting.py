@@ -26,10 +26,9 @@ from core.datasets.store import PictureStore
 from core.datasets.subject import Box, find_subject, overlap
 from core.errors import NotFound, Refused
 from core.interface import Interface
-from core.library.interfaces import text_interface
+from core.library.interfaces import segmentation_interface, text_interface
 from core.library.manifest import Manifest as ModelManifest
 from core.library.models import Library
-from core.library.subjects import segmentation_interface
 from tests.core.datasets.drawings import cluttered
 from tests.core.ml.vision_models import BINARY, saved, trained
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.interface import Interface
-from core.library.interfaces import image_gan_interface
+from core.library.interfaces import detection_interface, image_gan_interface, segmentation_interface
 from core.library.manifest import Manifest
 from core.library.models import Library
-from core.library.subjects import detection_interface, finders, finds_subjects, segmentation_interface
+from core.library.subjects import finders, finds_subjects
 
 MANY = ["wall", "cat", "dog"]
 

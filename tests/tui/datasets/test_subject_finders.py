@@ -12,9 +12,9 @@ import pytest
 from core.datasets.cropping import Preparation
 from core.datasets.subject import Subject
 from core.errors import Refused
+from core.library.interfaces import segmentation_interface
 from core.library.manifest import Manifest
 from core.library.models import Library
-from core.library.subjects import segmentation_interface
 from tests.tui.dataset_stage import RAW, FakeDatasets, stage
 from tests.tui.stage import LONG_AGO, studio, text, until
 from tests.tui.test_wizard import RAW as RAW_FACTS
