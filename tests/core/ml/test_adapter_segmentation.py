@@ -76,8 +76,6 @@ def test_a_single_output_is_the_subject(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["maskformer", "upernet"])
 def test_other_networks(tmp_path: Path, kind: str) -> None:
-    if kind == "maskformer":
-        pytest.importorskip("scipy", reason="transformers builds no Mask2Former without it")
     model = getattr(vision_models, kind)()
     adapter = load("segmentation", saved(model, tmp_path), {}, "cpu")
     ids, grey = ask(adapter, "segment")["segmentation"], ask(adapter, SUBJECT)[SUBJECT]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -127,9 +126,12 @@ def test_a_missing_tensor(model: Path, staging: Path) -> None:
         convert(model, staging)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("scipy") is not None, reason="it is installed")
-def test_a_library_that_is_missing_is_named(model: Path, staging: Path) -> None:
+def test_a_library_that_is_missing_is_named(model: Path, staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import Mask2FormerConfig, SwinConfig
+    from transformers.utils import import_utils
+
+    _, sentence = import_utils.BACKENDS_MAPPING["scipy"]
+    monkeypatch.setitem(import_utils.BACKENDS_MAPPING, "scipy", (lambda: False, sentence))
 
     swin = SwinConfig(embed_dim=8, out_features=["stage1", "stage2", "stage3", "stage4"])
     config = Mask2FormerConfig(backbone_config=swin).to_dict()
