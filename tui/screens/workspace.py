@@ -36,7 +36,7 @@ class WorkspaceScreen(StudioScreen):
     """One workspace at a time."""
 
     MODE = "workspace"
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["workspace.tcss", "../widgets/completion.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["workspace.tcss", "../widgets/completion/pane.tcss"]
     AUTO_FOCUS = ""
     HELP = (
         "The models that you work with, as tabs. Each runs in a process of its own: when one dies, this screen stays "
