@@ -156,7 +156,8 @@ def added_alone(tmp_path: Path, path: Path, before: str = "") -> tuple[dict[str,
     """What the work alone tells of adding a text file, and its peak of memory; `before` is run before it."""
     folder = tmp_path / "added"
     job = {"job": "add-text", "folder": str(folder), "sources": [str(path)], "name": "x", "field": None}
-    work = f"import sys; from core.datasets import __main__, text_files; {before}sys.exit(__main__.main())"
+    modules = "from core.datasets import __main__; from core.datasets.texts import files"
+    work = f"import sys; {modules}; {before}sys.exit(__main__.main())"
     peak = tmp_path / "peak"
     asked = [sys.executable, "-c", MEASURED, str(peak), sys.executable, "-c", work]
     with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -175,7 +176,7 @@ def test_a_gzip_that_unpacks_to_much_more_than_memory_may_hold(tmp_path: Path) -
     """With a limit of 400 MB instead of 2 GB: as many lines as reach that take minutes."""
     path = tmp_path / "x.txt.gz"
     path.write_bytes(squeezed(WORDS.encode() * 10, 620_000))  # 434 MB in 1.3 MB
-    report, peak = added_alone(tmp_path, path, f"text_files.BOMB_BYTES = {400 << 20}; ")
+    report, peak = added_alone(tmp_path, path, f"files.BOMB_BYTES = {400 << 20}; ")
     assert report["left_out"] == {"bomb": 1}  # what comes before the limit is text like any other, and mostly the same
     assert cast(int, report["duplicates"]) > 100
     assert peak < MOST_MEMORY
