@@ -5,7 +5,7 @@ by the end-of-text id, and corpus.json with what is known about them. The finger
 prepared documents, so another tokenizer, or documents prepared anew, get a folder of their own. It is published by one
 rename: two processes may make it at once, and a killed one leaves nothing that counts.
 
-Memory stays bounded whatever the corpus: documents are read and encoded in batches of a few megabytes, and a long one
+Memory stays bounded whatever the corpus: documents are read and encoded in batches of half a megabyte, and a long one
 in pieces that end where a line ends.
 """
 
@@ -36,7 +36,7 @@ FORMAT = 1
 """Part of the fingerprint: another number makes every corpus anew."""
 PIECE = 100_000
 """Bytes. A longer document is encoded in pieces: one tokenizer call takes some 100 bytes of memory a byte of text."""
-BATCH = 1 << 20
+BATCH = 1 << 19
 """Bytes of text that are encoded in one call, on all cores."""
 
 Tell = Callable[[str, float | None], None]
