@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,9 @@ from core.interface import Image as Picture
 from core.workers.session import Session
 from tests import adapters, text_adapters
 from tests.core.hosting.serving import until
+
+LIMIT = 0.010 if sys.gettrace() is None else 0.030
+"""Seconds of its own that a step of the loop may take; coverage traces every line, and takes two thirds."""
 
 
 @asynccontextmanager
@@ -189,7 +193,7 @@ async def test_the_loop_stays_free(home: object) -> None:
         with slowest() as seconds:
             statuses = await asyncio.gather(*(ask(api, "POST", "/query", {"z": [n] * 16}) for n in range(8)))
         assert [status for status, _, _ in statuses] == [200] * 8
-        assert 0 < seconds() < 0.010
+        assert 0 < seconds() < LIMIT
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ async def test_long_queries_and_answers_leave_the_loop_free(home: object, value:
             status, answer, _ = await ask(api, "POST", "/query", {"value": value})
         assert (status, answer["value"] == value) == (200, True)
         assert (await ask(api, "GET", "/data"))[1] == answer
-        assert 0 < seconds() < 0.010
+        assert 0 < seconds() < LIMIT
 
 
 async def test_answers_of_megabytes_leave_the_loop_free(home: object) -> None:
@@ -215,7 +219,7 @@ async def test_answers_of_megabytes_leave_the_loop_free(home: object) -> None:
         assert status == 200
         assert answer["numbers"] == [n / 7 for n in range(90_000)]
         assert answer["text"] == 'letters of \u00f6 " ' * 90_000
-        assert 0 < seconds() < 0.010
+        assert 0 < seconds() < LIMIT
 
 
 async def test_more_values_than_may_be_sent_to_the_model(home: object) -> None:
