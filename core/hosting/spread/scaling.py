@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import socket
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -150,7 +151,7 @@ async def scale(
         program()
         if not deployment.active:
             raise Refused(f"{name} is not active", "", f"Start it: tarmac deployments start {name}")
-        place = _place(front, address, port)
+        place = _place(front, address, port, f"{store.data_dir}/{name}")
         if certificate is None:
             known = _tls_of(front) if front is not None else await asyncio.to_thread(_gateways_tls, deployments)
             certificate, key = known
@@ -213,8 +214,8 @@ def _plan(name: str, role: str, place: _Place, need: Resources) -> RunPlan:
     )
 
 
-def _place(front: RunView | None, address: str, port: int) -> _Place:
-    """Where the front is to listen: as asked, else as it did, else on a free port."""
+def _place(front: RunView | None, address: str, port: int, near: str) -> _Place:
+    """Where the front is to listen: as asked, else as it did, else on a free port (see `_free_port`)."""
     known = front.plan.options if front is not None else {}
     address = address or str(known.get("address", "127.0.0.1"))
     try:
@@ -223,7 +224,7 @@ def _place(front: RunView | None, address: str, port: int) -> _Place:
         raise InvalidInput(f"the front cannot listen on {address[:60]!r}", "allowed is an address: 127.0.0.1") from None
     before = known.get("port")
     port = port or (before if isinstance(before, int) else 0)
-    return _Place(address, port or _free_port(address))
+    return _Place(address, port or _free_port(address, near))
 
 
 def _place_of(front: RunView) -> _Place:
@@ -247,9 +248,12 @@ def _whole(path: str) -> str:
     return str(Path(path).expanduser().absolute()) if path else ""
 
 
-def _free_port(address: str) -> int:
+def _free_port(address: str, near: str) -> int:
+    """Looked for from a place that depends on `near`: two HAProxys that start at once may both listen on one port, each
+    taking half of what comes, and the system calls that no error."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in range(FIRST_PORT, FIRST_PORT + MOST_PORTS):
+    first = zlib.crc32(near.encode())
+    for port in (FIRST_PORT + (first + number) % MOST_PORTS for number in range(MOST_PORTS)):
         with socket.socket(family, socket.SOCK_STREAM) as sock, contextlib.suppress(OSError):
             sock.bind((address, port))
             return port
