@@ -159,6 +159,14 @@ class HAProxy:
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
+    def taking(self) -> int:
+        """How many processes get requests now; 0 where HAProxy does not answer (yet)."""
+        try:
+            rows = [line.split(",") for line in self.ask("show stat").splitlines() if line.startswith("replicas,r")]
+        except OSError:
+            return 0
+        return sum(row[17].startswith("UP") for row in rows)
+
     def ask(self, command: str) -> str:
         """The answer to commands of the admin socket (joined with ";").
 

@@ -319,7 +319,7 @@ async def _end_front(store: Runs, front: RunView, wait: bool) -> None:
 
 
 async def _settled(store: Runs, name: str, processes: int) -> None:
-    """Wait until as many have registered as there are to be here, and the others are gone.
+    """Wait until as many have registered as there are to be here, the front hands on requests, and the others are gone.
 
     Raises:
         TarmacError: One failed; its own sentence.
@@ -338,6 +338,8 @@ async def _settled(store: Runs, name: str, processes: int) -> None:
         waiting = [each for each in replicas if each.state == "queued" and each.plan.resources.launcher != "local"]
         now = await asyncio.to_thread(scaled, name, store.data_dir)
         answers = not processes or (front is not None and front.state == "running")
+        if processes and answers and now.listening and front is not None:
+            answers = await asyncio.to_thread(HAProxy(front.folder / "haproxy").taking) > 0
         if not leaving and answers and now.listening + len(waiting) >= processes:
             return
         await asyncio.sleep(0.2)
