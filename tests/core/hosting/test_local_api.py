@@ -31,7 +31,7 @@ from tests import adapters, text_adapters
 from tests.core.hosting.serving import until
 
 LIMIT = 0.010 if sys.gettrace() is None else 0.030
-"""Seconds of its own that a step of the loop may take; coverage traces every line, and takes two thirds."""
+"""Seconds of its own that a step of the loop may take; coverage traces every line, and makes them longer."""
 
 
 @asynccontextmanager
